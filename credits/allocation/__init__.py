@@ -1,0 +1,1 @@
+"""Allocation: from an event to the credits it earns, in one transaction."""

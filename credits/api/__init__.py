@@ -1,0 +1,1 @@
+"""The HTTP API of app services and operators. Only this package knows HTTP."""

@@ -1,0 +1,137 @@
+"""Settings from the environment: where the servers are, and the secrets. Nothing here is read at import."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from dotenv import dotenv_values
+
+from credits.errors import ConfigError
+
+DATA_FOLDER: Final = Path(".creditgate")
+"""Where `credits dev` keeps its database, its Redis and its secrets, below the folder it was started in."""
+
+DEV_ENV_FILE: Final = DATA_FOLDER / "dev.env"
+
+
+class Tenant(StrEnum):
+    """The two worlds of an installation. No row, key or query ever mixes them."""
+
+    LIVE = "live"
+    SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSecret:
+    """One signing secret of one endpoint at a provider. Several may be active while they are rotated."""
+
+    tenant: Tenant
+    """Whose events the endpoint carries: its provider-side mode (live or test)."""
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One installation's settings. Made once, at the edge, and passed on."""
+
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    broker_url: str = field(repr=False)
+    config_path: Path
+    tenant: Tenant
+    """What commands and the library work on when nothing else is said."""
+    secret_key: str = field(repr=False)
+    base_url: str
+    log_format: str
+    webhook_secrets: Mapping[str, tuple[WebhookSecret, ...]] = field(repr=False)
+    """By provider name."""
+    alarm_age_s: int
+    """An event that has waited longer than this for its credits raises the alarm."""
+
+    def secrets_of(self, provider: str) -> tuple[WebhookSecret, ...]:
+        """The signing secrets of `provider`, live and sandbox; empty if none is configured."""
+        return self.webhook_secrets.get(provider, ())
+
+
+def read_environment(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """
+    The variables that count in `folder`: what `credits dev` wrote, overridden by `.env`, overridden by the environment.
+    """
+    merged: dict[str, str] = {}
+    for file in (folder / DEV_ENV_FILE, folder / ".env"):
+        merged.update({name: value for name, value in dotenv_values(file).items() if value is not None})
+    merged.update(environ)
+    return merged
+
+
+def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
+    """
+    Make the settings out of the variables `env`; relative paths are below `folder`.
+
+    Raises ConfigError that lists every variable at fault.
+    """
+    problems: dict[str, str] = {}
+    data_folder = folder / DATA_FOLDER
+    redis_url = _first(env, "CREDITGATE_REDIS_URL", "REDIS_URL") or "redis://127.0.0.1:6379/0"
+    tenant = _tenant(env.get("CREDITGATE_TENANT", Tenant.LIVE.value), problems)
+    log_format = env.get("CREDITGATE_LOG_FORMAT", "json")
+    if log_format not in {"json", "console"}:
+        problems["CREDITGATE_LOG_FORMAT"] = f"must be json or console, got {log_format!r}"
+    alarm_age_s = _positive_int(env, "CREDITGATE_ALARM_AGE_S", 300, problems)
+    settings = Settings(
+        database_url=_first(env, "CREDITGATE_DATABASE_URL", "DATABASE_URL")
+        or f"sqlite:///{data_folder / 'creditgate.sqlite3'}",
+        redis_url=redis_url,
+        broker_url=env.get("CREDITGATE_BROKER_URL") or redis_url,
+        config_path=folder / env.get("CREDITGATE_CONFIG", "credits.toml"),
+        tenant=tenant,
+        secret_key=env.get("CREDITGATE_SECRET_KEY", ""),
+        base_url=env.get("CREDITGATE_BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
+        log_format=log_format,
+        webhook_secrets=_webhook_secrets(env),
+        alarm_age_s=alarm_age_s,
+    )
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def secret_variable(provider: str, tenant: Tenant) -> str:
+    """The variable that holds a provider's signing secrets, several separated by commas: `STRIPE_TEST_WEBHOOK_SECRETS`."""
+    mode = "_TEST" if tenant is Tenant.SANDBOX else ""
+    return f"{provider.upper()}{mode}_WEBHOOK_SECRETS"
+
+
+def _webhook_secrets(env: Mapping[str, str]) -> dict[str, tuple[WebhookSecret, ...]]:
+    found: dict[str, list[WebhookSecret]] = {}
+    for name, text in env.items():
+        if not name.endswith("_WEBHOOK_SECRETS"):
+            continue
+        owner = name.removesuffix("_WEBHOOK_SECRETS")
+        tenant = Tenant.SANDBOX if owner.endswith("_TEST") else Tenant.LIVE
+        provider = owner.removesuffix("_TEST").lower()
+        values = [part.strip() for part in text.split(",") if part.strip()]
+        found.setdefault(provider, []).extend(WebhookSecret(tenant=tenant, value=value.encode()) for value in values)
+    return {provider: tuple(secrets) for provider, secrets in found.items()}
+
+
+def _first(env: Mapping[str, str], *names: str) -> str | None:
+    return next((env[name] for name in names if env.get(name)), None)
+
+
+def _tenant(text: str, problems: dict[str, str]) -> Tenant:
+    try:
+        return Tenant(text)
+    except ValueError:
+        problems["CREDITGATE_TENANT"] = f"must be live or sandbox, got {text!r}"
+        return Tenant.LIVE
+
+
+def _positive_int(env: Mapping[str, str], name: str, default: int, problems: dict[str, str]) -> int:
+    text = env.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        problems[name] = f"must be a whole number of at least 1, got {text!r}"
+        return default
+    return int(text)

@@ -1,0 +1,228 @@
+"""One tree of errors. Each leaf has a stable `code`, carries its data as attributes, and says what to do."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class CreditsError(Exception):
+    """Base of every error Creditgate raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    fix: ClassVar[str] = "Read the message; it names what was wrong."
+    """What to do about it, shown to the person who has to."""
+
+
+# ── Input that can never be right ────────────────────────────────────────────────────────────────────────
+
+
+class InvalidInputError(CreditsError):
+    """Something a caller sent is outside its bounds. The message names the field, the bound and the value."""
+
+    code = "invalid_input"
+    fix = "Send a value inside the bound that the message names."
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class InvalidAmountError(InvalidInputError):
+    code = "invalid_amount"
+
+    def __init__(self, field: str, value: object, maximum: int) -> None:
+        super().__init__(field, f"must be a whole number from 1 to {maximum}, got {_short(value)}")
+        self.maximum = maximum
+
+
+class InvalidCurrencyError(InvalidInputError):
+    code = "invalid_currency"
+
+    def __init__(self, value: object) -> None:
+        super().__init__("currency", f"must be a three-letter ISO 4217 code in capitals, got {_short(value)}")
+
+
+class InvalidIdError(InvalidInputError):
+    code = "invalid_id"
+
+
+class UnknownCreditTypeError(InvalidInputError):
+    code = "unknown_credit_type"
+    fix = "Declare the credit type in credits.toml, or use one that is declared there."
+
+    def __init__(self, credit_type: str, known: object) -> None:
+        super().__init__("credit_type", f"{_short(credit_type)} is not declared; declared are: {known}")
+        self.credit_type = credit_type
+
+
+class UnknownPlanError(InvalidInputError):
+    code = "unknown_plan"
+    fix = "Declare the plan in credits.toml, or use one that is declared there."
+
+    def __init__(self, plan: str, known: object) -> None:
+        super().__init__("plan", f"{_short(plan)} is not declared; declared are: {known}")
+        self.plan = plan
+
+
+class ConfigError(CreditsError):
+    """The configuration or the environment is wrong; `problems` lists every finding by key."""
+
+    code = "config_invalid"
+    fix = "Run `credits config check`: it lists every problem by key and reason."
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{key}: {reason}" for key, reason in problems.items()))
+        self.problems = dict(problems)
+
+
+# ── The ledger refuses ───────────────────────────────────────────────────────────────────────────────────
+
+
+class IdempotencyConflictError(CreditsError):
+    """A key was used before, for other content. Nothing was changed."""
+
+    code = "idempotency_conflict"
+    fix = "Use a new key for a new request; repeat an old key only with the same content."
+
+    def __init__(self, key: str, first: str, now: str) -> None:
+        super().__init__(f"key {key!r} was used before for {first}; now it came with {now}")
+        self.key = key
+
+
+class InsufficientCreditsError(CreditsError):
+    """The account holds fewer available credits than were asked for. Nothing was changed."""
+
+    code = "insufficient_credits"
+    fix = "Buy or grant credits, then try again; the same key may be used."
+
+    def __init__(self, credit_type: str, needed: int, available: int) -> None:
+        super().__init__(f"{credit_type}: {needed} needed, {available} available")
+        self.credit_type = credit_type
+        self.needed = needed
+        self.available = available
+
+
+class BalanceLimitError(CreditsError):
+    """A grant would lift a balance above the bound that every part of the system can count to."""
+
+    code = "balance_limit"
+    fix = "Grant less; no account may hold more than 2^53 − 1 credits of a type."
+
+
+class AccountNotFoundError(CreditsError):
+    code = "account_not_found"
+    fix = "Check the account id; an account exists from its first credit on."
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"there is no account {_short(account)}")
+        self.account = account
+
+
+# ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SignatureError(CreditsError):
+    """The request was not signed by anybody who knows one of our secrets, or too long ago."""
+
+    code = "bad_signature"
+    fix = "Compare the endpoint's signing secret at the provider with the one in the environment."
+
+
+class MalformedPayloadError(CreditsError):
+    """A body is not what the provider documents. The message names the field."""
+
+    code = "malformed_payload"
+    fix = "Look at the body with `credits events show`; attach or skip the event, or report the new shape."
+
+
+class UnknownProviderError(CreditsError):
+    code = "unknown_provider"
+    fix = "Use one of the providers that the message lists."
+
+    def __init__(self, provider: str, known: object) -> None:
+        super().__init__(f"there is no provider {_short(provider)}; known are: {known}")
+        self.provider = provider
+
+
+class EventNotFoundError(CreditsError):
+    code = "event_not_found"
+    fix = "List the events with `credits events list`."
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(f"there is no event {event_id}")
+        self.event_id = event_id
+
+
+class EventActionError(CreditsError):
+    """An operator's action does not fit the event's state. Nothing was changed."""
+
+    code = "event_action_refused"
+    fix = "Look at the event's state with `credits events show`."
+
+
+class LeaseLostError(CreditsError):
+    """Another worker took the event over while this one was at it; this one's work was rolled back."""
+
+    code = "lease_lost"
+    fix = "Nothing to do: the worker that holds the lease finishes the event."
+
+
+# ── An allocation that a person has to look at (permanent: no retry by itself) ────────────────────────────
+
+
+class AllocationError(CreditsError):
+    """A payment that cannot become credits until somebody changes something."""
+
+    code = "allocation_failed"
+
+
+class UnknownPriceError(AllocationError):
+    code = "unknown_price"
+    fix = (
+        "Add the price to a plan in credits.toml (or to other_prices, if it earns no credits), "
+        "then run `credits events retry`."
+    )
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(f"price {_short(product_id)} belongs to no plan in credits.toml")
+        self.product_id = product_id
+
+
+class AmountMismatchError(AllocationError):
+    """What was asked at the provider differs from the quote."""
+
+    code = "amount_mismatch"
+    fix = (
+        "Compare both figures at the provider. To grant all the same, use `credits grant` with a reason "
+        "and `credits events skip`; or refund the payment."
+    )
+
+    def __init__(self, quote_id: str, quoted: str, asked: str) -> None:
+        super().__init__(f"quote {quote_id} was for {quoted}, the payment was for {asked}")
+        self.quote_id = quote_id
+        self.quoted = quoted
+        self.asked = asked
+
+
+class UnknownQuoteError(AllocationError):
+    code = "unknown_quote"
+    fix = "The payment names a quote this database does not have. Check which environment sold it, then attach or skip."
+
+    def __init__(self, quote_id: str) -> None:
+        super().__init__(f"there is no quote {_short(quote_id)}")
+        self.quote_id = quote_id
+
+
+# ── Something we depend on is away (transient: tried again by itself) ─────────────────────────────────────
+
+
+class DependencyError(CreditsError):
+    """A server we need did not answer in time. Safe to try again."""
+
+    code = "dependency_unavailable"
+    fix = "Check that the database and Redis are up; the work is tried again by itself."
+
+
+def _short(value: object) -> str:
+    """`value` as a message may show it: whole if short, cut if somebody sent a megabyte."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,151 @@
+"""Facts: what a provider's event says, in words that no provider owns. Readers make them, rules decide about them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from credits.units import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Every hint at whose payment it is. Which one counts is decided in one place, credits.allocation.payer."""
+
+    account: str | None = None
+    """The account in our own metadata on the object: our server wrote it."""
+    client_reference: str | None = None
+    """A reference that the payer may have edited; it counts only if it is signed (credits.ids.signed_reference)."""
+    customer_id: str | None = None
+    subscription_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasePaid:
+    """Credits were bought and the money is there (or a 100 % promotion made it nothing)."""
+
+    key: str
+    """Names what was paid for, for ever: `stripe:cs:<session>`, `ls:order:<id>`. Several events may carry it."""
+    payer: Payer
+    credit_type: str | None = None
+    amount: int | None = None
+    """Credits, from our metadata; None where the quote or an operator has to say it."""
+    quote_id: str | None = None
+    product_id: str | None = None
+    """The price or variant, where the event names it."""
+    asked: Money | None = None
+    """The price before discounts and added taxes: what a quote is compared with."""
+    paid: Money | None = None
+    """What was really charged, discounts taken off and taxes added."""
+    also_known_as: tuple[str, ...] = ()
+    """Other names of the same payment (`stripe:pi:…`, `stripe:in:…`), by which refunds and disputes find it."""
+    occurred_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasePending:
+    """A checkout is complete but its money is still on the way. Nothing is granted yet."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseVoided:
+    """A checkout expired, or its delayed payment failed. Nothing is granted."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionSeen:
+    """A subscription as the provider saw it at one moment. It grants nothing by itself."""
+
+    subscription_id: str
+    payer: Payer
+    product_ids: tuple[str, ...] = ()
+    """The prices or variants subscribed to; empty where the event does not say."""
+    status: str | None = None
+    """In the provider's words; an open set."""
+    quantity: int | None = None
+    period_start_ms: int | None = None
+    period_end_ms: int | None = None
+    first_period_ms: tuple[int, int] | None = None
+    """Start and end of the first paid period, where the event shows it: the length of the ones after it, for
+    providers whose invoices carry no period."""
+    ended: bool = False
+    stamp_ms: int
+    """When the provider changed it last. Of two sights the later one counts; of two with one stamp the higher rank."""
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerLinked:
+    """The provider's customer belongs to this payer."""
+
+    payer: Payer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLine:
+    """One paid line of a subscription's invoice."""
+
+    key: str
+    """`stripe:inv:<invoice>:<item>:<period start>` or `ls:subinv:<id>`; the credit type is added to it."""
+    product_id: str | None
+    """None where the invoice does not say: then the stored subscription does."""
+    period_start_ms: int | None
+    period_end_ms: int | None
+    quantity: int | None = None
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPaid:
+    """A subscription's invoice was paid: its lines earn their plans' credits for their periods."""
+
+    key: str
+    payer: Payer
+    lines: tuple[PlanLine, ...]
+    total: Money
+    also_known_as: tuple[str, ...] = ()
+    occurred_at_ms: int
+
+
+class Feature(StrEnum):
+    """Parts of a plan's life whose events are kept in the state `waiting` until their handling is there."""
+
+    PLAN_CHANGE = "plan_change"
+    TRIAL = "trial"
+    ZERO_INVOICE = "zero_invoice"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """Something that will move credits once `feature` is handled. The event waits; nothing of it is lost."""
+
+    feature: Feature
+    subject: str
+    """The object it is about, as the provider names it: `stripe:re:…`, `stripe:dp:…`, `ls:order:…`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingToDo:
+    """The event was understood and moves no credits."""
+
+    reason: str
+
+
+Fact = (
+    PurchasePaid
+    | PurchasePending
+    | PurchaseVoided
+    | SubscriptionSeen
+    | CustomerLinked
+    | PlanPaid
+    | Deferred
+    | NothingToDo
+)

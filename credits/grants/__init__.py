@@ -1,0 +1,1 @@
+"""Grants: what a payment for credits earns."""

@@ -1,0 +1,83 @@
+"""Ids: which ones we accept from callers, how we make our own, and the reference that a payer cannot forge."""
+
+import base64
+import hashlib
+import hmac
+import re
+import unicodedata
+from typing import Final
+
+import uuid_utils
+
+from credits.errors import InvalidIdError
+
+MAX_ID_LENGTH: Final = 200
+
+_REFERENCE = re.compile(r"cg1-([A-Za-z0-9_-]+)-([a-f0-9]{32})", re.ASCII)
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def checked_id(value: object, field: str) -> str:
+    """
+    Return a caller's id in Unicode normal form C.
+
+    Accepted are 1 to 200 printable characters of any script, spaces inside included. Refused with InvalidIdError:
+    control characters, NUL, lone surrogates, unassigned code points, white space at either end, longer ones.
+    """
+    if not isinstance(value, str):
+        raise InvalidIdError(field, f"must be text, got {type(value).__name__}")
+    if not 1 <= len(value) <= MAX_ID_LENGTH:
+        raise InvalidIdError(field, f"must have 1 to {MAX_ID_LENGTH} characters, got {len(value)}")
+    # Categories first: normalising a lone surrogate is harmless, but encoding it later is not.
+    if any(unicodedata.category(char) in _UNPRINTABLE for char in value):
+        raise InvalidIdError(field, "must have printable characters only (no control characters, no lone surrogates)")
+    if value != value.strip():
+        raise InvalidIdError(field, "must not begin or end with white space")
+    normal = unicodedata.normalize("NFC", value)
+    if len(normal) > MAX_ID_LENGTH:
+        raise InvalidIdError(field, f"must have 1 to {MAX_ID_LENGTH} characters in normal form C, got {len(normal)}")
+    return normal
+
+
+def new_id() -> str:
+    """A new time-ordered id (UUID version 7)."""
+    return str(uuid_utils.uuid7())
+
+
+def digest(*parts: object) -> str:
+    """A fingerprint of `parts` in which no two different lists of parts collide: SHA-256 over length-prefixed texts."""
+    state = hashlib.sha256()
+    for part in parts:
+        raw = repr(part).encode()
+        state.update(b"%d:" % len(raw))
+        state.update(raw)
+    return state.hexdigest()
+
+
+def signed_reference(account: str, secret: str) -> str:
+    """
+    `account` as a `client_reference_id` that its bearer cannot change into another account.
+
+    On a payment link the payer can edit that field in the address bar, so a plain id there proves nothing.
+    Made of letters, digits, `-` and `_`, as Stripe asks.
+    """
+    name = base64.urlsafe_b64encode(account.encode()).rstrip(b"=").decode()
+    return f"cg1-{name}-{_reference_mac(name, secret)}"
+
+
+def account_of_reference(reference: str, secret: str) -> str | None:
+    """The account that `signed_reference` put into `reference`; None for anything else, never an error."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        return None
+    name, mac = match.groups()
+    if not hmac.compare_digest(mac, _reference_mac(name, secret)):
+        return None
+    try:
+        return checked_id(base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode(), "client_reference_id")
+    except (ValueError, InvalidIdError):
+        return None
+
+
+def _reference_mac(name: str, secret: str) -> str:
+    return hmac.new(secret.encode(), f"client_reference_id:{name}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,120 @@
+"""What a payment provider has to be for us: a name, a verifier, and readers that turn its JSON into facts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from credits.config.settings import Tenant, WebhookSecret
+from credits.facts import Fact
+
+Payload = Mapping[str, Any]
+"""A webhook's body, parsed by webhooks.payload.parse: strict JSON whose top is an object."""
+
+# Providers stamp a signature with the second it was made; this much clock difference is forgiven, both ways.
+SIGNATURE_TOLERANCE_S = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """What a signature covers. Header names in lower case, values as the bytes that came over the wire."""
+
+    headers: Mapping[str, bytes]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The envelope of one webhook: enough to store it once, nothing about its meaning."""
+
+    event_id: str
+    """The provider's id of the event; where it has none, a hash of the body. A redelivery has the same."""
+    event_type: str
+    tenant: Tenant | None
+    """The mode the event itself names; None where it names none (then the endpoint's counts)."""
+    provider_account: str = ""
+    """The connected account it is about, where the provider has such; `""` for our own."""
+    occurred_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """What a simulated webhook shall say. A provider's `simulate` fills in everything else deterministically."""
+
+    event_type: str
+    payment: str
+    """Names the payment. All events simulated with one payment are about one object at the provider."""
+    account: str | None
+    credit_type: str | None = None
+    amount: int | None = None
+    quote_id: str | None = None
+    product_id: str | None = None
+    """Price or variant of the plan."""
+    subscription: str | None = None
+    period: int = 0
+    """Which billing period of the subscription, 0 is the first."""
+    paid_minor: int = 1000
+    currency: str = "USD"
+    api_version: str | None = None
+    client_reference: str | None = None
+    tenant: Tenant = Tenant.SANDBOX
+    at_ms: int
+    """The simulated present: event time and signature time."""
+    started_at_ms: int
+    """When the simulated subscription began."""
+    delivery: str
+    """Names the event: the same name gives the same event id, another name another event of the payment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedWebhook:
+    """A webhook ready to be posted."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Provider(Protocol):
+    """One payment provider. Its methods do no I/O and read no clock."""
+
+    @property
+    def name(self) -> str:
+        """As in the URL `/webhooks/<name>` and in the variables that hold its secrets."""
+        ...
+
+    def verify(self, request: SignedRequest, secrets: Sequence[WebhookSecret], now_s: float) -> frozenset[Tenant]:
+        """
+        The tenants whose secret signed the raw body; never empty.
+
+        Every secret and every signature in the header is tried, in constant time each.
+        Raises SignatureError, and nothing else, for anything wrong with the signature.
+        """
+        ...
+
+    def envelope(self, payload: Payload, body: bytes) -> Delivery:
+        """Read the envelope. Raises MalformedPayloadError if it has no type."""
+        ...
+
+    def reads(self, event_type: str) -> bool:
+        """Whether events of this type may mean something to credits; the others are kept as ignored."""
+        ...
+
+    def interpret(self, payload: Payload) -> tuple[Fact, ...]:
+        """
+        The facts the event states; pure, and the same for every API version. Never empty.
+
+        Raises MalformedPayloadError if a field that decides about credits is missing or of another kind, and
+        InvalidInputError if metadata names an amount or id outside its bounds.
+        """
+        ...
+
+    def event_types(self) -> tuple[str, ...]:
+        """Every event type that `simulate` can make."""
+        ...
+
+    def simulate(self, simulation: Simulation) -> bytes:
+        """The body of a realistic webhook that says what `simulation` asks for."""
+        ...
+
+    def sign(self, body: bytes, secret: bytes, at_s: int) -> SignedWebhook:
+        """Sign `body` as the provider would."""
+        ...

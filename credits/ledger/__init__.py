@@ -1,0 +1,1 @@
+"""The ledger: who has how many credits, since when and why. SQL is the truth."""

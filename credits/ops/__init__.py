@@ -1,0 +1,1 @@
+"""Operators: the command, the health of the installation, and the dev runner."""

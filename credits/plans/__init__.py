@@ -1,0 +1,1 @@
+"""Plans: what a subscription earns, and subscriptions as last seen."""

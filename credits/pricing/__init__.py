@@ -1,0 +1,1 @@
+"""Prices: what credits cost, and quotes that a payment is held against."""
