@@ -1,0 +1,201 @@
+"""What an installation sells and grants: credit types, their prices, and plans, as `load_catalogue` reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, Literal
+
+from credits.errors import UnknownCreditTypeError, UnknownPlanError
+from credits.units import MAX_AMOUNT
+
+
+class Pricing(StrEnum):
+    """How the price of an amount of credits is found."""
+
+    VOLUME = "volume"
+    """The one slab that holds the amount prices every unit of it."""
+    GRADUATED = "graduated"
+    """Each slab prices the units that fall into it."""
+    CALCULATOR = "calculator"
+    """A function of the installation's own does."""
+
+
+class Every(StrEnum):
+    """How often a plan hands out its credits while it is paid for."""
+
+    PERIOD = "period"
+    """Once per billing period, whatever its length."""
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class OnChange(StrEnum):
+    """What becomes of a plan's credits when its subscriber moves to another plan."""
+
+    KEEP_AND_ADD = "keep_and_add"
+    PRORATE = "prorate"
+    RESET = "reset"
+    AT_RENEWAL = "at_renewal"
+
+
+class ExpiryKind(StrEnum):
+    """What the instant is counted from at which credits lapse."""
+
+    PERIOD_END = "period_end"
+    AFTER = "after"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slab:
+    """A range of amounts that share one price per unit."""
+
+    first: int
+    last: int | None
+    """The last amount inside; None: there is no upper end."""
+    price_per_unit: Decimal
+
+    def holds(self, amount: int) -> bool:
+        """Whether `amount` lies in this slab."""
+        return self.first <= amount and (self.last is None or amount <= self.last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditType:
+    """One kind of credits, and what it costs to buy some."""
+
+    key: str
+    name: str
+    currency: str
+    minimum_amount: int = 1
+    maximum_amount: int | None = None
+    pricing: Pricing | None = None
+    """None: these credits come with plans and manual grants only; they are not for sale by themselves."""
+    slabs: tuple[Slab, ...] = ()
+    """In ascending order without gaps; empty unless pricing is volume or graduated."""
+    price_calculator: str | None = None
+    """`module:function`, called with (amount, plan); set if pricing is calculator."""
+
+    @property
+    def largest_amount(self) -> int:
+        """The most one purchase may be: `maximum_amount`, the end of the last slab or 2^53 − 1, whichever is least."""
+        bounds = [self.maximum_amount, self.slabs[-1].last if self.slabs else None]
+        return min((bound for bound in bounds if bound is not None), default=MAX_AMOUNT)
+
+    def slab_of(self, amount: int) -> Slab | None:
+        """The slab that holds `amount`, None if none does."""
+        return next((slab for slab in self.slabs if slab.holds(amount)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """When granted credits lapse."""
+
+    kind: ExpiryKind
+    after_days: int | None = None
+    """Days from the grant; set if kind is after."""
+    grace_days: int = 0
+    """Days beyond the end of the period; 0 unless kind is period_end."""
+
+    def __post_init__(self) -> None:
+        if (self.kind is ExpiryKind.AFTER) != (self.after_days is not None):
+            raise ValueError(f"after_days belongs to the kind after and to it alone, got {self}")
+        if self.grace_days and self.kind is not ExpiryKind.PERIOD_END:
+            raise ValueError(f"grace_days belongs to the kind period_end alone, got {self}")
+
+
+PERIOD_END: Final = Expiry(kind=ExpiryKind.PERIOD_END)
+NEVER: Final = Expiry(kind=ExpiryKind.NEVER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollover:
+    """How much of what a period left over is carried into the next one."""
+
+    cap_credits: int | None = None
+    cap_percent: int | None = None
+    """Of the plan's amount per period. At most one of the two caps is set; without one everything is carried."""
+    periods: int | None = None
+    """How many periods a credit may be carried before it lapses; None: any number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCredits:
+    """The credits of one type that a plan hands out."""
+
+    credit_type: str
+    amount: int
+    every: Every = Every.PERIOD
+    rollover: Rollover | None = None
+    expires: Expiry = PERIOD_END
+    priority: int = 100
+    """Lots with a lower number are spent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a subscription earns, and which products at the providers sell it."""
+
+    key: str
+    name: str
+    discount: Decimal = Decimal(0)
+    """Share taken off credit purchases of its subscribers, from 0 to 1."""
+    product_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By provider name: its price, variant or product ids that sell this plan."""
+    on_change: OnChange = OnChange.PRORATE
+    credits: tuple[PlanCredits, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchases:
+    """How credits that were bought are treated."""
+
+    free: Literal["grant", "hold"] = "grant"
+    """A checkout that a 100 % promotion made free: grant its credits, or hold it for an operator."""
+    unknown: Literal["hold", "ignore"] = "hold"
+    """A paid checkout that names no credits: hold it for an operator, or ignore it (it sold something else)."""
+    expires: Expiry = NEVER
+    priority: int = 200
+
+    def __post_init__(self) -> None:
+        if self.expires.kind is ExpiryKind.PERIOD_END:
+            raise ValueError("purchases.expires: a purchase has no billing period to end with")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Everything credits.toml declares. Checked when it is loaded, never changed afterwards."""
+
+    credit_types: Mapping[str, CreditType]
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    other_prices: frozenset[str] = frozenset()
+    """Products at providers that are known to earn no credits, such as a seat add-on."""
+    purchases: Purchases = Purchases()
+
+    def credit_type(self, key: str) -> CreditType:
+        """The credit type `key`. Raises UnknownCreditTypeError, which lists those there are."""
+        try:
+            return self.credit_types[key]
+        except KeyError:
+            raise UnknownCreditTypeError(key, _listed(self.credit_types)) from None
+
+    def plan(self, key: str) -> Plan:
+        """The plan `key`. Raises UnknownPlanError, which lists those there are."""
+        try:
+            return self.plans[key]
+        except KeyError:
+            raise UnknownPlanError(key, _listed(self.plans)) from None
+
+    def plan_of(self, provider: str, product_id: str) -> Plan | None:
+        """The plan that `product_id` sells at `provider`, None if no plan names it."""
+        return next((plan for plan in self.plans.values() if product_id in plan.product_ids.get(provider, ())), None)
+
+    def earns_nothing(self, product_id: str) -> bool:
+        """Whether `product_id` is declared in other_prices: paid for, and no credits for it."""
+        return product_id in self.other_prices
+
+
+def _listed(keys: Mapping[str, object]) -> str:
+    return ", ".join(sorted(keys)) or "none"
