@@ -1,0 +1,12 @@
+"""Every table in one MetaData: imports each module that declares some. A new tables module gets a line here."""
+
+import credits.api.tables
+import credits.audit_log
+import credits.inbox.tables
+import credits.job_runs
+import credits.ledger.tables
+import credits.plans.tables
+import credits.pricing.tables  # noqa: F401
+from credits.db import metadata
+
+__all__ = ["metadata"]
