@@ -1,1 +1,19 @@
 """The providers we speak. A new one is a folder beside these and a line in REGISTRY."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from credits.errors import UnknownProviderError
+from credits.inbox.provider import Provider
+from webhooks.providers import fake
+
+REGISTRY: Final[Mapping[str, Provider]] = MappingProxyType({known.name: known for known in (fake.PROVIDER,)})
+"""By name, as in `/webhooks/<name>`. One without a secret answers 503, so the fake one is off unless asked for."""
+
+
+def provider(name: str) -> Provider:
+    """The provider of that name; raises UnknownProviderError that lists those there are."""
+    if name not in REGISTRY:
+        raise UnknownProviderError(name, ", ".join(sorted(REGISTRY)))
+    return REGISTRY[name]

@@ -1,0 +1,149 @@
+"""Read fake events: one small pure function per event type, from raw JSON to facts."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from credits.config.settings import Tenant
+from credits.errors import MalformedPayloadError
+from credits.facts import (
+    CustomerLinked,
+    Deferred,
+    Fact,
+    Feature,
+    Payer,
+    PlanLine,
+    PlanPaid,
+    PurchasePaid,
+    PurchasePending,
+    PurchaseVoided,
+    SubscriptionSeen,
+)
+from credits.inbox.provider import Delivery, Payload
+from credits.units import Money
+from webhooks.fields import Node
+from webhooks.metadata import read_metadata
+
+
+def read_envelope(payload: Payload, _body: bytes) -> Delivery:
+    """Id, type and mode of an event. Its id is its own, so the body is not looked at."""
+    event = Node(payload)
+    live = event.flag("livemode")
+    return Delivery(
+        event_id=event.required_text("id"),
+        event_type=event.required_text("type"),
+        tenant=None if live is None else Tenant.LIVE if live else Tenant.SANDBOX,
+        occurred_at_ms=_created_ms(payload),
+    )
+
+
+def _purchase_paid(payload: Payload) -> tuple[Fact, ...]:
+    data = _data(payload)
+    metadata = read_metadata(data.values.get("metadata"))
+    return (
+        PurchasePaid(
+            key=_purchase_key(data),
+            payer=_payer(data),
+            credit_type=metadata.credit_type,
+            amount=metadata.amount,
+            quote_id=metadata.quote_id,
+            product_id=data.text("product"),
+            asked=_money(data, "asked_minor"),
+            paid=_money(data, "paid_minor"),
+            occurred_at_ms=_created_ms(payload),
+        ),
+    )
+
+
+def _purchase_pending(payload: Payload) -> tuple[Fact, ...]:
+    return (PurchasePending(key=_purchase_key(_data(payload)), reason="the money is on its way"),)
+
+
+def _purchase_voided(payload: Payload) -> tuple[Fact, ...]:
+    return (PurchaseVoided(key=_purchase_key(_data(payload)), reason="the money never came"),)
+
+
+def _subscription_seen(payload: Payload) -> tuple[Fact, ...]:
+    data = _data(payload)
+    product_id = data.text("product")
+    return (
+        SubscriptionSeen(
+            subscription_id=data.required_text("subscription"),
+            payer=_payer(data),
+            product_ids=() if product_id is None else (product_id,),
+            status=data.text("status"),
+            quantity=data.integer("quantity"),
+            period_start_ms=data.instant_ms("period_start"),
+            period_end_ms=data.instant_ms("period_end"),
+            ended=data.text("status") == "ended",
+            stamp_ms=_created_ms(payload),
+        ),
+    )
+
+
+def _customer_linked(payload: Payload) -> tuple[Fact, ...]:
+    data = _data(payload)
+    data.required_text("customer")
+    return (CustomerLinked(payer=_payer(data)),)
+
+
+def _plan_paid(payload: Payload) -> tuple[Fact, ...]:
+    data = _data(payload)
+    key = f"fake:inv:{data.required_text('invoice')}"
+    total = _required_money(data, "paid_minor")
+    line = PlanLine(
+        key=key,
+        product_id=data.text("product"),
+        period_start_ms=data.instant_ms("period_start"),
+        period_end_ms=data.instant_ms("period_end"),
+        quantity=data.integer("quantity"),
+        amount=total,
+    )
+    return (PlanPaid(key=key, payer=_payer(data), lines=(line,), total=total, occurred_at_ms=_created_ms(payload)),)
+
+
+def _refund_created(payload: Payload) -> tuple[Fact, ...]:
+    data = _data(payload)
+    return (Deferred(feature=Feature.REFUND, subject=_purchase_key(data), reason="money was paid back"),)
+
+
+READERS: Final[Mapping[str, Callable[[Payload], tuple[Fact, ...]]]] = {
+    "purchase.paid": _purchase_paid,
+    "purchase.pending": _purchase_pending,
+    "purchase.voided": _purchase_voided,
+    "subscription.seen": _subscription_seen,
+    "customer.linked": _customer_linked,
+    "plan.paid": _plan_paid,
+    "refund.created": _refund_created,
+}
+
+
+def _data(payload: Payload) -> Node:
+    return Node(payload).child("data")
+
+
+def _created_ms(payload: Payload) -> int:
+    return Node(payload).required_integer("created") * 1000
+
+
+def _purchase_key(data: Node) -> str:
+    return f"fake:pay:{data.required_text('payment')}"
+
+
+def _payer(data: Node) -> Payer:
+    return Payer(
+        account=read_metadata(data.values.get("metadata")).account,
+        client_reference=data.text("client_reference"),
+        customer_id=data.text("customer"),
+        subscription_id=data.text("subscription"),
+    )
+
+
+def _money(data: Node, name: str) -> Money | None:
+    return data.money(name, data.required_text("currency")) if data.has(name) else None
+
+
+def _required_money(data: Node, name: str) -> Money:
+    money = _money(data, name)
+    if money is None:
+        raise MalformedPayloadError(f"data.{name} is missing; it must be a whole number of minor units")
+    return money

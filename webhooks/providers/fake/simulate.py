@@ -1,0 +1,85 @@
+"""Make fake events: the same simulation gives the same bytes, and every id follows from a name in it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from credits.clock import iso
+from credits.config.settings import Tenant
+from credits.ids import digest
+from credits.inbox.provider import Simulation
+from webhooks.metadata import write_metadata
+
+_PERIOD_MS: Final = 30 * 24 * 60 * 60 * 1000
+
+
+def _purchase(simulation: Simulation) -> bytes:
+    return _event(
+        simulation,
+        {
+            "payment": _id("pay", simulation.payment),
+            "product": simulation.product_id,
+            "asked_minor": simulation.paid_minor,
+            "paid_minor": simulation.paid_minor,
+            "currency": simulation.currency,
+        },
+    )
+
+
+def _subscription(simulation: Simulation) -> bytes:
+    return _event(simulation, {"status": "active", **_subscription_period(simulation)})
+
+
+def _plan_payment(simulation: Simulation) -> bytes:
+    invoice = {
+        "invoice": _id("inv", simulation.payment),
+        "paid_minor": simulation.paid_minor,
+        "currency": simulation.currency,
+    }
+    return _event(simulation, {**invoice, **_subscription_period(simulation)})
+
+
+def _customer(simulation: Simulation) -> bytes:
+    return _event(simulation, {})
+
+
+SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
+    "purchase.paid": _purchase,
+    "purchase.pending": _purchase,
+    "purchase.voided": _purchase,
+    "subscription.seen": _subscription,
+    "customer.linked": _customer,
+    "plan.paid": _plan_payment,
+    "refund.created": _purchase,
+}
+
+
+def _event(simulation: Simulation, data: Mapping[str, Any]) -> bytes:
+    event = {
+        "id": _id("evt", simulation.delivery),
+        "type": simulation.event_type,
+        "livemode": simulation.tenant is Tenant.LIVE,
+        "created": simulation.at_ms // 1000,
+        "data": {
+            **data,
+            "customer": _id("cus", simulation.account or simulation.payment),
+            "client_reference": simulation.client_reference,
+            "metadata": write_metadata(simulation),
+        },
+    }
+    return json.dumps(event).encode()
+
+
+def _subscription_period(simulation: Simulation) -> dict[str, Any]:
+    start_ms = simulation.started_at_ms + simulation.period * _PERIOD_MS
+    return {
+        "subscription": _id("sub", simulation.subscription or simulation.payment),
+        "product": simulation.product_id,
+        "quantity": 1,
+        "period_start": iso(start_ms),
+        "period_end": iso(start_ms + _PERIOD_MS),
+    }
+
+
+def _id(kind: str, name: str) -> str:
+    return f"{kind}_{digest(kind, name)[:24]}"
