@@ -1,0 +1,126 @@
+"""Values of the ledger: what is ordered, what was posted, and what an account holds."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from credits.units import Money, checked_amount
+
+
+class EntryKind(StrEnum):
+    """Why an entry moved credits."""
+
+    GRANT = "grant"
+    DEDUCT = "deduct"
+
+
+class GrantSource(StrEnum):
+    """Where a grant came from. Free ones are burnt before paid ones of the same priority and expiry."""
+
+    PURCHASE = "purchase"
+    PLAN = "plan"
+    MANUAL = "manual"
+
+
+PAID_SOURCES = frozenset({GrantSource.PURCHASE, GrantSource.PLAN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantOrder:
+    """Credits to be put in: one lot."""
+
+    account: str
+    credit_type: str
+    amount: int
+    key: str
+    """Names what was paid for, and the credit type; unique for ever."""
+    fingerprint: str
+    """Digest of what the caller sent, without anything derived from configuration."""
+    source: GrantSource
+    source_ref: str
+    plan: str | None = None
+    priority: int
+    effective_at_ms: int
+    expires_at_ms: int | None
+    paid: Money | None = None
+    actor: str
+    reason: str
+    event_id: int | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked_amount(self.amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeductOrder:
+    """Credits to be taken out by hand."""
+
+    account: str
+    credit_type: str
+    amount: int
+    key: str
+    fingerprint: str
+    actor: str
+    reason: str
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked_amount(self.amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """The answer to an order: the entry, and whether this call wrote it or an earlier one with the same key."""
+
+    account: str
+    credit_type: str
+    key: str
+    seq: int
+    amount: int
+    """Positive for credits put in, negative for credits taken out."""
+    balance_after: int
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """An open grant as the burn order sees it."""
+
+    grant_id: int
+    remaining: int
+    frozen: int
+    priority: int
+    source: GrantSource
+    effective_at_ms: int
+    expires_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Credits taken from one lot."""
+
+    grant_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What an account has of one credit type. `as_json` is the shape every face shows."""
+
+    balance: int
+    """What the ledger says: Σ remaining of the grants − debt."""
+    held: int = 0
+    pending: int = 0
+    available: int
+    """What a job may reserve now: without what has lapsed, is frozen, is held, or is not effective yet."""
+    debt: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        return {
+            "balance": self.balance,
+            "held": self.held,
+            "pending": self.pending,
+            "available": self.available,
+            "debt": self.debt,
+        }
