@@ -56,6 +56,7 @@ def pending_migrations(engine: Engine) -> bool:
 
 
 def _run(database_url: str, step: Callable[[Config], None]) -> None:
+    _refuse_memory(database_url)
     engine = open_engine(database_url, pool_size=1)
     exclusive = _sqlite_alone if engine.dialect.name == "sqlite" else _postgres_alone
     try:
@@ -70,9 +71,7 @@ def _run(database_url: str, step: Callable[[Config], None]) -> None:
 
 @contextmanager
 def _sqlite_alone(engine: Engine) -> Iterator[Connection]:
-    file = make_url(engine.url).database
-    if file is None or file in {"", ":memory:"}:
-        raise ConfigError({"database_url": "must name an SQLite file; a database in memory is gone once migrated"})
+    file = str(engine.url.database)
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(f"{file}.migrating", timeout=WAIT_S), engine.connect() as connection:
@@ -103,6 +102,12 @@ def _refuse_orphans(connection: Connection) -> None:
     orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
     if orphan is not None:
         raise ConfigError({f"database table {orphan[0]}": f"row {orphan[1]} refers to no row of {orphan[2]}"})
+
+
+def _refuse_memory(database_url: str) -> None:
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ConfigError({"database_url": "must name an SQLite file; a database in memory is gone once migrated"})
 
 
 def _refuse_newer(connection: Connection) -> None:

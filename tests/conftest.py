@@ -1,0 +1,136 @@
+"""Fixtures: servers that start when the first test asks, and a database of its own for each test."""
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from sqlalchemy import Engine
+
+from credits.config.settings import Settings, Tenant, WebhookSecret
+from credits.db import open_engine
+from credits.ops.migrate import migrate
+from tests.support.clock import VirtualClock
+from tests.support.postgres import PostgresServer, postgres_folder
+from tests.support.valkey import ValkeyServer
+
+# A test that shares two cores with servers is slow at times; that is no finding.
+hypothesis.settings.register_profile("creditgate", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("creditgate")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this worker process; its data is gone with the run."""
+    with postgres_folder() as folder:
+        server = PostgresServer(folder)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A Valkey server of this worker process, without persistence."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Runs the test once per database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables (for SQLite: a file that is not there yet, in a folder that is not there yet)."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'data' / 'empty.sqlite3'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    yield from _temporary_database(server, template="template1")
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated, empty database of this test's own; the test runs on SQLite and on PostgreSQL."""
+    if database_kind == "sqlite":
+        template: Path = request.getfixturevalue("migrated_sqlite_file")
+        file = tmp_path / "creditgate.sqlite3"
+        shutil.copy(template, file)
+        yield f"sqlite:///{file}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    yield from _temporary_database(server, template=request.getfixturevalue("migrated_postgres_template"))
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on `database_url`."""
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def redis_url(valkey_server: ValkeyServer) -> str:
+    """A Redis that is empty when the test begins."""
+    valkey_server.empty()
+    return valkey_server.url
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """A clock that stands at noon until the test moves it."""
+    return VirtualClock()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy."""
+    file = tmp_path_factory.mktemp("template") / "template.sqlite3"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres_template(postgres_server: PostgresServer) -> str:
+    """Name of a migrated PostgreSQL database to copy."""
+    migrate(postgres_server.create_database("migrated_template"))
+    return "migrated_template"
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of an installation on `database_url`, with a known secret per provider and tenant, and no Redis."""
+    return Settings(
+        database_url=database_url,
+        redis_url="redis://127.0.0.1:1/0",
+        broker_url="redis://127.0.0.1:1/0",
+        config_path=tmp_path / "credits.toml",
+        tenant=Tenant.SANDBOX,
+        secret_key="a key for tests only",
+        base_url="http://127.0.0.1:8000",
+        log_format="json",
+        webhook_secrets={
+            provider: (
+                WebhookSecret(tenant=Tenant.LIVE, value=f"{provider}_live_secret".encode()),
+                WebhookSecret(tenant=Tenant.SANDBOX, value=f"{provider}_test_secret".encode()),
+            )
+            for provider in ("fake", "stripe", "lemonsqueezy")
+        },
+        alarm_age_s=300,
+    )
+
+
+def _temporary_database(server: PostgresServer, *, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    yield server.create_database(name, template=template)
+    server.drop_database(name)

@@ -1,0 +1,1 @@
+"""What the tests stand on: real servers, a clock that is set by hand, helpers that post and wait."""

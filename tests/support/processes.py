@@ -1,0 +1,84 @@
+"""Child processes that cannot outlive the test run, and patience with what they do."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def start(
+    arguments: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: str | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """
+    Start a program in a session of its own, its output appended to `log`.
+
+    On Linux the kernel sends it `death_signal` when this process ends, however it ends.
+    """
+
+    def die_with_parent() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(argument) for argument in arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env) if env is not None else None,
+            cwd=cwd,
+            # Control-C in the terminal reaches pytest alone, which then stops its servers in order.
+            start_new_session=True,
+            user=user,
+            group=_primary_group(user),
+            extra_groups=[] if user is not None else None,
+            # Needed after the change of user, which clears it; the child calls nothing but prctl.
+            preexec_fn=die_with_parent,  # noqa: PLW1509
+        )
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to the process and all that it started; nothing happens if they are gone."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(holds: Callable[[], bool], *, timeout_s: float, what: str) -> None:
+    """Return as soon as `holds()` is true; raise AssertionError that names `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _primary_group(user: str | None) -> int | None:
+    if user is None:
+        return None
+    import pwd  # not there on every system, and needed for root only
+
+    return pwd.getpwnam(user).pw_gid
