@@ -55,9 +55,7 @@ def check_age(at_s: int, now_s: float) -> None:
     """Raise SignatureError if `at_s` is more than 300 s from `now_s`, in the past or in the future."""
     if abs(now_s - at_s) > SIGNATURE_TOLERANCE_S:
         side = "old" if at_s < now_s else "in the future"
-        raise SignatureError(
-            f"the signature is {abs(now_s - at_s):.0f} s {side}; at most {SIGNATURE_TOLERANCE_S} may be"
-        )
+        raise SignatureError(f"the signature is {abs(now_s - at_s):.0f} s {side}; {SIGNATURE_TOLERANCE_S} is the most")
 
 
 def signing_tenants(message: bytes, signatures: Sequence[bytes], secrets: Sequence[WebhookSecret]) -> frozenset[Tenant]:

@@ -6,9 +6,14 @@ from typing import Final
 
 from credits.errors import UnknownProviderError
 from credits.inbox.provider import Provider
-from webhooks.providers import fake
+from webhooks.providers import fake, lemonsqueezy
 
-REGISTRY: Final[Mapping[str, Provider]] = MappingProxyType({known.name: known for known in (fake.PROVIDER,)})
+REGISTRY: Final[Mapping[str, Provider]] = MappingProxyType(
+    {
+        "fake": fake.PROVIDER,
+        "lemonsqueezy": lemonsqueezy.PROVIDER,
+    }
+)
 """By name, as in `/webhooks/<name>`. One without a secret answers 503, so the fake one is off unless asked for."""
 
 

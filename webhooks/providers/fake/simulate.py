@@ -56,7 +56,7 @@ SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
 
 def _event(simulation: Simulation, data: Mapping[str, Any]) -> bytes:
     event = {
-        "id": _id("evt", simulation.delivery),
+        "id": _id("evt", f"{simulation.event_type}:{simulation.delivery}"),
         "type": simulation.event_type,
         "livemode": simulation.tenant is Tenant.LIVE,
         "created": simulation.at_ms // 1000,

@@ -1,0 +1,217 @@
+"""Read Lemon Squeezy events: one small pure function per event type, from raw JSON to facts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from credits.errors import MalformedPayloadError
+from credits.facts import (
+    Deferred,
+    Fact,
+    Feature,
+    NothingToDo,
+    Payer,
+    PlanLine,
+    PlanPaid,
+    PurchasePaid,
+    PurchasePending,
+    PurchaseVoided,
+    SubscriptionSeen,
+)
+from credits.inbox.provider import Payload
+from credits.units import Money
+from webhooks.fields import Node
+from webhooks.metadata import Metadata, read_metadata
+
+# What was given back was paid first: should the refund's event overtake the payment's, both still count.
+_PAID: Final = frozenset({"paid", "refunded", "partial_refund"})
+_VOID: Final = frozenset({"failed", "fraudulent"})
+
+_KEY_OF: Final = {"orders": "order", "subscriptions": "sub", "subscription-invoices": "subinv"}
+"""By JSON:API type: the word in the key."""
+
+_RANK: Final = {"on_trial": 1, "active": 2, "paused": 3, "past_due": 4, "unpaid": 5, "cancelled": 6, "expired": 7}
+"""Times have a resolution of one second. Of two states within one, the one that is harder to leave is the later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resource:
+    """The JSON:API object an event is about, and our own custom data beside it."""
+
+    id: str
+    key: str
+    """Names it in the ledger, for ever."""
+    attributes: Node
+    metadata: Metadata
+
+    def payer(self, subscription_id: str | None = None) -> Payer:
+        return Payer(
+            account=self.metadata.account,
+            customer_id=self.attributes.identifier("customer_id"),
+            subscription_id=subscription_id,
+        )
+
+    def charged(self, name: str) -> Money:
+        return self.attributes.required_money(name, self.attributes.required_text("currency"))
+
+
+# ── Orders ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _order_created(payload: Payload) -> tuple[Fact, ...]:
+    order = _resource(payload, "orders")
+    status = order.attributes.required_text("status")
+    if status in _VOID:
+        return (PurchaseVoided(key=order.key, reason=f"the order is {status}"),)
+    if status not in _PAID:
+        return (PurchasePending(key=order.key, reason=f"the order is {status}, not yet paid"),)
+    return (
+        PurchasePaid(
+            key=order.key,
+            payer=order.payer(),
+            credit_type=order.metadata.credit_type,
+            amount=order.metadata.amount,
+            quote_id=order.metadata.quote_id,
+            product_id=order.attributes.child("first_order_item").identifier("variant_id"),
+            asked=order.charged("subtotal"),
+            paid=order.charged("total"),
+            occurred_at_ms=order.attributes.required_instant_ms("created_at"),
+        ),
+    )
+
+
+def _order_refunded(payload: Payload) -> tuple[Fact, ...]:
+    order = _resource(payload, "orders")
+    return (_deferred(Feature.REFUND, order, "an order was refunded"),)
+
+
+# ── Subscriptions ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _subscription(payload: Payload) -> tuple[Fact, ...]:
+    subscription = _resource(payload, "subscriptions")
+    seen = _subscription_seen(subscription)
+    if seen.status == "on_trial":
+        return seen, _deferred(Feature.TRIAL, subscription, "the subscription is on trial")
+    return (seen,)
+
+
+def _subscription_paused(payload: Payload) -> tuple[Fact, ...]:
+    facts = _subscription(payload)
+    reason = "payments of the subscription were paused or taken up again"
+    return *facts, _deferred(Feature.PAUSE, _resource(payload, "subscriptions"), reason)
+
+
+def _subscription_plan_changed(payload: Payload) -> tuple[Fact, ...]:
+    facts = _subscription(payload)
+    reason = "the subscription changed to another variant"
+    return *facts, _deferred(Feature.PLAN_CHANGE, _resource(payload, "subscriptions"), reason)
+
+
+def _subscription_seen(subscription: _Resource) -> SubscriptionSeen:
+    attributes = subscription.attributes
+    status = attributes.required_text("status")
+    variant_id = attributes.identifier("variant_id")
+    return SubscriptionSeen(
+        subscription_id=subscription.id,
+        payer=subscription.payer(subscription.id),
+        product_ids=() if variant_id is None else (variant_id,),
+        status=status,
+        quantity=attributes.child("first_subscription_item").integer("quantity"),
+        period_end_ms=attributes.instant_ms("renews_at") or attributes.instant_ms("ends_at"),
+        first_period_ms=_first_period_ms(attributes, status),
+        ended=status == "expired",
+        stamp_ms=attributes.required_instant_ms("updated_at"),
+        rank=_RANK.get(status, 0),
+    )
+
+
+def _first_period_ms(attributes: Node, status: str) -> tuple[int, int] | None:
+    """
+    The first paid period, if it is surely the first that this sight of the subscription shows.
+
+    A later period ends at `renews_at` too, and then the span from the start holds two of them or more. It is seen in
+    the second half of that span at the earliest (a little sooner where a short month comes first): the first third is
+    safe from it.
+    """
+    start_ms = attributes.instant_ms("trial_ends_at") or attributes.instant_ms("created_at")
+    end_ms = attributes.instant_ms("renews_at")
+    if status != "active" or start_ms is None or end_ms is None:
+        return None
+    since_start_ms = attributes.required_instant_ms("updated_at") - start_ms
+    return (start_ms, end_ms) if 0 <= since_start_ms * 3 < end_ms - start_ms else None
+
+
+# ── Invoices of subscriptions ────────────────────────────────────────────────────────────────────────────
+
+
+def _invoice_paid(payload: Payload) -> tuple[Fact, ...]:
+    invoice = _resource(payload, "subscription-invoices")
+    status = invoice.attributes.required_text("status")
+    if status not in _PAID:
+        return (NothingToDo(reason=f"the invoice is {status}, not paid"),)
+    if invoice.attributes.text("billing_reason") == "updated":
+        return (_deferred(Feature.PLAN_CHANGE, invoice, "the invoice charges a change of plan"),)
+    total = invoice.charged("total")
+    if total.amount_minor > 0:
+        return (_plan_paid(invoice, total),)
+    if invoice.charged("subtotal").amount_minor > 0:
+        return (_deferred(Feature.ZERO_INVOICE, invoice, "a discount made the invoice free"),)
+    return (_deferred(Feature.TRIAL, invoice, "the invoice is over nothing, as at the start of a trial"),)
+
+
+def _invoice_failed(_payload: Payload) -> tuple[Fact, ...]:
+    return (NothingToDo(reason="the payment failed; should it be made up for, that is an event of its own"),)
+
+
+def _invoice_refunded(payload: Payload) -> tuple[Fact, ...]:
+    invoice = _resource(payload, "subscription-invoices")
+    return (_deferred(Feature.REFUND, invoice, "the invoice of a subscription was refunded"),)
+
+
+def _plan_paid(invoice: _Resource, total: Money) -> PlanPaid:
+    # The invoice names neither variant, quantity nor period: the stored subscription does.
+    line = PlanLine(key=invoice.key, product_id=None, period_start_ms=None, period_end_ms=None, amount=total)
+    return PlanPaid(
+        key=invoice.key,
+        payer=invoice.payer(invoice.attributes.required_identifier("subscription_id")),
+        lines=(line,),
+        total=total,
+        occurred_at_ms=invoice.attributes.required_instant_ms("created_at"),
+    )
+
+
+READERS: Final[Mapping[str, Callable[[Payload], tuple[Fact, ...]]]] = {
+    "order_created": _order_created,
+    "order_refunded": _order_refunded,
+    "subscription_created": _subscription,
+    "subscription_updated": _subscription,
+    "subscription_cancelled": _subscription,
+    "subscription_resumed": _subscription,
+    "subscription_expired": _subscription,
+    "subscription_paused": _subscription_paused,
+    "subscription_unpaused": _subscription_paused,
+    "subscription_plan_changed": _subscription_plan_changed,
+    "subscription_payment_success": _invoice_paid,
+    "subscription_payment_recovered": _invoice_paid,
+    "subscription_payment_failed": _invoice_failed,
+    "subscription_payment_refunded": _invoice_refunded,
+}
+
+
+def _resource(payload: Payload, kind: str) -> _Resource:
+    data = Node(payload).child("data")
+    if data.required_text("type") != kind:
+        raise MalformedPayloadError(f"data.type must be {kind!r}, got {data.text('type')!r}")
+    custom_data = Node(payload).child("meta").values.get("custom_data")
+    resource_id = data.required_identifier("id")
+    return _Resource(
+        id=resource_id,
+        key=f"ls:{_KEY_OF[kind]}:{resource_id}",
+        attributes=data.child("attributes"),
+        metadata=read_metadata(custom_data),
+    )
+
+
+def _deferred(feature: Feature, resource: _Resource, reason: str) -> Deferred:
+    return Deferred(feature=feature, subject=resource.key, reason=reason)
