@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 from typing import Final, Literal
 
 from credits.errors import UnknownCreditTypeError, UnknownPlanError
 from credits.units import MAX_AMOUNT
+
+# Sixteen digits of credits times a price of at most 24: the default 28 digits would round, these never do.
+_EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+
+
+_DAY_MS: Final = 86_400_000
 
 
 class Pricing(StrEnum):
@@ -61,6 +67,10 @@ class Slab:
         """Whether `amount` lies in this slab."""
         return self.first <= amount and (self.last is None or amount <= self.last)
 
+    def price_of(self, units: int) -> Decimal:
+        """The exact price of `units` at this slab's price per unit."""
+        return _EXACT.multiply(Decimal(units), self.price_per_unit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditType:
@@ -104,6 +114,18 @@ class Expiry:
             raise ValueError(f"after_days belongs to the kind after and to it alone, got {self}")
         if self.grace_days and self.kind is not ExpiryKind.PERIOD_END:
             raise ValueError(f"grace_days belongs to the kind period_end alone, got {self}")
+
+    def lapses_at_ms(self, *, granted_at_ms: int, period_end_ms: int | None) -> int | None:
+        """The instant at which credits granted now lapse; None: never. Raises ValueError where a needed period is None."""
+        match self.kind:
+            case ExpiryKind.NEVER:
+                return None
+            case ExpiryKind.AFTER:
+                return granted_at_ms + (self.after_days or 0) * _DAY_MS
+            case ExpiryKind.PERIOD_END:
+                if period_end_ms is None:
+                    raise ValueError("credits that lapse at the end of a period need the period's end")
+                return period_end_ms + self.grace_days * _DAY_MS
 
 
 PERIOD_END: Final = Expiry(kind=ExpiryKind.PERIOD_END)

@@ -1,0 +1,185 @@
+"""What makes a catalogue sound beyond the form of its values: slabs that meet, prices that mean one thing. Pure."""
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from credits.config.catalogue import CreditType, ExpiryKind, Pricing, Slab
+from credits.config.findings import Path, Report, did_you_mean, shown, written
+from credits.config.schema import PRODUCT_KEY, CreditTypeTable, PlanCreditsTable, PlanTable, RolloverTable
+
+_CREDIT_TYPE_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_PLAN_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
+# A credit type is a keyword of reserve, commit and spend; it must not take the place of a keyword of their own.
+RESERVED_KEYS: Final = frozenset(
+    {"account", "amount", "durability", "final", "items", "key", "overage", "plan", "reservation_id", "self", "ttl_s"}
+)
+
+
+# ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_credit_type_key(key: str, path: Path, report: Report) -> None:
+    """A credit type's key is a word of JSON and a keyword of Python."""
+    if not _CREDIT_TYPE_KEY.fullmatch(key):
+        report.problem(path, f"must be 1 to 63 of a-z, 0-9 and _, beginning with a letter, got {shown(key)}; rename it")
+    elif keyword.iskeyword(key) or key in RESERVED_KEYS:
+        report.problem(path, "is reserved: calls take credit types as keywords beside their own; rename it")
+
+
+def check_plan_key(key: str, path: Path, report: Report) -> None:
+    """A plan's key is stored with every grant it makes."""
+    if not _PLAN_KEY.fullmatch(key):
+        report.problem(
+            path, f"must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter, got {shown(key)}; rename it"
+        )
+
+
+# ── Prices ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_pricing(table: CreditTypeTable, path: Path, report: Report) -> None:
+    """Slabs or a calculator, never both; one of them where anything says that the credits are for sale."""
+    if report.has_problem_in((*path, "slabs")) or report.has_problem_in((*path, "price_calculator")):
+        return
+    if table.slabs is not None and table.price_calculator is not None:
+        report.problem((*path, "price_calculator"), "cannot stand beside slabs; remove one of the two")
+        return
+    match table.pricing:
+        case Pricing.VOLUME | Pricing.GRADUATED:
+            if table.slabs is None:
+                reason = (
+                    f'is missing; pricing = "{table.pricing}" needs slabs = [{{ from = 1, price_per_unit = "0.10" }}]'
+                )
+                report.problem((*path, "slabs"), reason)
+        case Pricing.CALCULATOR:
+            if table.price_calculator is None:
+                reason = 'is missing; pricing = "calculator" needs price_calculator = "module:function"'
+                report.problem((*path, "price_calculator"), reason)
+        case None:
+            bounds = table.model_fields_set & {"minimum_amount", "maximum_amount"}
+            if bounds and table.slabs is None and table.price_calculator is None:
+                reason = f"{min(bounds)} bounds a purchase, but nothing gives a price; add slabs or price_calculator"
+                report.problem(path, reason)
+
+
+def check_slabs(slabs: Sequence[Slab], path: Path, report: Report) -> None:
+    """Slabs ascend and each begins right after the one before it ends; only the last may have no end."""
+    if not slabs:
+        report.problem(path, 'must have at least one slab, such as { from = 1, price_per_unit = "0.10" }')
+    for position, slab in enumerate(slabs):
+        if slab.last is not None and slab.last < slab.first:
+            report.problem((*path, position, "to"), f"must be at least from ({slab.first}), got {slab.last}")
+    for position, (before, slab) in enumerate(pairwise(slabs), start=1):
+        if before.last is None:
+            reason = f"is missing; only the last slab may have no end, so set to = {slab.first - 1}"
+            report.problem((*path, position - 1, "to"), reason)
+        elif slab.first != before.last + 1 and before.first <= before.last:
+            report.problem((*path, position, "from"), _misplaced(before.first, before.last, slab.first))
+
+
+def _misplaced(before_first: int, before_last: int, first: int) -> str:
+    fix = f"set from = {before_last + 1}"
+    if first < before_first:
+        return f"must be above the slab before it ({before_first} to {before_last}), got {first}; sort the slabs"
+    if first <= before_last:
+        return f"overlaps the slab before it: {first} to {before_last} would have two prices; {fix}"
+    return f"leaves a gap: {before_last + 1} to {first - 1} would have no price; {fix}"
+
+
+def check_bounds(credit_type: CreditType, path: Path, report: Report) -> None:
+    """Every amount from the minimum to the maximum has a price. The slabs are in order already."""
+    minimum, maximum = credit_type.minimum_amount, credit_type.maximum_amount
+    if maximum is not None and maximum < minimum:
+        reason = f"must be at least minimum_amount ({minimum}), got {maximum}"
+        report.problem((*path, "maximum_amount"), reason)
+    if not credit_type.slabs:
+        return
+    first, last = credit_type.slabs[0].first, credit_type.slabs[-1].last
+    if first > minimum:
+        reason = (
+            f"must be at most minimum_amount ({minimum}), got {first}: {minimum} to {first - 1} would have no price"
+        )
+        report.problem((*path, "slabs", 0, "from"), f"{reason}; set from = {minimum}, or minimum_amount = {first}")
+    if last is None:
+        return
+    fix = 'lower it, or add a slab without "to"'
+    if minimum > last:
+        report.problem(
+            (*path, "minimum_amount"), f"must be at most the end of the last slab ({last}), got {minimum}; {fix}"
+        )
+    if maximum is not None and maximum > last:
+        report.problem(
+            (*path, "maximum_amount"), f"must be at most the end of the last slab ({last}), got {maximum}; {fix}"
+        )
+
+
+def warn_of_cliffs(credit_type: CreditType, path: Path, report: Report) -> None:
+    """With volume pricing, one credit more may cost less in total: whoever buys just below the edge pays too much."""
+    if credit_type.pricing is not Pricing.VOLUME:
+        return
+    for position, (below, above) in enumerate(pairwise(credit_type.slabs), start=1):
+        edge = above.first - 1
+        total_below, total_above = below.price_of(edge), above.price_of(above.first)
+        if total_above < total_below:
+            totals = f"{above.first} credits cost {total_above} {credit_type.currency}, {edge} credits {total_below}"
+            report.warning((*path, "slabs", position), f'price cliff: {totals}; pricing = "graduated" has none')
+
+
+# ── Plans ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_products(plans: Mapping[str, PlanTable], other_prices: Sequence[str], report: Report) -> None:
+    """A product at a provider sells one plan, and nothing that is said to earn no credits."""
+    places: dict[tuple[str, str], Path] = {}
+    for plan, table in plans.items():
+        for key, product_ids in table.products().items():
+            for position, product_id in enumerate(product_ids):
+                path: Path = ("plans", plan, key, position)
+                first = places.setdefault((provider_of(key), product_id), path)
+                if first != path:
+                    reason = (
+                        f"{shown(product_id)} is mapped by {written(first)} already; a price sells one plan, remove one"
+                    )
+                    report.problem(path, reason)
+    sold = {product_id: path for (_provider, product_id), path in places.items()}
+    for position, product_id in enumerate(other_prices):
+        if product_id in sold:
+            reason = f"{shown(product_id)} earns the credits of {written(sold[product_id])}; remove one of the two"
+            report.problem(("other_prices", position), reason)
+
+
+def provider_of(product_key: str) -> str:
+    """The provider that a key such as `stripe_prices` speaks of. The schema lets no other keys through."""
+    match = PRODUCT_KEY.fullmatch(product_key)
+    if match is None:
+        raise ValueError(f"{product_key!r} is not a key that lists products")
+    return match[1]
+
+
+def check_plan_credits(
+    credit_type: str, table: PlanCreditsTable, declared: Mapping[str, object], path: Path, report: Report
+) -> None:
+    """A plan hands out declared credits, and carries over only what would lapse."""
+    if credit_type not in declared:
+        reason = f"names a credit type that is not declared; {did_you_mean(credit_type, declared)}"
+        report.problem(path, f"{reason} (or add [credit_types.{credit_type}])")
+    if table.rollover is not None and table.expires.kind is not ExpiryKind.PERIOD_END:
+        reason = "carries over what lapses with its period, and these credits do not"
+        report.problem((*path, "rollover"), f'{reason}; remove it, or set expires = "period_end"')
+
+
+def check_rollover(table: RolloverTable, path: Path, report: Report) -> None:
+    """A rollover without any bound is another word for credits that never lapse."""
+    if not table.model_fields_set and not report.has_problem_in(path):
+        report.problem(path, 'must have cap, periods or both; to keep all credits for ever, set expires = "never"')
+
+
+def warn_of_unsold_plan(products: Mapping[str, object], path: Path, report: Report) -> None:
+    """A plan that no product sells is never reached by a payment."""
+    if not products:
+        reason = 'no price maps to this plan, so no payment earns it; add stripe_prices = ["price_…"] or the like'
+        report.warning(path, reason)

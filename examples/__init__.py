@@ -1,0 +1,1 @@
+"""Code that an installation writes for itself, as examples to copy."""
