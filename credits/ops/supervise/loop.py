@@ -53,6 +53,8 @@ def supervise(program: Program, stops: SimpleQueue[str], say: Callable[[str], No
     """
     history = History()
     try:
+        if not program.may_start():
+            say(f"{program.name} waits for its broker to answer")
         while not program.may_start():
             if _told_to_stop(stops, _TICK_S):
                 return 0

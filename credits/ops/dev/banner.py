@@ -1,0 +1,38 @@
+"""What `credits dev` prints when everything is up: addresses, a key, and the first three things to try."""
+
+from pathlib import Path
+
+from credits.config.settings import DATA_FOLDER, DEV_ENV_FILE
+
+
+def banner(*, folder: Path, base_url: str, api_key: str, database: str, redis: str, command: str) -> str:
+    """
+    The text; `command` is how this machine spells `credits`.
+
+    The API key is meant to be copied; no other secret is in it.
+    """
+    return f"""
+────────────────────────────────────────────────────────────────────────────────
+ Creditgate is up (sandbox)                                    Ctrl-C stops it
+
+   Webhooks    {base_url}/webhooks/stripe   (also lemonsqueezy, fake)
+   API         {base_url}/v1
+   Health      {base_url}/healthz   {base_url}/readyz   {base_url}/metrics
+   API key     {api_key}
+   Data        {folder.absolute() / DATA_FOLDER}
+   Database    {database}
+   Redis       {redis}
+
+ Try it (another terminal, this folder):
+
+   {command} simulate stripe checkout.session.completed \\
+       --account user_1 --credit-type image_generation --amount 100
+   {command} balance user_1
+   curl -H "Authorization: Bearer {api_key}" \\
+       {base_url}/v1/accounts/user_1/balances
+
+ Credit types and plans are in credits.toml, secrets in {DEV_ENV_FILE}.
+ `{command} dev --reset` deletes the data and starts afresh.
+────────────────────────────────────────────────────────────────────────────────
+
+"""
