@@ -1,0 +1,209 @@
+"""Simulated invoices of a subscription: one line for one period, in three shapes."""
+
+from credits.inbox.provider import Simulation
+from webhooks.providers.stripe.simulate.common import (
+    Names,
+    Shape,
+    StripeObject,
+    at_s,
+    event,
+    is_live,
+    listed,
+    period_start_s,
+    shape_of,
+)
+from webhooks.providers.stripe.simulate.subscriptions import plan, price, subscription_metadata
+
+_HOUR_S = 60 * 60
+_DAY_S = 24 * _HOUR_S
+
+
+def invoice_paid(simulation: Simulation) -> bytes:
+    """A period was paid; where `paid_minor` is 0 it is a trial's, which costs nothing."""
+    return event(simulation, _invoice(simulation, status="paid"))
+
+
+def invoice_created(simulation: Simulation) -> bytes:
+    return event(simulation, _invoice(simulation, status="draft"))
+
+
+def invoice_finalized(simulation: Simulation) -> bytes:
+    return event(simulation, _invoice(simulation, status="open"))
+
+
+def invoice_payment_failed(simulation: Simulation) -> bytes:
+    retried = {"attempted": True, "attempt_count": 1, "next_payment_attempt": at_s(simulation) + 3 * _DAY_S}
+    return event(simulation, _invoice(simulation, status="open") | retried)
+
+
+def invoice_voided(simulation: Simulation) -> bytes:
+    return event(simulation, _invoice(simulation, status="void"))
+
+
+def invoice_upcoming(simulation: Simulation) -> bytes:
+    """A preview of the next invoice. It has no id, since there is no such invoice yet."""
+    preview = _invoice(simulation, status="draft")
+    del preview["id"]
+    return event(simulation, preview)
+
+
+def invoice_payment_paid(simulation: Simulation) -> bytes:
+    """The link between an invoice and the payment that settled it, an object of its own since basil."""
+    names = Names(simulation)
+    return event(
+        simulation,
+        {
+            "id": f"inpay_{names.invoice.removeprefix('in_')}",
+            "object": "invoice_payment",
+            "amount_paid": simulation.paid_minor,
+            "amount_requested": simulation.paid_minor,
+            "created": at_s(simulation),
+            "currency": simulation.currency.lower(),
+            "invoice": names.invoice,
+            "is_default": True,
+            "livemode": is_live(simulation),
+            "payment": {"payment_intent": names.payment_intent, "type": "payment_intent"},
+            "status": "paid",
+            "status_transitions": {"canceled_at": None, "paid_at": at_s(simulation)},
+        },
+    )
+
+
+def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
+    names = Names(simulation)
+    is_paid = status == "paid"
+    amount = simulation.paid_minor
+    # The invoice's own period is the one before: when what it bills was added to it.
+    added_from = period_start_s(simulation, max(simulation.period - 1, 0))
+    return {
+        "id": names.invoice,
+        "object": "invoice",
+        "account_country": "US",
+        "amount_due": amount,
+        "amount_paid": amount if is_paid else 0,
+        "amount_remaining": 0 if is_paid else amount,
+        "attempt_count": 1 if is_paid else 0,
+        "attempted": is_paid,
+        "auto_advance": status == "draft",
+        "automatic_tax": {"enabled": False, "status": None},
+        "billing_reason": "subscription_create" if simulation.period == 0 else "subscription_cycle",
+        "collection_method": "charge_automatically",
+        "created": at_s(simulation),
+        "currency": simulation.currency.lower(),
+        "custom_fields": None,
+        "customer": names.customer,
+        "customer_email": None,
+        "description": None,
+        "due_date": None,
+        "ending_balance": 0 if is_paid else None,
+        "lines": listed(f"/v1/invoices/{names.invoice}/lines", _line(simulation)),
+        "livemode": is_live(simulation),
+        "metadata": {},
+        "next_payment_attempt": at_s(simulation) + _HOUR_S if status == "draft" else None,
+        "number": f"SIM-{simulation.period + 1:04d}",
+        "period_start": added_from,
+        "period_end": period_start_s(simulation, simulation.period),
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "starting_balance": 0,
+        "status": status,
+        "status_transitions": {"paid_at": at_s(simulation) if is_paid else None},
+        "subtotal": amount,
+        "total": amount,
+        "webhooks_delivered_at": None,
+        **_invoice_of_version(simulation, is_paid=is_paid),
+    }
+
+
+def _invoice_of_version(simulation: Simulation, *, is_paid: bool) -> StripeObject:
+    """Subscription and payment, which each shape of an invoice keeps in another place."""
+    names = Names(simulation)
+    details = {"metadata": subscription_metadata(simulation)}
+    was_charged = is_paid and simulation.paid_minor > 0
+    before_basil: StripeObject = {
+        "charge": names.charge if was_charged else None,
+        "discount": None,
+        "paid": is_paid,
+        "payment_intent": names.payment_intent if simulation.paid_minor else None,
+        "subscription": names.subscription,
+        "tax": None,
+    }
+    match shape_of(simulation):
+        case Shape.OLD:
+            return before_basil
+        case Shape.ACACIA:
+            return before_basil | {"subscription_details": details}
+        case Shape.BASIL:
+            parent = {
+                "quote_details": None,
+                "subscription_details": details | {"subscription": names.subscription},
+                "type": "subscription_details",
+            }
+            return {"discounts": [], "parent": parent, "total_taxes": []}
+
+
+def _line(simulation: Simulation) -> StripeObject:
+    return {
+        "id": Names(simulation).line,
+        "object": "line_item",
+        "amount": simulation.paid_minor,
+        "currency": simulation.currency.lower(),
+        "description": "1 × Plan (by the month)",
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "livemode": is_live(simulation),
+        # A subscription's line repeats the subscription's metadata.
+        "metadata": subscription_metadata(simulation),
+        "period": {
+            "start": period_start_s(simulation, simulation.period),
+            "end": period_start_s(simulation, simulation.period + 1),
+        },
+        "quantity": 1,
+        **_line_of_version(simulation),
+    }
+
+
+def _line_of_version(simulation: Simulation) -> StripeObject:
+    """Price, subscription item and proration, which each shape of a line keeps in another place."""
+    names = Names(simulation)
+    before_basil: StripeObject = {
+        "plan": plan(simulation),
+        "price": price(simulation),
+        "proration": False,
+        "subscription": names.subscription,
+        "subscription_item": names.item,
+        "tax_amounts": [],
+        "tax_rates": [],
+        "type": "subscription",
+    }
+    match shape_of(simulation):
+        case Shape.OLD:
+            return before_basil
+        case Shape.ACACIA:
+            credited = {"credited_items": None}
+            return before_basil | {"invoice": names.invoice, "proration_details": credited}
+        case Shape.BASIL:
+            details = {
+                "invoice_item": None,
+                "proration": False,
+                "proration_details": {"credited_items": None},
+                "subscription": names.subscription,
+                "subscription_item": names.item,
+            }
+            return {
+                "invoice": names.invoice,
+                "parent": {
+                    "invoice_item_details": None,
+                    "subscription_item_details": details,
+                    "type": "subscription_item_details",
+                },
+                "pretax_credit_amounts": [],
+                "pricing": {
+                    "price_details": {"price": names.price, "product": names.product},
+                    "type": "price_details",
+                    "unit_amount_decimal": str(simulation.paid_minor),
+                },
+                "taxes": [],
+            }

@@ -1,0 +1,216 @@
+"""Simulated single payments: checkout sessions, payment intents and charges, in three shapes."""
+
+from credits.inbox.provider import Simulation
+from webhooks.metadata import write_metadata
+from webhooks.providers.stripe.shapes import KIND, TOPUP
+from webhooks.providers.stripe.simulate.common import (
+    Names,
+    Shape,
+    StripeObject,
+    at_s,
+    event,
+    is_live,
+    listed,
+    shape_of,
+)
+
+_DAY_S = 24 * 60 * 60
+
+
+def session_completed(simulation: Simulation) -> bytes:
+    """A complete checkout: of a subscription where the simulation names one, of nothing where nothing is to pay."""
+    payment_status = "paid" if simulation.paid_minor else "no_payment_required"
+    return event(simulation, _session(simulation, status="complete", payment_status=payment_status))
+
+
+def session_paid_late(simulation: Simulation) -> bytes:
+    return event(simulation, _session(simulation, status="complete", payment_status="paid"))
+
+
+def session_failed(simulation: Simulation) -> bytes:
+    return event(simulation, _session(simulation, status="complete", payment_status="unpaid"))
+
+
+def session_expired(simulation: Simulation) -> bytes:
+    return event(simulation, _session(simulation, status="expired", payment_status="unpaid"))
+
+
+def intent_succeeded(simulation: Simulation) -> bytes:
+    """A top-up of ours: a saved card was charged without a checkout."""
+    return event(simulation, _intent(simulation, status="succeeded"))
+
+
+def intent_created(simulation: Simulation) -> bytes:
+    return event(simulation, _intent(simulation, status="requires_payment_method"))
+
+
+def charge_succeeded(simulation: Simulation) -> bytes:
+    return event(simulation, charge(simulation, refunded_minor=0))
+
+
+def charge(simulation: Simulation, *, refunded_minor: int) -> StripeObject:
+    """The charge that paid, with what was refunded of it so far. Its list of refunds is left to the caller."""
+    names, shape = Names(simulation), shape_of(simulation)
+    content: StripeObject = {
+        "id": names.charge,
+        "object": "charge",
+        "amount": simulation.paid_minor,
+        "amount_captured": simulation.paid_minor,
+        "amount_refunded": refunded_minor,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": f"txn_{names.charge.removeprefix('ch_')}",
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
+        "calculated_statement_descriptor": "CREDITS",
+        "captured": True,
+        "created": at_s(simulation),
+        "currency": simulation.currency.lower(),
+        "customer": names.customer,
+        "description": None,
+        "disputed": False,
+        "failure_code": None,
+        "failure_message": None,
+        "fraud_details": {},
+        "livemode": is_live(simulation),
+        "metadata": {},
+        "on_behalf_of": None,
+        "outcome": {"network_status": "approved_by_network", "risk_level": "normal", "type": "authorized"},
+        "paid": True,
+        "payment_intent": names.payment_intent,
+        "payment_method": f"pm_{names.charge.removeprefix('ch_')}",
+        "payment_method_details": {"card": {"brand": "visa", "funding": "credit"}, "type": "card"},
+        "receipt_email": None,
+        "receipt_number": None,
+        "refunded": refunded_minor == simulation.paid_minor,
+        "review": None,
+        "shipping": None,
+        "source_transfer": None,
+        "status": "succeeded",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    if shape is not Shape.BASIL:
+        content |= {"invoice": None, "source": None, "dispute": None, "order": None}
+    return content
+
+
+def _session(simulation: Simulation, *, status: str, payment_status: str) -> StripeObject:
+    names = Names(simulation)
+    # A simulation that says how many credits are bought is of a purchase, even where it names a subscription too.
+    is_subscription = simulation.subscription is not None and simulation.amount is None
+    was_charged = payment_status != "no_payment_required" and status == "complete"
+    return {
+        "id": names.session,
+        "object": "checkout.session",
+        "after_expiration": None,
+        "allow_promotion_codes": None,
+        "amount_subtotal": simulation.paid_minor,
+        "amount_total": simulation.paid_minor,
+        "automatic_tax": {"enabled": False, "status": None},
+        "billing_address_collection": None,
+        "cancel_url": "https://shop.example/cancelled",
+        "client_reference_id": simulation.client_reference,
+        "consent": None,
+        "consent_collection": None,
+        "created": at_s(simulation),
+        "currency": simulation.currency.lower(),
+        "customer": names.customer,
+        "customer_details": {"address": None, "email": None, "name": None, "phone": None, "tax_exempt": "none"},
+        "customer_email": None,
+        "expires_at": at_s(simulation) + _DAY_S,
+        "invoice": names.invoice if is_subscription and status == "complete" else None,
+        "livemode": is_live(simulation),
+        "locale": None,
+        "metadata": {**write_metadata(simulation), KIND: "checkout"},
+        "mode": "subscription" if is_subscription else "payment",
+        "payment_intent": names.payment_intent if was_charged and not is_subscription else None,
+        "payment_link": None,
+        "payment_method_collection": "always" if is_subscription else "if_required",
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "payment_status": payment_status,
+        "phone_number_collection": {"enabled": False},
+        "recovered_from": None,
+        "setup_intent": None,
+        "shipping_address_collection": None,
+        "shipping_cost": None,
+        "shipping_options": [],
+        "status": status,
+        "submit_type": None,
+        "subscription": names.subscription if is_subscription and status == "complete" else None,
+        "success_url": "https://shop.example/thanks",
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "url": None,
+        **_session_of_version(shape_of(simulation)),
+    }
+
+
+def _session_of_version(shape: Shape) -> StripeObject:
+    """The fields that only some versions of a session have."""
+    match shape:
+        case Shape.OLD:
+            return {"shipping": None}
+        case Shape.ACACIA:
+            return {"currency_conversion": None, "shipping_details": None, "ui_mode": "hosted", "custom_fields": []}
+        case Shape.BASIL:
+            return {
+                "adaptive_pricing": {"enabled": True},
+                "collected_information": {"shipping_details": None},
+                "custom_fields": [],
+                "discounts": [],
+                "origin_context": None,
+                "permissions": None,
+                "ui_mode": "hosted",
+                "wallet_options": None,
+            }
+
+
+def _intent(simulation: Simulation, *, status: str) -> StripeObject:
+    names, shape = Names(simulation), shape_of(simulation)
+    is_paid = status == "succeeded"
+    content: StripeObject = {
+        "id": names.payment_intent,
+        "object": "payment_intent",
+        "amount": simulation.paid_minor,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": simulation.paid_minor if is_paid else 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic",
+        "client_secret": None,
+        "confirmation_method": "automatic",
+        "created": at_s(simulation),
+        "currency": simulation.currency.lower(),
+        "customer": names.customer,
+        "description": None,
+        "last_payment_error": None,
+        "livemode": is_live(simulation),
+        "metadata": {**write_metadata(simulation), KIND: TOPUP},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": f"pm_{names.payment_intent.removeprefix('pi_')}" if is_paid else None,
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "status": status,
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    if shape is Shape.OLD:
+        charges = [charge(simulation, refunded_minor=0)] if is_paid else []
+        content["charges"] = listed(f"/v1/charges?payment_intent={names.payment_intent}", *charges)
+    else:
+        content["latest_charge"] = names.charge if is_paid else None
+    if shape is not Shape.BASIL:
+        content["invoice"] = None
+    return content
