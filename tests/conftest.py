@@ -9,12 +9,18 @@ import hypothesis
 import pytest
 from sqlalchemy import Engine
 
+from credits.allocation.model import Runtime
+from credits.config.catalogue import Catalogue
+from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, WebhookSecret
 from credits.db import open_engine
 from credits.ops.migrate import migrate
 from tests.support.clock import VirtualClock
 from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.valkey import ValkeyServer
+from webhooks.providers import REGISTRY
+
+CONFIG_FILE = Path(__file__).parent / "support" / "credits.toml"
 
 # A test that shares two cores with servers is slow at times; that is no finding.
 hypothesis.settings.register_profile("creditgate", deadline=None, print_blob=True)
@@ -108,13 +114,13 @@ def migrated_postgres_template(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+def settings(database_url: str) -> Settings:
     """Settings of an installation on `database_url`, with a known secret per provider and tenant, and no Redis."""
     return Settings(
         database_url=database_url,
         redis_url="redis://127.0.0.1:1/0",
         broker_url="redis://127.0.0.1:1/0",
-        config_path=tmp_path / "credits.toml",
+        config_path=CONFIG_FILE,
         tenant=Tenant.SANDBOX,
         secret_key="a key for tests only",
         base_url="http://127.0.0.1:8000",
@@ -127,6 +133,24 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
             for provider in ("fake", "stripe", "lemonsqueezy")
         },
         alarm_age_s=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """What the tests sell: tests/support/credits.toml."""
+    return load_catalogue(CONFIG_FILE)
+
+
+@pytest.fixture
+def runtime(engine: Engine, catalogue: Catalogue, settings: Settings, clock: VirtualClock) -> Runtime:
+    """What allocation works with, on `engine`, at the time of `clock`."""
+    return Runtime(
+        engine=engine,
+        catalogue=catalogue,
+        providers=REGISTRY,
+        secret_key=settings.secret_key,
+        clock=clock,
     )
 
 
