@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from credits.errors import DependencyError
 
@@ -121,12 +122,12 @@ def insert_new(
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether `error` says that the database is away, busy or shutting down, so that the same work may succeed later."""
+    """Whether `error` says that the database is away or busy, so that the same work may succeed later."""
     if isinstance(error, DependencyError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, OperationalError | InterfaceError) or type(error).__name__ == "TimeoutError"
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

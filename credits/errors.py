@@ -41,6 +41,17 @@ class InvalidCurrencyError(InvalidInputError):
         super().__init__("currency", f"must be a three-letter ISO 4217 code in capitals, got {_short(value)}")
 
 
+class AmountNotForSaleError(InvalidInputError):
+    """No price is declared for this amount. The message names the bound."""
+
+    code = "amount_not_for_sale"
+
+    def __init__(self, credit_type: str, amount: int, reason: str) -> None:
+        super().__init__("amount", f"{amount} {credit_type}: {reason}")
+        self.credit_type = credit_type
+        self.amount = amount
+
+
 class InvalidIdError(InvalidInputError):
     code = "invalid_id"
 
@@ -108,13 +119,25 @@ class BalanceLimitError(CreditsError):
     fix = "Grant less; no account may hold more than 2^53 − 1 credits of a type."
 
 
-class AccountNotFoundError(CreditsError):
-    code = "account_not_found"
-    fix = "Check the account id; an account exists from its first credit on."
+# ── Callers of the API ───────────────────────────────────────────────────────────────────────────────────
 
-    def __init__(self, account: str) -> None:
-        super().__init__(f"there is no account {_short(account)}")
-        self.account = account
+
+class AuthenticationError(CreditsError):
+    """No key, or none that is valid now. It does not say which, so that nobody can probe for keys."""
+
+    code = "unauthenticated"
+    fix = "Send `Authorization: Bearer <key>` with a key that is neither expired nor revoked."
+
+
+class PermissionDeniedError(CreditsError):
+    """The key is valid, but not for this."""
+
+    code = "permission_denied"
+    fix = "Use a key that has the scope named in the message."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs the scope {scope!r}")
+        self.scope = scope
 
 
 # ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +224,16 @@ class AmountMismatchError(AllocationError):
         self.quote_id = quote_id
         self.quoted = quoted
         self.asked = asked
+
+
+class FreePurchaseError(AllocationError):
+    """A checkout cost nothing, and the configuration says that a person decides about those."""
+
+    code = "free_purchase"
+    fix = (
+        'Grant it with `credits grant` and a reason and then `credits events skip`; or set purchases.free = "grant" '
+        "in credits.toml and run `credits events retry`."
+    )
 
 
 class UnknownQuoteError(AllocationError):

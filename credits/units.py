@@ -22,7 +22,7 @@ def checked_amount(value: object, field: str = "amount") -> int:
 
 
 def parse_amount(text: object, field: str = "amount") -> int:
-    """Read an amount that travelled as text (provider metadata carries strings only): ASCII digits, no sign or zero in front."""
+    """Read an amount that travelled as text (metadata carries strings only): ASCII digits, no sign or zero in front."""
     if type(text) is int:
         return checked_amount(text, field)
     if not isinstance(text, str) or not _AMOUNT_TEXT.fullmatch(text):

@@ -1,1 +1,1 @@
-"""What an installation decides: its catalogue of credit types and plans (credits.toml) and its settings (environment)."""
+"""What an installation decides: its catalogue (credits.toml) and its settings (environment)."""

@@ -9,8 +9,8 @@ from typing import Final, Literal
 from credits.errors import UnknownCreditTypeError, UnknownPlanError
 from credits.units import MAX_AMOUNT
 
-# Sixteen digits of credits times a price of at most 24: the default 28 digits would round, these never do.
-_EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+"""For sums of money: sixteen digits of credits times a price of up to 24 would be rounded by the usual 28 digits."""
 
 
 _DAY_MS: Final = 86_400_000
@@ -69,7 +69,7 @@ class Slab:
 
     def price_of(self, units: int) -> Decimal:
         """The exact price of `units` at this slab's price per unit."""
-        return _EXACT.multiply(Decimal(units), self.price_per_unit)
+        return EXACT.multiply(Decimal(units), self.price_per_unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class Expiry:
             raise ValueError(f"grace_days belongs to the kind period_end alone, got {self}")
 
     def lapses_at_ms(self, *, granted_at_ms: int, period_end_ms: int | None) -> int | None:
-        """The instant at which credits granted now lapse; None: never. Raises ValueError where a needed period is None."""
+        """The instant at which credits granted now lapse; None: never. Raises ValueError if a needed period is None."""
         match self.kind:
             case ExpiryKind.NEVER:
                 return None

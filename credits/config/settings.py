@@ -99,7 +99,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
 
 
 def secret_variable(provider: str, tenant: Tenant) -> str:
-    """The variable that holds a provider's signing secrets, several separated by commas: `STRIPE_TEST_WEBHOOK_SECRETS`."""
+    """The variable of a provider's signing secrets, several separated by commas: `STRIPE_TEST_WEBHOOK_SECRETS`."""
     mode = "_TEST" if tenant is Tenant.SANDBOX else ""
     return f"{provider.upper()}{mode}_WEBHOOK_SECRETS"
 

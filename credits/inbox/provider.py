@@ -8,7 +8,7 @@ from credits.config.settings import Tenant, WebhookSecret
 from credits.facts import Fact
 
 Payload = Mapping[str, Any]
-"""A webhook's body, parsed by webhooks.payload.parse: strict JSON whose top is an object."""
+"""A webhook's body, parsed by credits.payload.parse: strict JSON whose top is an object."""
 
 # Providers stamp a signature with the second it was made; this much clock difference is forgiven, both ways.
 SIGNATURE_TOLERANCE_S = 300

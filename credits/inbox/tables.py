@@ -33,9 +33,11 @@ events = Table(
     Column("code", String(64)),
     Column("detail", Text),
     Column("attempts", Integer, nullable=False, default=0),
-    # When it is due again; NULL: never by itself.
-    Column("next_attempt_at_ms", BigInteger),
-    Column("lease_until_ms", BigInteger),
+    # How often a worker took the event and was not heard of again.
+    Column("crashes", Integer, nullable=False, default=0),
+    # When it is due: its next attempt, or while it is being processed the end of the lease. NULL: never by itself.
+    Column("due_at_ms", BigInteger),
+    # Who is processing it; whoever finishes it must still hold the token.
     Column("lease_token", String(36)),
     # Set by an operator: whose it is, and what it bought.
     Column("attached_account", String(200)),
@@ -46,7 +48,8 @@ events = Table(
     Column("received_at_ms", BigInteger, nullable=False),
     Column("finished_at_ms", BigInteger),
     UniqueConstraint("tenant", "provider", "provider_account", "endpoint", "event_id"),
-    Index(None, "state", "next_attempt_at_ms"),
+    Index(None, "due_at_ms"),
+    Index(None, "tenant", "state"),
     Index(None, "tenant", "received_at_ms"),
 )
 

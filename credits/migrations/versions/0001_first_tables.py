@@ -75,8 +75,8 @@ def _create_inbox() -> None:
         _text("code", 64, nullable=True),
         sa.Column("detail", sa.Text()),
         _small("attempts"),
-        _whole("next_attempt_at_ms", nullable=True),
-        _whole("lease_until_ms", nullable=True),
+        _small("crashes"),
+        _whole("due_at_ms", nullable=True),
         _text("lease_token", 36, nullable=True),
         _text("attached_account", 200, nullable=True),
         _text("attached_credit_type", 64, nullable=True),
@@ -86,7 +86,8 @@ def _create_inbox() -> None:
         _whole("received_at_ms"),
         _whole("finished_at_ms", nullable=True),
         sa.UniqueConstraint("tenant", "provider", "provider_account", "endpoint", "event_id"),
-        sa.Index(None, "state", "next_attempt_at_ms"),
+        sa.Index(None, "due_at_ms"),
+        sa.Index(None, "tenant", "state"),
         sa.Index(None, "tenant", "received_at_ms"),
     )
     op.create_table(

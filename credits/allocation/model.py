@@ -1,0 +1,42 @@
+"""What allocation works with: the installation around it, and the one event in hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from credits.clock import Clock
+from credits.config.catalogue import Catalogue
+from credits.config.settings import Tenant
+from credits.inbox.model import ClaimedEvent
+from credits.inbox.provider import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Everything a use case needs from outside, made once per process and passed in."""
+
+    engine: Engine
+    catalogue: Catalogue
+    providers: Mapping[str, Provider]
+    secret_key: str
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InHand:
+    """One claimed event inside its transaction."""
+
+    connection: Connection
+    event: ClaimedEvent
+    catalogue: Catalogue
+    secret_key: str
+    now_ms: int
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.event.tenant
+
+    @property
+    def provider(self) -> str:
+        return self.event.provider

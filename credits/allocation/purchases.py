@@ -1,0 +1,106 @@
+"""Allocation of purchases: what a paid, pending or voided checkout leads to."""
+
+from credits.allocation.model import InHand
+from credits.allocation.outcomes import done, ignored
+from credits.allocation.payer import account_of, remember, unattributed
+from credits.errors import AmountMismatchError, FreePurchaseError, UnknownQuoteError
+from credits.facts import PurchasePaid, PurchasePending, PurchaseVoided
+from credits.grants.rules import order_of_purchase
+from credits.inbox.model import Outcome
+from credits.ledger import service as ledger
+from credits.pricing import store as purchases
+from credits.pricing.store import PurchaseState, Quote
+
+
+def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
+    """Add the credits that were bought, once for this payment, whatever number of events tells of it."""
+    skipped = _not_ours(hand, fact)
+    if skipped is not None:
+        return skipped
+    quote = _quote_of(hand, fact)
+    credit_type = hand.event.attached_credit_type or (quote.credit_type if quote else fact.credit_type)
+    amount = hand.event.attached_amount or (quote.amount if quote else fact.amount)
+    if credit_type is None or amount is None:
+        if hand.catalogue.purchases.unknown == "ignore":
+            return ignored("the payment names no credits; purchases.unknown says to ignore those")
+        return unattributed(hand, fact.payer, "credits_unknown", "the payment does not say which credits it bought")
+    account = quote.account if quote and not hand.event.attached_account else account_of(hand, fact.payer)
+    if account is None:
+        return unattributed(hand, fact.payer, "nobody_to_credit", "nothing on the payment says whose it is")
+    if fact.paid is not None and fact.paid.amount_minor == 0 and hand.catalogue.purchases.free == "hold":
+        raise FreePurchaseError(f"{fact.key} cost nothing")
+    order = order_of_purchase(
+        fact,
+        account=account,
+        credit_type=hand.catalogue.credit_type(credit_type).key,
+        amount=amount,
+        purchases=hand.catalogue.purchases,
+        event_id=hand.event.id,
+    )
+    posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
+    remember(hand, fact.payer, account)
+    if not posted.replayed:
+        _note_credited(hand, fact, account, credit_type, amount)
+    word = "were granted before for the same payment" if posted.replayed else "granted"
+    return done(f"{amount} {credit_type} {word} to {account} ({fact.key})")
+
+
+def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
+    """Note that the money is on the way."""
+    purchases.note_state(
+        hand.connection, hand.tenant, fact.key, PurchaseState.PENDING, reason=fact.reason, now_ms=hand.now_ms
+    )
+    return done(f"{fact.key} is not paid yet: {fact.reason}")
+
+
+def purchase_voided(hand: InHand, fact: PurchaseVoided) -> Outcome:
+    """Note that no money will come."""
+    purchases.note_state(
+        hand.connection, hand.tenant, fact.key, PurchaseState.VOID, reason=fact.reason, now_ms=hand.now_ms
+    )
+    return done(f"{fact.key} will not be paid: {fact.reason}")
+
+
+def _not_ours(hand: InHand, fact: PurchasePaid) -> Outcome | None:
+    """An order whose product is a plan's or earns nothing grants nothing here; None if it may buy credits."""
+    if fact.product_id is None:
+        return None
+    plan = hand.catalogue.plan_of(hand.provider, fact.product_id)
+    if plan is not None:
+        account = account_of(hand, fact.payer)
+        if account is not None:
+            remember(hand, fact.payer, account)
+        return done(f"an order for plan {plan.key}; its invoices grant the credits")
+    if hand.catalogue.earns_nothing(fact.product_id):
+        return ignored(f"product {fact.product_id} is listed in other_prices")
+    return None
+
+
+def _quote_of(hand: InHand, fact: PurchasePaid) -> Quote | None:
+    """The quote this payment answers. Raises AmountMismatchError if another price than the quoted one was asked."""
+    if fact.quote_id is None:
+        return None
+    quote = purchases.find_quote(hand.connection, hand.tenant, fact.quote_id)
+    if quote is None:
+        raise UnknownQuoteError(fact.quote_id)
+    if fact.asked != quote.price:
+        asked = "an amount that the event does not tell" if fact.asked is None else str(fact.asked)
+        raise AmountMismatchError(fact.quote_id, str(quote.price), asked)
+    return quote
+
+
+def _note_credited(hand: InHand, fact: PurchasePaid, account: str, credit_type: str, amount: int) -> None:
+    purchases.note_state(
+        hand.connection,
+        hand.tenant,
+        fact.key,
+        PurchaseState.CREDITED,
+        reason="",
+        quote_id=fact.quote_id,
+        now_ms=hand.now_ms,
+        account=account,
+        credit_type=credit_type,
+        amount=amount,
+        paid_minor=None if fact.paid is None else fact.paid.amount_minor,
+        currency=None if fact.paid is None else fact.paid.currency,
+    )

@@ -1,0 +1,87 @@
+"""Health: is this process alive, can it do its work, and is any event growing old? Also the metrics."""
+
+from collections.abc import Iterator, Mapping
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from sqlalchemy import Engine
+
+from credits.api.problems import problem
+from credits.clock import Clock
+from credits.db import snapshot
+from credits.inbox.health import InboxHealth, inbox_health
+
+
+def health_routes(
+    *, engine: Engine, clock: Clock, alarm_age_s: int, ready: Mapping[str, bool], registry: CollectorRegistry
+) -> Blueprint:
+    """
+    `/healthz`, `/readyz` and `/metrics`.
+
+    `ready` names what has to be true from the start (a signing secret is there, the schema is migrated).
+    """
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @routes.get("/readyz")
+    def readyz() -> Response:
+        """503 if the receiver cannot store events; 200 with `degraded` and the alarms if events wait too long."""
+        missing = [name for name, is_there in ready.items() if not is_there]
+        if missing:
+            return problem(503, "not_ready", f"missing: {', '.join(missing)}", retry_after_s=5)
+        health = _read(engine, clock)
+        if health is None:
+            return problem(503, "database_unavailable", "the database does not answer", retry_after_s=5)
+        alarms = health.alarms(alarm_age_s)
+        return jsonify(status="degraded" if alarms else "ok", alarms=alarms)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+    registry.register(_InboxCollector(engine, clock))
+    return routes
+
+
+class _InboxCollector:
+    """Gauges read from SQL at scrape time, so that they are true however many processes there are."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        health = _read(self._engine, self._clock)
+        up = GaugeMetricFamily("creditgate_database_up", "1 if the database answered this scrape")
+        up.add_metric([], 0 if health is None else 1)
+        yield up
+        if health is None:
+            return
+        count = GaugeMetricFamily(
+            "creditgate_events", "Events that are not finished, by state", labels=["tenant", "state"]
+        )
+        for part in health.states:
+            count.add_metric([part.tenant, part.state], part.count)
+        yield count
+        age = GaugeMetricFamily(
+            "creditgate_event_oldest_age_seconds", "Age of the oldest unfinished event", labels=["tenant", "state"]
+        )
+        for part in health.states:
+            age.add_metric([part.tenant, part.state], part.oldest_age_s)
+        yield age
+
+
+def _read(engine: Engine, clock: Clock) -> InboxHealth | None:
+    try:
+        with snapshot(engine) as connection:
+            return inbox_health(connection, now_ms=clock())
+    # A health check reports; it has no error of its own.
+    except Exception:  # noqa: BLE001
+        return None

@@ -1,0 +1,55 @@
+"""Errors over HTTP: RFC 9457 problems with a stable code. The one place that knows which error is which status."""
+
+from typing import Any, Final
+
+from flask import Response, jsonify
+
+from credits import errors
+from credits.db import is_unavailable
+
+STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
+    errors.InvalidInputError: 422,
+    errors.IdempotencyConflictError: 409,
+    errors.InsufficientCreditsError: 402,
+    errors.BalanceLimitError: 422,
+    errors.SignatureError: 400,
+    errors.MalformedPayloadError: 400,
+    errors.UnknownProviderError: 404,
+    errors.EventNotFoundError: 404,
+    errors.EventActionError: 409,
+    errors.AuthenticationError: 401,
+    errors.PermissionDeniedError: 403,
+    errors.ConfigError: 500,
+    errors.LeaseLostError: 503,
+    errors.AllocationError: 409,
+    errors.DependencyError: 503,
+}
+"""Status by error; a leaf that is not listed has its nearest listed ancestor's."""
+
+
+def status_of(error: type[errors.CreditsError]) -> int:
+    """The HTTP status of an error of ours."""
+    return next(STATUS_OF[ancestor] for ancestor in error.__mro__ if ancestor in STATUS_OF)
+
+
+def problem(status: int, code: str, detail: str, *, retry_after_s: int | None = None, **extra: Any) -> Response:
+    """A problem+json answer."""
+    response = jsonify({"type": f"about:blank#{code}", "code": code, "status": status, "detail": detail, **extra})
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def problem_of(error: Exception) -> Response:
+    """The answer to an error that reached the edge of a request. What nobody foresaw says nothing about our insides."""
+    if isinstance(error, errors.CreditsError):
+        status = status_of(type(error))
+        answer = problem(status, error.code, str(error), fix=error.fix, retry_after_s=5 if status == 503 else None)
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    if is_unavailable(error):
+        return problem(503, errors.DependencyError.code, "the database is unavailable; try again", retry_after_s=5)
+    return problem(500, "internal_error", "something went wrong on our side; it is in the log")

@@ -1,0 +1,218 @@
+"""The library: `from credits import Credits`. Everything an app server does with credits, in its own process."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping
+
+from credits.clock import Clock, system_clock_ms
+from credits.config.catalogue import Catalogue
+from credits.config.load import load_catalogue
+from credits.config.settings import Settings, Tenant, load_settings, read_environment
+from credits.db import open_engine, snapshot, transaction
+from credits.errors import ConfigError
+from credits.grants.rules import manual_key, order_by_hand
+from credits.ids import checked_id, digest, signed_reference
+from credits.ledger import service as ledger
+from credits.ledger.model import Balance, DeductOrder, Posted
+from credits.plans.rules import orders_of_plan, period_end_ms
+from credits.units import checked_amount
+
+
+class Credits:
+    """
+    One tenant's credits. Safe to share between threads; make one per process.
+
+    Every change takes a key that names it: repeated with the same content it answers as the first time and moves
+    nothing (`replayed` is then true); with other content it raises IdempotencyConflictError.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        catalogue: Catalogue,
+        tenant: Tenant,
+        secret_key: str = "",
+        clock: Clock = system_clock_ms,
+    ) -> None:
+        self.engine = engine
+        self.catalogue = catalogue
+        self.tenant = tenant
+        self._secret_key = secret_key
+        self._clock = clock
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None, folder: Path | None = None) -> "Credits":
+        """
+        Made from the environment, `.env` and credits.toml, as the `credits` command does it in the same folder.
+
+        Raises ConfigError that lists every problem by key.
+        """
+        here = folder or Path.cwd()
+        settings = load_settings(read_environment(os.environ if env is None else env, here), here)
+        return cls.from_settings(settings)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Credits":
+        """Made from settings that are already read."""
+        return cls(
+            engine=open_engine(settings.database_url),
+            catalogue=load_catalogue(settings.config_path),
+            tenant=settings.tenant,
+            secret_key=settings.secret_key,
+        )
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self.engine.dispose()
+
+    def add(
+        self,
+        account: str,
+        credit_type: str,
+        amount: int,
+        *,
+        key: str,
+        reason: str = "",
+        actor: str = "app",
+        expires_at_ms: int | None = None,
+    ) -> Posted:
+        """Put `amount` credits in. They never lapse unless `expires_at_ms` is given."""
+        with transaction(self.engine) as connection:
+            return self.add_in(
+                connection,
+                account,
+                credit_type,
+                amount,
+                key=key,
+                reason=reason,
+                actor=actor,
+                expires_at_ms=expires_at_ms,
+            )
+
+    def add_in(
+        self,
+        connection: Connection,
+        account: str,
+        credit_type: str,
+        amount: int,
+        *,
+        key: str,
+        reason: str,
+        actor: str,
+        expires_at_ms: int | None = None,
+    ) -> Posted:
+        """As `add`, in a transaction of the caller's."""
+        order = order_by_hand(
+            account=account,
+            credit_type=self.catalogue.credit_type(credit_type).key,
+            amount=amount,
+            key=key,
+            reason=reason,
+            actor=actor,
+            expires_at_ms=expires_at_ms,
+        )
+        return ledger.grant(connection, self.tenant, order, now_ms=self._clock())
+
+    def deduct(
+        self, account: str, credit_type: str, amount: int, *, key: str, reason: str = "", actor: str = "app"
+    ) -> Posted:
+        """
+        Take `amount` credits out, in burn order.
+
+        Raises InsufficientCreditsError, with nothing changed, if fewer are available.
+        """
+        with transaction(self.engine) as connection:
+            return self.deduct_in(connection, account, credit_type, amount, key=key, reason=reason, actor=actor)
+
+    def deduct_in(
+        self, connection: Connection, account: str, credit_type: str, amount: int, *, key: str, reason: str, actor: str
+    ) -> Posted:
+        """As `deduct`, in a transaction of the caller's."""
+        order = DeductOrder(
+            account=checked_id(account, "account"),
+            credit_type=self.catalogue.credit_type(credit_type).key,
+            amount=checked_amount(amount),
+            key=manual_key(key),
+            fingerprint=digest("deduct", account, credit_type, amount),
+            actor=actor,
+            reason=reason,
+        )
+        return ledger.deduct(connection, self.tenant, order, now_ms=self._clock())
+
+    def allocate_plan(
+        self,
+        account: str,
+        plan: str,
+        *,
+        payment_id: str,
+        period_starts_at_ms: int | None = None,
+        period_ends_at_ms: int | None = None,
+        actor: str = "app",
+    ) -> tuple[Posted, ...]:
+        """
+        Grant what `plan` earns for one paid period, for apps that take payments by themselves.
+
+        Once per `payment_id` and credit type, for ever. The period is a calendar month from now if none is given.
+        """
+        start_ms = self._clock() if period_starts_at_ms is None else period_starts_at_ms
+        end_ms = period_end_ms(start_ms, "1 month") if period_ends_at_ms is None else period_ends_at_ms
+        source_ref = f"plan:{checked_id(payment_id, 'payment_id')}"
+        orders = orders_of_plan(
+            self.catalogue.plan(plan),
+            account=checked_id(account, "account"),
+            key=source_ref,
+            source_ref=source_ref,
+            period_start_ms=start_ms,
+            period_end_ms=end_ms,
+            paid=None,
+            actor=actor,
+            event_id=None,
+        )
+        with transaction(self.engine) as connection:
+            now_ms = self._clock()
+            return tuple(ledger.grant(connection, self.tenant, order, now_ms=now_ms) for order in orders)
+
+    def balances(self, account: str, *, at_ms: int | None = None) -> dict[str, Balance]:
+        """Balances per credit type, now or as of `at_ms`; empty for an account that never had credits."""
+        name = checked_id(account, "account")
+        with snapshot(self.engine) as connection:
+            return ledger.balances(connection, self.tenant, name, now_ms=self._clock(), at_ms=at_ms)
+
+    def entries(
+        self, account: str, *, credit_type: str | None = None, before_id: int | None = None, limit: int = 50
+    ) -> list[RowMapping]:
+        """The account's ledger, newest first."""
+        name = checked_id(account, "account")
+        with snapshot(self.engine) as connection:
+            return ledger.entries(
+                connection, self.tenant, name, credit_type=credit_type, before_id=before_id, limit=limit
+            )
+
+    def grants(
+        self, account: str, *, credit_type: str | None = None, before_id: int | None = None, limit: int = 50
+    ) -> list[RowMapping]:
+        """The account's lots, newest first, with what remains of each."""
+        name = checked_id(account, "account")
+        with snapshot(self.engine) as connection:
+            return ledger.grants(
+                connection, self.tenant, name, credit_type=credit_type, before_id=before_id, limit=limit
+            )
+
+    def client_reference(self, account: str) -> str:
+        """
+        `account` as a `client_reference_id` for payment links, signed so that the payer cannot change it.
+
+        Raises ConfigError if CREDITGATE_SECRET_KEY is not set.
+        """
+        if not self._secret_key:
+            raise ConfigError({"CREDITGATE_SECRET_KEY": "must be set to sign client references"})
+        return signed_reference(checked_id(account, "account"), self._secret_key)
+
+
+def balances_json(account: str, balances: Mapping[str, Balance]) -> dict[str, Any]:
+    """Balances in the one JSON shape that every face shows."""
+    return {"account": account, "balances": {name: balance.as_json() for name, balance in balances.items()}}

@@ -1,0 +1,127 @@
+"""SQL of plans: the customer map and subscriptions. Every function runs in the caller's transaction."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, update
+
+from credits.config.settings import Tenant
+from credits.db import insert_new
+from credits.facts import SubscriptionSeen
+from credits.ledger.tables import accounts
+from credits.plans.tables import provider_customers, subscriptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A subscription as last seen."""
+
+    account: str | None
+    product_ids: tuple[str, ...]
+    interval: str | None
+    stamp_ms: int
+
+
+def account_of_customer(connection: Connection, tenant: Tenant, provider: str, customer_id: str) -> str | None:
+    """The external id of the account a provider's customer belongs to."""
+    return connection.execute(
+        select(accounts.c.external_id)
+        .join(provider_customers, provider_customers.c.account_id == accounts.c.id)
+        .where(
+            provider_customers.c.tenant == tenant,
+            provider_customers.c.provider == provider,
+            provider_customers.c.customer_id == customer_id,
+        )
+    ).scalar_one_or_none()
+
+
+def link_customer(
+    connection: Connection, tenant: Tenant, provider: str, customer_id: str, account_id: int, now_ms: int
+) -> bool:
+    """Remember whose a customer is; the first answer stays. True if this call wrote it."""
+    row = insert_new(
+        connection,
+        provider_customers,
+        {
+            "tenant": tenant,
+            "provider": provider,
+            "customer_id": customer_id,
+            "account_id": account_id,
+            "created_at_ms": now_ms,
+        },
+        unique=("tenant", "provider", "customer_id"),
+        returning=("account_id",),
+    )
+    return row is not None
+
+
+def find_subscription(
+    connection: Connection, tenant: Tenant, provider: str, subscription_id: str
+) -> Subscription | None:
+    """A subscription with the external id of its account; None if nothing was heard of it."""
+    row = connection.execute(
+        select(subscriptions, accounts.c.external_id)
+        .outerjoin(accounts, accounts.c.id == subscriptions.c.account_id)
+        .where(
+            subscriptions.c.tenant == tenant,
+            subscriptions.c.provider == provider,
+            subscriptions.c.subscription_id == subscription_id,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Subscription(
+        account=row.external_id, product_ids=tuple(row.product_ids), interval=row.interval, stamp_ms=row.stamp_ms
+    )
+
+
+def see_subscription(
+    connection: Connection,
+    tenant: Tenant,
+    provider: str,
+    fact: SubscriptionSeen,
+    *,
+    account_id: int | None,
+    interval: str | None,
+    now_ms: int,
+) -> bool:
+    """
+    Store a sight of a subscription unless a later one is stored; True if it was stored.
+
+    The account and the interval, once known, stay.
+    """
+    state = {
+        "customer_id": fact.payer.customer_id,
+        "product_ids": list(fact.product_ids),
+        "status": fact.status,
+        "quantity": fact.quantity,
+        "period_start_ms": fact.period_start_ms,
+        "period_end_ms": fact.period_end_ms,
+        "ended": int(fact.ended),
+        "stamp_ms": fact.stamp_ms,
+        "rank": fact.rank,
+        "updated_at_ms": now_ms,
+    }
+    identity = {"tenant": tenant, "provider": provider, "subscription_id": fact.subscription_id}
+    row = insert_new(
+        connection,
+        subscriptions,
+        identity | state | {"account_id": account_id, "interval": interval},
+        unique=tuple(identity),
+        returning=("stamp_ms",),
+    )
+    if row is not None:
+        return True
+    this_one = [subscriptions.c[name] == value for name, value in identity.items()]
+    connection.execute(
+        update(subscriptions)
+        .where(*this_one)
+        .values(
+            account_id=func.coalesce(subscriptions.c.account_id, account_id),
+            interval=func.coalesce(subscriptions.c.interval, interval),
+        )
+    )
+    is_older = (subscriptions.c.stamp_ms < fact.stamp_ms) | (
+        (subscriptions.c.stamp_ms == fact.stamp_ms) & (subscriptions.c.rank <= fact.rank)
+    )
+    result = connection.execute(update(subscriptions).where(*this_one, is_older).values(**state))
+    return result.rowcount == 1

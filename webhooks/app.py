@@ -1,0 +1,100 @@
+"""The web application: the receiver, the API and the health checks in one Flask app."""
+
+import os
+from pathlib import Path
+
+from flask import Flask, Response
+from prometheus_client import REGISTRY, CollectorRegistry
+from sqlalchemy import Engine
+from werkzeug.exceptions import HTTPException
+
+from credits.api.health import health_routes
+from credits.api.problems import problem, problem_of
+from credits.api.routes import account_routes
+from credits.clock import Clock, system_clock_ms
+from credits.config.load import load_catalogue
+from credits.config.settings import Settings, load_settings, read_environment
+from credits.db import open_engine
+from credits.log import get_logger, set_up_logging
+from credits.queues import QUEUE_OF, Task, make_celery
+from webhooks.doorbell import Doorbell
+from webhooks.providers import REGISTRY as PROVIDERS
+from webhooks.receiver import receiver
+
+log = get_logger(__name__)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    engine: Engine | None = None,
+    doorbell: Doorbell | None = None,
+    clock: Clock = system_clock_ms,
+    registry: CollectorRegistry = REGISTRY,
+) -> Flask:
+    """
+    The application for `settings`. Connects to nothing yet: a server that is down is found out request by request.
+
+    Raises ConfigError if credits.toml is wrong.
+    """
+    app = Flask("creditgate", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    engine = engine or open_engine(settings.database_url, pool_size=16)
+    doorbell = doorbell or ring_workers(settings.broker_url)
+    app.register_blueprint(
+        receiver(engine=engine, settings=settings, providers=PROVIDERS, doorbell=doorbell, clock=clock)
+    )
+    app.register_blueprint(
+        account_routes(
+            engine=engine,
+            catalogue=load_catalogue(settings.config_path),
+            secret_key=settings.secret_key,
+            clock=clock,
+        )
+    )
+    has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
+    app.register_blueprint(
+        health_routes(
+            engine=engine,
+            clock=clock,
+            alarm_age_s=settings.alarm_age_s,
+            ready={"a webhook signing secret": has_secret},
+            registry=registry,
+        )
+    )
+    app.register_error_handler(Exception, _answer_error)
+    return app
+
+
+def app_from_env() -> Flask:
+    """The application as the environment of this process configures it; sets up its logs, too."""
+    folder = Path.cwd()
+    settings = load_settings(read_environment(os.environ, folder), folder)
+    set_up_logging(settings.log_format)
+    return create_app(settings)
+
+
+def ring_workers(broker_url: str) -> Doorbell:
+    """A doorbell that sends ids to the workers' queue, by the task's name alone."""
+    celery = make_celery(broker_url)
+
+    def send(event_ids: list[int]) -> None:
+        celery.send_task(
+            Task.PROCESS_EVENTS.value, args=[event_ids], queue=QUEUE_OF[Task.PROCESS_EVENTS], ignore_result=True
+        )
+
+    return Doorbell(send)
+
+
+def _answer_error(error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        code = (error.name or "error").lower().replace(" ", "_")
+        answer = problem(error.code or 500, code, error.description or "")
+        for name, value in error.get_headers():
+            if name in {"Allow", "Retry-After"}:
+                answer.headers[name] = value
+        return answer
+    answer = problem_of(error)
+    if answer.status_code >= 500:
+        log.error("request.failed", exc_info=error)
+    return answer
