@@ -15,6 +15,7 @@ from credits.facts import (
     Deferred,
     Fact,
     Feature,
+    PlanLine,
     PlanPaid,
     PurchasePaid,
     PurchasePending,
@@ -102,7 +103,7 @@ def test_a_refund_waits() -> None:
 
 def test_a_plan_is_paid_for_the_simulated_period() -> None:
     first = simulation("plan.paid")
-    lines = []
+    lines: list[PlanLine] = []
     for period in (0, 1):
         (fact,) = PROVIDER.interpret(parse(PROVIDER.simulate(replace(first, period=period, payment=f"p{period}"))))
         assert isinstance(fact, PlanPaid)

@@ -1,0 +1,74 @@
+"""
+Payloads beside the facts they state: the specification of each provider's readers.
+
+`<provider>/<name>.json` is a body, `<provider>/<name>.expected.json` its facts. Where a provider changed its shapes,
+the bodies `<name>.<shape>.json` share one `<name>.expected.json`: every shape states the same.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from credits.config.settings import Tenant
+from credits.payload import parse
+from tests.support.fact_words import in_words
+from webhooks.providers import REGISTRY
+
+FOLDER = Path(__file__).parent
+PROVIDERS = sorted(path.name for path in FOLDER.iterdir() if path.name in REGISTRY)
+
+
+def bodies_of(provider: str) -> list[Path]:
+    return sorted(path for path in (FOLDER / provider).glob("*.json") if not path.name.endswith(".expected.json"))
+
+
+def expectation_of(body: Path) -> Path:
+    return body.with_name(f"{body.name.split('.')[0]}.expected.json")
+
+
+def payload_of(body: Path) -> dict[str, Any]:
+    return parse(body.read_bytes())
+
+
+EVERY_BODY = [pytest.param(path, id=f"{name}-{path.stem}") for name in PROVIDERS for path in bodies_of(name)]
+
+
+@pytest.mark.parametrize("body", EVERY_BODY)
+def test_a_payload_states_the_facts_written_beside_it(body: Path) -> None:
+    provider = REGISTRY[body.parent.name]
+    expected = json.loads(expectation_of(body).read_text())
+
+    facts = provider.interpret(payload_of(body))
+
+    assert in_words(facts) == expected
+
+
+@pytest.mark.parametrize("body", EVERY_BODY)
+def test_a_payload_written_here_is_a_test(body: Path) -> None:
+    delivery = REGISTRY[body.parent.name].envelope(payload_of(body), body.read_bytes())
+
+    assert delivery.tenant is Tenant.SANDBOX
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_event_type_that_is_read_has_a_payload(name: str) -> None:
+    provider = REGISTRY[name]
+    payloads = [payload_of(body) for body in bodies_of(name)]
+
+    covered = Counter(provider.envelope(payload, b"").event_type for payload in payloads)
+
+    assert set(provider.event_types()) - set(covered) == set()
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_expectation_has_a_payload(name: str) -> None:
+    expectations = set((FOLDER / name).glob("*.expected.json"))
+
+    assert expectations == {expectation_of(body) for body in bodies_of(name)}
+
+
+def test_every_real_provider_has_payloads() -> None:
+    assert set(PROVIDERS) >= set(REGISTRY) - {"fake"}
