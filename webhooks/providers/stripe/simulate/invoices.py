@@ -1,5 +1,7 @@
 """Simulated invoices of a subscription: one line for one period, in three shapes."""
 
+from typing import Final
+
 from credits.inbox.provider import Simulation
 from webhooks.providers.stripe.simulate.common import (
     Names,
@@ -14,8 +16,24 @@ from webhooks.providers.stripe.simulate.common import (
 )
 from webhooks.providers.stripe.simulate.subscriptions import plan, price, subscription_metadata
 
-_HOUR_S = 60 * 60
-_DAY_S = 24 * _HOUR_S
+_HOUR_S: Final = 60 * 60
+_DAY_S: Final = 24 * _HOUR_S
+_EVERY_INVOICE: Final[StripeObject] = {
+    "account_country": "US",
+    "automatic_tax": {"enabled": False, "status": None},
+    "collection_method": "charge_automatically",
+    "custom_fields": None,
+    "customer_email": None,
+    "description": None,
+    "due_date": None,
+    "metadata": {},
+    "post_payment_credit_notes_amount": 0,
+    "pre_payment_credit_notes_amount": 0,
+    "receipt_number": None,
+    "starting_balance": 0,
+    "webhooks_delivered_at": None,
+}
+"""What is alike in every simulated invoice."""
 
 
 def invoice_paid(simulation: Simulation) -> bytes:
@@ -78,40 +96,28 @@ def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
     return {
         "id": names.invoice,
         "object": "invoice",
-        "account_country": "US",
+        **_EVERY_INVOICE,
         "amount_due": amount,
         "amount_paid": amount if is_paid else 0,
         "amount_remaining": 0 if is_paid else amount,
         "attempt_count": 1 if is_paid else 0,
         "attempted": is_paid,
         "auto_advance": status == "draft",
-        "automatic_tax": {"enabled": False, "status": None},
         "billing_reason": "subscription_create" if simulation.period == 0 else "subscription_cycle",
-        "collection_method": "charge_automatically",
         "created": at_s(simulation),
         "currency": simulation.currency.lower(),
-        "custom_fields": None,
         "customer": names.customer,
-        "customer_email": None,
-        "description": None,
-        "due_date": None,
         "ending_balance": 0 if is_paid else None,
         "lines": listed(f"/v1/invoices/{names.invoice}/lines", _line(simulation)),
         "livemode": is_live(simulation),
-        "metadata": {},
         "next_payment_attempt": at_s(simulation) + _HOUR_S if status == "draft" else None,
         "number": f"SIM-{simulation.period + 1:04d}",
         "period_start": added_from,
         "period_end": period_start_s(simulation, simulation.period),
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "starting_balance": 0,
         "status": status,
         "status_transitions": {"paid_at": at_s(simulation) if is_paid else None},
         "subtotal": amount,
         "total": amount,
-        "webhooks_delivered_at": None,
         **_invoice_of_version(simulation, is_paid=is_paid),
     }
 
@@ -185,25 +191,30 @@ def _line_of_version(simulation: Simulation) -> StripeObject:
             credited = {"credited_items": None}
             return before_basil | {"invoice": names.invoice, "proration_details": credited}
         case Shape.BASIL:
-            details = {
-                "invoice_item": None,
-                "proration": False,
-                "proration_details": {"credited_items": None},
-                "subscription": names.subscription,
-                "subscription_item": names.item,
-            }
-            return {
-                "invoice": names.invoice,
-                "parent": {
-                    "invoice_item_details": None,
-                    "subscription_item_details": details,
-                    "type": "subscription_item_details",
-                },
-                "pretax_credit_amounts": [],
-                "pricing": {
-                    "price_details": {"price": names.price, "product": names.product},
-                    "type": "price_details",
-                    "unit_amount_decimal": str(simulation.paid_minor),
-                },
-                "taxes": [],
-            }
+            return _line_since_basil(simulation)
+
+
+def _line_since_basil(simulation: Simulation) -> StripeObject:
+    names = Names(simulation)
+    details = {
+        "invoice_item": None,
+        "proration": False,
+        "proration_details": {"credited_items": None},
+        "subscription": names.subscription,
+        "subscription_item": names.item,
+    }
+    return {
+        "invoice": names.invoice,
+        "parent": {
+            "invoice_item_details": None,
+            "subscription_item_details": details,
+            "type": "subscription_item_details",
+        },
+        "pretax_credit_amounts": [],
+        "pricing": {
+            "price_details": {"price": names.price, "product": names.product},
+            "type": "price_details",
+            "unit_amount_decimal": str(simulation.paid_minor),
+        },
+        "taxes": [],
+    }

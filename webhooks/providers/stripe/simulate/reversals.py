@@ -1,5 +1,7 @@
 """Simulated money that goes back: refunds, disputes, credit notes, warnings of fraud."""
 
+from typing import Final
+
 from credits.inbox.provider import Simulation
 from webhooks.providers.stripe.simulate.common import (
     Names,
@@ -13,7 +15,7 @@ from webhooks.providers.stripe.simulate.common import (
 )
 from webhooks.providers.stripe.simulate.payments import charge
 
-_WEEK_S = 7 * 24 * 60 * 60
+_WEEK_S: Final = 7 * 24 * 60 * 60
 
 
 def refund_succeeded(simulation: Simulation) -> bytes:

@@ -1,5 +1,7 @@
 """Simulated subscriptions: one item, billed by the calendar month, in three shapes."""
 
+from typing import Final
+
 from credits.inbox.provider import Simulation
 from webhooks.metadata import ACCOUNT
 from webhooks.providers.stripe.simulate.common import (
@@ -13,6 +15,30 @@ from webhooks.providers.stripe.simulate.common import (
     period_start_s,
     shape_of,
 )
+
+_EVERY_SUBSCRIPTION: Final[StripeObject] = {
+    "application_fee_percent": None,
+    "billing_thresholds": None,
+    "cancel_at": None,
+    "cancel_at_period_end": False,
+    "canceled_at": None,
+    "collection_method": "charge_automatically",
+    "days_until_due": None,
+    "default_payment_method": None,
+    "default_source": None,
+    "default_tax_rates": [],
+    "ended_at": None,
+    "next_pending_invoice_item_invoice": None,
+    "pause_collection": None,
+    "pending_invoice_item_interval": None,
+    "pending_setup_intent": None,
+    "pending_update": None,
+    "schedule": None,
+    "transfer_data": None,
+    "trial_end": None,
+    "trial_start": None,
+}
+"""What is alike in every simulated subscription, before its event changes it."""
 
 
 def subscription_created(simulation: Simulation) -> bytes:
@@ -99,36 +125,17 @@ def _subscription(simulation: Simulation, *, status: str) -> StripeObject:
     content: StripeObject = {
         "id": names.subscription,
         "object": "subscription",
-        "application_fee_percent": None,
+        **_EVERY_SUBSCRIPTION,
         "billing_cycle_anchor": started_at_s,
-        "billing_thresholds": None,
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
-        "collection_method": "charge_automatically",
         "created": started_at_s,
         "currency": simulation.currency.lower(),
         "customer": names.customer,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "ended_at": None,
         "items": items,
         "latest_invoice": names.invoice,
         "livemode": is_live(simulation),
         "metadata": subscription_metadata(simulation),
-        "next_pending_invoice_item_invoice": None,
-        "pause_collection": None,
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
-        "schedule": None,
         "start_date": started_at_s,
         "status": status,
-        "transfer_data": None,
-        "trial_end": None,
-        "trial_start": None,
     }
     if shape is Shape.BASIL:
         return content | {"billing_mode": {"type": "classic"}, "discounts": [], "trial_settings": None}
