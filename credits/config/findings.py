@@ -36,6 +36,10 @@ class Report:
         """Note something that works but is probably not meant."""
         self._warnings.setdefault(written(path), []).append(reason)
 
+    def has_problem_at(self, path: Path) -> bool:
+        """Whether a problem was noted at `path` itself."""
+        return written(path) in self._problems
+
     def has_problem_in(self, path: Path) -> bool:
         """Whether a problem was noted at `path` or anywhere below it."""
         start = written(path)

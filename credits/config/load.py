@@ -112,8 +112,10 @@ def _credit_type(key: str, raw: object, folder: FilePath, path: Path, report: Re
         slabs=_slabs(table, (*path, "slabs"), report),
         price_calculator=table.price_calculator,
     )
-    if not any(report.has_problem_in((*path, key)) for key in ("slabs", "minimum_amount", "maximum_amount")):
-        rules.check_bounds(credit_type, path, report)
+    if _has_edges(table, path, report):
+        rules.check_slabs(credit_type.slabs, (*path, "slabs"), report)
+        if not any(report.has_problem_at((*path, key)) for key in ("minimum_amount", "maximum_amount")):
+            rules.check_bounds(credit_type, path, report)
     if not report.has_problem_in((*path, "slabs")):
         rules.warn_of_cliffs(credit_type, path, report)
     return credit_type
@@ -128,13 +130,17 @@ def _pricing(table: CreditTypeTable) -> Pricing | None:
 
 
 def _slabs(table: CreditTypeTable, path: Path, report: Report) -> tuple[Slab, ...]:
-    if table.slabs is None:
-        return ()
-    tables = [read_table(SlabTable, raw, (*path, position), report) for position, raw in enumerate(table.slabs)]
-    slabs = tuple(slab.slab() for slab in tables)
-    if not report.has_problem_in(path):
-        rules.check_slabs(slabs, path, report)
-    return slabs
+    tables = [read_table(SlabTable, raw, (*path, position), report) for position, raw in enumerate(table.slabs or ())]
+    return tuple(slab.slab() for slab in tables)
+
+
+def _has_edges(table: CreditTypeTable, path: Path, report: Report) -> bool:
+    """Whether every slab's `from` and `to` could be read; what is wrong with its price does not matter here."""
+    places: list[Path] = [(*path, "slabs")]
+    for position in range(len(table.slabs or ())):
+        slab = (*path, "slabs", position)
+        places += [slab, (*slab, "from"), (*slab, "to")]
+    return not any(report.has_problem_at(place) for place in places)
 
 
 def _plan(key: str, table: PlanTable, declared: Mapping[str, CreditType], path: Path, report: Report) -> Plan:

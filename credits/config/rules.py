@@ -48,6 +48,8 @@ def check_pricing(table: CreditTypeTable, path: Path, report: Report) -> None:
     if table.slabs is not None and table.price_calculator is not None:
         report.problem((*path, "price_calculator"), "cannot stand beside slabs; remove one of the two")
         return
+    if table.slabs == []:
+        report.problem((*path, "slabs"), 'must have at least one slab, such as { from = 1, price_per_unit = "0.10" }')
     match table.pricing:
         case Pricing.VOLUME | Pricing.GRADUATED:
             if table.slabs is None:
@@ -68,15 +70,13 @@ def check_pricing(table: CreditTypeTable, path: Path, report: Report) -> None:
 
 def check_slabs(slabs: Sequence[Slab], path: Path, report: Report) -> None:
     """Slabs ascend and each begins right after the one before it ends; only the last may have no end."""
-    if not slabs:
-        report.problem(path, 'must have at least one slab, such as { from = 1, price_per_unit = "0.10" }')
     for position, slab in enumerate(slabs):
         if slab.last is not None and slab.last < slab.first:
             report.problem((*path, position, "to"), f"must be at least from ({slab.first}), got {slab.last}")
     for position, (before, slab) in enumerate(pairwise(slabs), start=1):
         if before.last is None:
-            reason = f"is missing; only the last slab may have no end, so set to = {slab.first - 1}"
-            report.problem((*path, position - 1, "to"), reason)
+            fix = f"set to = {slab.first - 1}" if slab.first > before.first else "sort the slabs"
+            report.problem((*path, position - 1, "to"), f"is missing; only the last slab may have no end, so {fix}")
         elif slab.first != before.last + 1 and before.first <= before.last:
             report.problem((*path, position, "from"), _misplaced(before.first, before.last, slab.first))
 
@@ -91,21 +91,23 @@ def _misplaced(before_first: int, before_last: int, first: int) -> str:
 
 
 def check_bounds(credit_type: CreditType, path: Path, report: Report) -> None:
-    """Every amount from the minimum to the maximum has a price. The slabs are in order already."""
+    """No amount from the minimum to the maximum lies below the first slab or above the last."""
     minimum, maximum = credit_type.minimum_amount, credit_type.maximum_amount
     if maximum is not None and maximum < minimum:
         reason = f"must be at least minimum_amount ({minimum}), got {maximum}"
         report.problem((*path, "maximum_amount"), reason)
     if not credit_type.slabs:
         return
-    first, last = credit_type.slabs[0].first, credit_type.slabs[-1].last
-    if first > minimum:
-        reason = (
-            f"must be at most minimum_amount ({minimum}), got {first}: {minimum} to {first - 1} would have no price"
+    position, lowest = min(enumerate(credit_type.slabs), key=lambda placed: placed[1].first)
+    if lowest.first > minimum:
+        reason = f"must be at most minimum_amount ({minimum}), got {lowest.first}"
+        report.problem(
+            (*path, "slabs", position, "from"), f"{reason}; lower it, or set minimum_amount = {lowest.first}"
         )
-        report.problem((*path, "slabs", 0, "from"), f"{reason}; set from = {minimum}, or minimum_amount = {first}")
-    if last is None:
+    ends = [slab.last for slab in credit_type.slabs if slab.last is not None]
+    if len(ends) < len(credit_type.slabs):
         return
+    last = max(ends)
     fix = 'lower it, or add a slab without "to"'
     if minimum > last:
         report.problem(

@@ -32,7 +32,6 @@ _EXPIRES: Final = re.compile(
 )
 _PERCENT: Final = re.compile(r"([1-9][0-9]{0,5})%", re.ASCII)
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
-_EXPIRES_FORMS: Final = '"period_end", "period_end+3d", "+30d" or "never"'
 
 
 # ── Values ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -50,7 +49,7 @@ def _whole(minimum: int, maximum: int) -> PlainValidator:
 
 def _decimal(value: object) -> Decimal:
     if type(value) in (int, float):
-        raise ValueError(f'must be text, because floats cannot hold it exactly; put it in quotes: "{shown(value)}"')
+        raise ValueError(f'must stand in quotes, because a number of TOML is not exact: "{shown(value)}"')
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise ValueError(
             'must be a decimal of at least 0 in quotes, such as "0.10", with at most 12 digits on either side of the '
@@ -108,11 +107,10 @@ def _word(*words: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def read_expiry(value: object) -> Expiry:
-    """Read an `expires` text such as `period_end+3d`. Raises ValueError that names the forms and bounds."""
+def _expiry(value: object, forms: str) -> Expiry:
     match = _EXPIRES.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"must be {_EXPIRES_FORMS}, got {shown(value)}")
+        raise ValueError(f"must be {forms}, got {shown(value)}")
     if match["never"]:
         return NEVER
     if match["after"]:
@@ -122,8 +120,12 @@ def read_expiry(value: object) -> Expiry:
     return PERIOD_END
 
 
+def _plan_expiry(value: object) -> Expiry:
+    return _expiry(value, forms='"period_end", "period_end+3d", "+30d" or "never"')
+
+
 def _purchase_expiry(value: object) -> Expiry:
-    expiry = read_expiry(value)
+    expiry = _expiry(value, forms='"+30d" or "never"')
     if expiry.kind is ExpiryKind.PERIOD_END:
         raise ValueError(f'must be "+30d" or "never": a purchase has no billing period to end with, got {shown(value)}')
     return expiry
@@ -205,7 +207,7 @@ class PlanCreditsTable(TomlTable):
     amount: _Amount = 1
     every: Annotated[Every, _one_of(Every)] = Every.PERIOD
     rollover: dict[str, Any] | None = None
-    expires: Annotated[Expiry, PlainValidator(read_expiry)] = PERIOD_END
+    expires: Annotated[Expiry, PlainValidator(_plan_expiry)] = PERIOD_END
     priority: _Priority = 100
 
 
@@ -261,8 +263,11 @@ def read_table(model: type[AnyTable], raw: object, path: Path, report: Report) -
         return model.model_validate(raw)
     except ValidationError as error:
         faults = error.errors(include_url=False)
+    unknown = {fault["loc"][0] for fault in faults if fault["type"] in _UNKNOWN_KEY}
     for fault in faults:
-        report.problem((*path, *fault["loc"]), _reason(model, fault))
+        # What stands under an unknown key cannot be right or wrong.
+        if fault["type"] in _UNKNOWN_KEY or fault["loc"][0] not in unknown:
+            report.problem((*path, *fault["loc"]), _reason(model, fault))
     faulty = {fault["loc"][0] for fault in faults}
     return model.model_validate({key: value for key, value in raw.items() if key not in faulty})
 
@@ -281,6 +286,8 @@ def _unknown_key(model: type[TomlTable], key: str, _value: object) -> str:
         known += ["stripe_prices", "lemonsqueezy_variants", "paddle_prices"]
     return f"is not a key of this table; {did_you_mean(key, known)}"
 
+
+_UNKNOWN_KEY: Final = frozenset({"extra_forbidden", "string_pattern_mismatch"})
 
 # What pydantic itself refuses; every other value is refused by a reader above, with its own reason.
 _REASONS: Final[Mapping[str, Callable[[type[TomlTable], str, object], str]]] = {
