@@ -60,7 +60,7 @@ def test_every_event_type_that_is_read_has_a_payload(name: str) -> None:
 
     covered = Counter(provider.envelope(payload, b"").event_type for payload in payloads)
 
-    assert set(provider.event_types()) - set(covered) == set()
+    assert {simulated for simulated in provider.event_types() if provider.reads(simulated)} - set(covered) == set()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

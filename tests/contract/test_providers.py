@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, MalformedPayloadError, SignatureError, UnknownProviderError
@@ -14,14 +15,24 @@ from tests.support.webhooks import NOW_S, OTHER_SECRET, SECRET, received, signed
 from webhooks.providers import REGISTRY, provider
 
 EVERY_PROVIDER = [pytest.param(known, id=name) for name, known in REGISTRY.items()]
-EVERY_EVENT = [
-    pytest.param(known, event_type, id=f"{name}-{event_type}")
-    for name, known in REGISTRY.items()
-    for event_type in known.event_types()
-]
+
+
+def _events_of(*, read: bool) -> list[ParameterSet]:
+    return [
+        pytest.param(known, event_type, id=f"{name}-{event_type}")
+        for name, known in REGISTRY.items()
+        for event_type in known.event_types()
+        if known.reads(event_type) is read
+    ]
+
+
+READ_EVENTS = _events_of(read=True)
+IGNORED_EVENTS = _events_of(read=False)
 
 each_provider = pytest.mark.parametrize("known", EVERY_PROVIDER)
-each_event = pytest.mark.parametrize(("known", "event_type"), EVERY_EVENT)
+each_event = pytest.mark.parametrize(("known", "event_type"), READ_EVENTS + IGNORED_EVENTS)
+each_read_event = pytest.mark.parametrize(("known", "event_type"), READ_EVENTS)
+each_ignored_event = pytest.mark.parametrize(("known", "event_type"), IGNORED_EVENTS)
 
 
 # ── The registry ─────────────────────────────────────────────────────────────────────────────────────────
@@ -154,8 +165,8 @@ def test_a_signature_covers_bytes_whatever_they_are_and_only_an_object_is_parsed
 # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@each_event
-def test_every_simulated_event_verifies_parses_and_states_facts(known: Provider, event_type: str) -> None:
+@each_read_event
+def test_every_simulated_event_that_is_read_verifies_parses_and_states_facts(known: Provider, event_type: str) -> None:
     body = known.simulate(simulation(event_type))
     request = signed_request(known, body)
 
@@ -169,6 +180,17 @@ def test_every_simulated_event_verifies_parses_and_states_facts(known: Provider,
     assert len(facts) >= 1
 
 
+@each_ignored_event
+def test_a_simulated_event_that_is_not_read_verifies_and_has_an_envelope(known: Provider, event_type: str) -> None:
+    body = known.simulate(simulation(event_type))
+
+    tenants = known.verify(signed_request(known, body), [SECRET], NOW_S)
+    delivery = known.envelope(parse(body), body)
+
+    assert tenants == {delivery.tenant} == {Tenant.SANDBOX}
+    assert delivery.event_type == event_type
+
+
 @each_event
 def test_one_delivery_is_the_same_bytes_and_has_one_event_id(known: Provider, event_type: str) -> None:
     first = known.simulate(simulation(event_type))
@@ -178,7 +200,7 @@ def test_one_delivery_is_the_same_bytes_and_has_one_event_id(known: Provider, ev
     assert known.envelope(parse(first), first).event_id == known.envelope(parse(again), again).event_id
 
 
-@each_event
+@each_read_event
 def test_another_delivery_about_one_payment_has_another_event_id_and_the_same_facts(
     known: Provider, event_type: str
 ) -> None:
@@ -189,15 +211,16 @@ def test_another_delivery_about_one_payment_has_another_event_id_and_the_same_fa
     assert known.interpret(parse(first)) == known.interpret(parse(other))
 
 
-@each_event
+@each_read_event
 def test_another_payment_has_other_keys(known: Provider, event_type: str) -> None:
     first = known.interpret(parse(known.simulate(simulation(event_type))))
-    other = known.interpret(parse(known.simulate(simulation(event_type, payment="payment-2"))))
+    another = simulation(event_type, payment="payment-2", subscription="subscription-2")
+    other = known.interpret(parse(known.simulate(another)))
 
     assert not set(paid_keys(first)) & set(paid_keys(other))
 
 
-@each_event
+@each_read_event
 def test_what_was_paid_for_is_never_named_by_the_event(known: Provider, event_type: str) -> None:
     body = known.simulate(simulation(event_type))
 
@@ -218,7 +241,7 @@ def test_some_event_says_whose_purchase_it_is_and_what_was_bought(known: Provide
     said = simulation(
         "", account="user_9", credit_type="video", amount=7, quote_id="q_1", paid_minor=350, currency="EUR"
     )
-    bodies = [known.simulate(replace(said, event_type=event_type)) for event_type in known.event_types()]
+    bodies = [known.simulate(replace(said, event_type=event_type)) for event_type in types_read(known)]
 
     purchases = [fact for body in bodies for fact in known.interpret(parse(body)) if isinstance(fact, PurchasePaid)]
 
@@ -231,7 +254,7 @@ def test_some_event_says_whose_purchase_it_is_and_what_was_bought(known: Provide
 @each_provider
 def test_an_amount_in_metadata_outside_its_bounds_is_refused_by_name(known: Provider) -> None:
     refusals = []
-    for event_type in known.event_types():
+    for event_type in types_read(known):
         body = known.simulate(simulation(event_type, amount=-5))
         try:
             known.interpret(parse(body))
@@ -266,6 +289,10 @@ def test_a_payload_without_a_type_has_no_envelope(known: Provider, payload: dict
 def test_an_event_type_that_cannot_be_simulated_is_refused_with_those_that_can(known: Provider) -> None:
     with pytest.raises(InvalidInputError, match=known.event_types()[0]):
         known.simulate(simulation("nobody.knows_this"))
+
+
+def types_read(known: Provider) -> list[str]:
+    return [event_type for event_type in known.event_types() if known.reads(event_type)]
 
 
 def body_of(known: Provider) -> bytes:
