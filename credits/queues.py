@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from celery import Celery
+from kombu import Exchange, Queue
 
 
 class Task(StrEnum):
@@ -34,7 +35,9 @@ def make_celery(broker_url: str) -> Celery:
     app = Celery("creditgate", broker=broker_url, set_as_current=False)
     app.conf.update(
         task_routes={task.value: {"queue": queue} for task, queue in QUEUE_OF.items()},
-        task_create_missing_queues=True,
+        # A worker that is not told otherwise serves every queue.
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in dict.fromkeys(QUEUE_OF.values())],
+        task_default_queue=QUEUE_OF[Task.PROCESS_EVENTS],
         # Only JSON ever enters or leaves: a pickle in the broker would run code here.
         task_serializer="json",
         accept_content=["json"],
