@@ -21,12 +21,14 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
+    lifeline: bool = False,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
     """
     Start a program in a session of its own, its output appended to `log`.
 
-    On Linux the kernel sends it `death_signal` when this process ends, however it ends.
+    On Linux the kernel sends it `death_signal` when this process ends, however it ends. With `lifeline` its standard
+    input is a pipe that ends with this process.
     """
 
     def die_with_parent() -> None:
@@ -36,7 +38,7 @@ def start(
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(argument) for argument in arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env) if env is not None else None,

@@ -1,0 +1,170 @@
+"""An installation of Creditgate in real processes: receiver, worker and beat as they run in production."""
+
+import http.client
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from credits.failpoints import VARIABLE as FAILPOINTS_VARIABLE
+from credits.inbox.provider import SignedWebhook
+from credits.ops.commands import beat_argv, receiver_argv, supervised, worker_argv
+from tests.support.processes import free_port, signal_group, start, wait_until
+from tests.support.webhooks import simulation
+from webhooks.providers import REGISTRY
+
+CONFIG_FILE = Path(__file__).parent / "credits.toml"
+_REPOSITORY = Path(__file__).parents[2]
+_SECRET = b"a secret of the fake provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the receiver said, and how long that took."""
+
+    status: int
+    duration_s: float
+
+
+class Installation:
+    """
+    Processes over one database and one broker, with logs in `folder`. Use it as a context manager.
+
+    Nothing runs until it is started. Workers run under the supervisor, as in production.
+    """
+
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str, failpoints: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._env = {
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
+            "PYTHONPATH": str(_REPOSITORY),
+            "CREDITGATE_DATABASE_URL": database_url,
+            "CREDITGATE_REDIS_URL": broker_url,
+            "CREDITGATE_BROKER_URL": broker_url,
+            "CREDITGATE_CONFIG": str(CONFIG_FILE),
+            "CREDITGATE_TENANT": "sandbox",
+            "CREDITGATE_SECRET_KEY": "a key for tests only",
+            "FAKE_TEST_WEBHOOK_SECRETS": _SECRET.decode(),
+            FAILPOINTS_VARIABLE: failpoints,
+        }
+
+    def __enter__(self) -> "Installation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start_receiver(self, *, processes: int = 1, threads: int = 8) -> None:
+        """Start gunicorn and wait until it answers."""
+        argv = receiver_argv(host="127.0.0.1", port=self.port, processes=processes, threads=threads, patience_s=2)
+        self._start("receiver", argv)
+        self._wait_for("receiver", self._receiver_answers)
+
+    def start_worker(self, name: str = "worker", *, concurrency: int = 2) -> None:
+        """Start a supervised Celery worker and wait until it consumes."""
+        self._start_supervised(name, worker_argv(concurrency=concurrency))
+
+    def start_beat(self) -> None:
+        """Start a supervised beat and wait until it ticks."""
+        self._start_supervised("beat", beat_argv())
+
+    def kill(self, name: str) -> None:
+        """SIGKILL every process of a program; a supervisor, if it has one, lives and starts it again."""
+        record = self._run_folder / f"{name}.pid"
+        if record.exists():
+            os.killpg(int(record.read_text()), signal.SIGKILL)
+            return
+        process = self._processes.pop(name)
+        signal_group(process, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """Stop everything in order; what does not stop within 15 s is killed."""
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                signal_group(process, signal.SIGKILL)
+                process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        self._processes.clear()
+
+    def post(self, webhook: SignedWebhook, *, timeout_s: float = 30) -> Answer:
+        """Deliver a webhook of the fake provider. Status 0: nobody answered."""
+        began_s = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request("POST", "/webhooks/fake", body=webhook.body, headers=dict(webhook.headers))
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            status = 0
+        finally:
+            connection.close()
+        return Answer(status=status, duration_s=time.monotonic() - began_s)
+
+    def logs(self) -> str:
+        """All that the processes have written, for the message of a failed test."""
+        return "\n".join(f"== {file.name}\n{file.read_text()}" for file in sorted(self.folder.glob("*.log")))
+
+    @property
+    def _run_folder(self) -> Path:
+        return self.folder / "run"
+
+    def _start_supervised(self, name: str, argv: Sequence[str]) -> None:
+        options = ("--lifeline", "--after-broker", "--patience-s", "5")
+        whole = supervised(argv, name=name, run_folder=str(self._run_folder), options=options)
+        self._start(name, whole, lifeline=True)
+        log = self.folder / f"{name}.log"
+        self._wait_for(name, lambda: f"{name} is ready" in log.read_text())
+
+    def _start(self, name: str, argv: Sequence[str], *, lifeline: bool = False) -> None:
+        self._processes[name] = start(
+            argv,
+            log=self.folder / f"{name}.log",
+            env=self._env,
+            cwd=self.folder,
+            lifeline=lifeline,
+            death_signal=signal.SIGTERM,
+        )
+
+    def _wait_for(self, name: str, is_ready: Any) -> None:
+        process = self._processes[name]
+        wait_until(lambda: is_ready() or process.poll() is not None, timeout_s=30, what=f"{name} is ready")
+        if process.poll() is not None:
+            raise AssertionError(f"{name} exited with {process.returncode}\n{self.logs()}")
+
+    def _receiver_answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def signed_purchase(payment: str, *, account: str = "user_1", amount: int = 100, delivery: str = "") -> SignedWebhook:
+    """A paid purchase at the fake provider, signed now. Another `delivery` is another event of the payment."""
+    now_s = int(time.time())
+    body = REGISTRY["fake"].simulate(
+        simulation(
+            "purchase.paid",
+            payment=payment,
+            account=account,
+            amount=amount,
+            delivery=delivery or payment,
+            at_ms=now_s * 1000,
+        )
+    )
+    return REGISTRY["fake"].sign(body, _SECRET, now_s)
