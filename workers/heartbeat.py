@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery import Celery, bootsteps
 from celery.beat import Scheduler
 
-HEARTBEAT_VARIABLE: Final = "CREDITGATE_HEARTBEAT_FILE"
+from credits.ops.supervise.probes import HEARTBEAT_VARIABLE
 
 _EVERY_S: Final = 1.0
 

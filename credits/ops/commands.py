@@ -30,14 +30,14 @@ def receiver_argv(*, host: str, port: int, processes: int, threads: int, patienc
 
 def worker_argv(*, concurrency: int, queues: Sequence[str] = (), log_level: str = "INFO") -> list[str]:
     """A Celery worker that talks to its broker only: no chat with other workers, at start or later."""
-    argv = [*_module("celery"), "--app", CELERY, "worker", "--concurrency", str(concurrency), "--loglevel", log_level]
+    argv = [*_module("celery"), "--quiet", "--app", CELERY, "worker", "--concurrency", str(concurrency), "--loglevel", log_level]
     argv += ["--without-gossip", "--without-mingle"]
     return [*argv, "--queues", ",".join(queues)] if queues else argv
 
 
 def beat_argv(*, log_level: str = "INFO") -> list[str]:
     """Celery's clock. Any number may run: each job is done once per slot, whoever asks for it."""
-    argv = [*_module("celery"), "--app", CELERY, "beat", "--loglevel", log_level]
+    argv = [*_module("celery"), "--quiet", "--app", CELERY, "beat", "--loglevel", log_level]
     return [*argv, "--scheduler", "workers.heartbeat:BeatScheduler"]
 
 

@@ -36,6 +36,7 @@ def dev(
         int, typer.Option(min=1, max=65535, help="Where the receiver listens on 127.0.0.1.")
     ] = DEFAULT_PORT,
     reset: Annotated[bool, typer.Option("--reset", help="Delete this folder's data, keys and secrets before.")] = False,
+    stop_with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
 ) -> None:
     """Start everything in this folder: Redis, receiver, worker, beat, on a database of its own. Ctrl-C stops it."""
@@ -45,7 +46,7 @@ def dev(
             if not yes:
                 typer.confirm(f"Delete the data of credits dev in {folder}?", abort=True)
             reset_folder(folder)
-        status = start(folder, port=port, environ=os.environ)
+        status = start(folder, port=port, environ=os.environ, stop_with_parent=stop_with_parent)
     except CreditsError as error:
         _refuse(error)
     raise typer.Exit(status)

@@ -49,12 +49,15 @@ class Runner:
         terminal: Terminal,
         on_ready: Callable[[], None],
         patience_s: float,
+        stop_with_parent: bool = False,
     ) -> None:
         self._services = {service.name: service for service in services}
         self._env = env
         self._terminal = terminal
         self._on_ready = on_ready
         self._patience_s = patience_s
+        # Another parent than at the start means that the first one is gone.
+        self._parent = os.getppid() if stop_with_parent else None
         self._selector = selectors.DefaultSelector()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._not_ready = set(self._services)
@@ -71,7 +74,7 @@ class Runner:
         try:
             for name in self._services:
                 self._start(name)
-            while not self._stop_requests and not self._terminal.is_gone and status == 0:
+            while not self._is_over() and status == 0:
                 self._relay(_TICK_S)
                 status = self._replace_lost_supervisors()
         finally:
@@ -83,6 +86,10 @@ class Runner:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_requests += 1
+
+    def _is_over(self) -> bool:
+        is_orphan = self._parent is not None and os.getppid() != self._parent
+        return self._stop_requests > 0 or self._terminal.is_gone or is_orphan
 
     def _start(self, name: str) -> None:
         process = subprocess.Popen(

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
-from credits.api.keys import create_key
-from credits.api.tables import api_keys
+from credits.api.keys import Scope, authenticate, create_key
 from credits.clock import system_clock_ms
-from credits.config.settings import Settings, load_settings, read_environment
+from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.db import open_engine, snapshot
+from credits.errors import AuthenticationError
 from credits.ops.dev import redis_server as embedded
 from credits.ops.dev.banner import banner
 from credits.ops.dev.environment import (
@@ -51,7 +51,7 @@ class Prepared:
     api_key: str
 
 
-def start(folder: Path, *, port: int, environ: Mapping[str, str]) -> int:
+def start(folder: Path, *, port: int, environ: Mapping[str, str], stop_with_parent: bool = False) -> int:
     """
     Run everything in `folder` until a signal comes. Return the exit status.
 
@@ -75,6 +75,7 @@ def start(folder: Path, *, port: int, environ: Mapping[str, str]) -> int:
             on_ready=lambda: terminal.write(_banner(folder, prepared, url)),
             # The supervisors need a moment more than their services.
             patience_s=PATIENCE_S + 2,
+            stop_with_parent=stop_with_parent,
         )
         return runner.run()
 
@@ -120,23 +121,22 @@ def _embedded_redis(folder: Path, known_url: str | None) -> str:
 def _api_key(settings: Settings, known: str | None) -> str:
     engine = open_engine(settings.database_url, pool_size=1)
     try:
-        if known is not None and _is_stored(engine, known):
+        if known is not None and _is_valid(engine, known, settings.tenant):
             return known
         return create_key(
-            engine, tenant=settings.tenant, name="credits dev", scopes=("admin",), now_ms=system_clock_ms()
+            engine, tenant=settings.tenant, name="credits dev", scopes=tuple(Scope), now_ms=system_clock_ms()
         )
     finally:
         engine.dispose()
 
 
-def _is_stored(engine: Engine, key: str) -> bool:
+def _is_valid(engine: Engine, key: str, tenant: Tenant) -> bool:
     """Whether this database knows `key`: the folder's database may be another one than at the last start."""
-    kid = key.split("_")[2] if key.count("_") >= 3 else ""
-    with snapshot(engine) as connection:
-        row = connection.execute(
-            select(api_keys.c.id).where(api_keys.c.kid == kid, api_keys.c.revoked_at_ms.is_(None))
-        ).first()
-    return row is not None
+    try:
+        with snapshot(engine) as connection:
+            return authenticate(connection, key, now_ms=system_clock_ms()).tenant is tenant
+    except AuthenticationError:
+        return False
 
 
 def _banner(folder: Path, prepared: Prepared, url: str) -> str:

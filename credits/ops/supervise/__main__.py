@@ -13,10 +13,14 @@ from typing import Final
 
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.ops.supervise.loop import Program, supervise
-from credits.ops.supervise.probes import HeartbeatProbe, HttpProbe, Probe, RedisProbe, server_answers
-
-HEARTBEAT_VARIABLE: Final = "CREDITGATE_HEARTBEAT_FILE"
-"""Tells a worker or beat which file to touch as long as it works."""
+from credits.ops.supervise.probes import (
+    HEARTBEAT_VARIABLE,
+    HeartbeatProbe,
+    HttpProbe,
+    Probe,
+    RedisProbe,
+    server_answers,
+)
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

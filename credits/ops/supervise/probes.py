@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 import redis
 
+HEARTBEAT_VARIABLE: Final = "CREDITGATE_HEARTBEAT_FILE"
+"""Tells a worker or beat which file to touch as long as it works."""
+
 ANSWER_WITHIN_S: Final = 2.0
 
 

@@ -1,0 +1,52 @@
+# Creditgate: `make` lists what there is. Nothing but make and Python 3.11+ (or uv) has to be installed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PORT ?= 8000
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev test check lint format types contracts bench clean
+
+help: ## List these targets
+	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(READY) ## Make .venv with Creditgate and everything its tests need
+
+dev: $(READY) ## Run everything on http://127.0.0.1:PORT: Redis, database, receiver, worker, beat (Ctrl-C stops)
+	@exec $(BIN)/credits dev --stop-with-parent --port $(PORT) $(ARGS)
+
+test: $(READY) ## Run all tests; they start the servers they need
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: lint types contracts ## What to run before each commit: lint, types, import contracts, unit tests (< 30 s)
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+lint: $(READY) ## Check style and formatting (ruff)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## Repair style and formatting where that can be done by a program
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY) ## Check types (mypy, strict)
+	$(BIN)/mypy
+
+contracts: $(READY) ## Check that imports run one way (import-linter)
+	$(BIN)/lint-imports
+
+bench: $(READY) ## Measure webhooks and events per second beside bare Flask and an empty task
+	$(BIN)/python -m benchmarks.webhooks $(ARGS)
+
+clean: ## Delete .venv and caches; the data of `credits dev` stays (that is: credits dev --reset)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp makes every later run start at once. constraints.txt holds the versions that were tested.
+$(READY): pyproject.toml constraints.txt scripts/make-venv
+	@scripts/make-venv $(VENV)
+	@touch $@
