@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, MalformedPayloadError, SignatureError, UnknownProviderError
@@ -17,20 +16,15 @@ from webhooks.providers import REGISTRY, provider
 EVERY_PROVIDER = [pytest.param(known, id=name) for name, known in REGISTRY.items()]
 
 
-def _events_of(*, read: bool) -> list[ParameterSet]:
-    return [
-        pytest.param(known, event_type, id=f"{name}-{event_type}")
-        for name, known in REGISTRY.items()
-        for event_type in known.event_types()
-        if known.reads(event_type) is read
-    ]
-
-
-READ_EVENTS = _events_of(read=True)
-IGNORED_EVENTS = _events_of(read=False)
+SIMULATED = [(name, known, event_type) for name, known in REGISTRY.items() for event_type in known.event_types()]
+EVERY_EVENT = [pytest.param(known, event_type, id=f"{name}-{event_type}") for name, known, event_type in SIMULATED]
+READ_EVENTS = [
+    param for param, (_, known, event_type) in zip(EVERY_EVENT, SIMULATED, strict=True) if known.reads(event_type)
+]
+IGNORED_EVENTS = [param for param in EVERY_EVENT if param not in READ_EVENTS]
 
 each_provider = pytest.mark.parametrize("known", EVERY_PROVIDER)
-each_event = pytest.mark.parametrize(("known", "event_type"), READ_EVENTS + IGNORED_EVENTS)
+each_event = pytest.mark.parametrize(("known", "event_type"), EVERY_EVENT)
 each_read_event = pytest.mark.parametrize(("known", "event_type"), READ_EVENTS)
 each_ignored_event = pytest.mark.parametrize(("known", "event_type"), IGNORED_EVENTS)
 

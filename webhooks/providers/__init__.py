@@ -6,12 +6,13 @@ from typing import Final
 
 from credits.errors import UnknownProviderError
 from credits.inbox.provider import Provider
-from webhooks.providers import fake, lemonsqueezy
+from webhooks.providers import fake, lemonsqueezy, stripe
 
 REGISTRY: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         "fake": fake.PROVIDER,
         "lemonsqueezy": lemonsqueezy.PROVIDER,
+        "stripe": stripe.PROVIDER,
     }
 )
 """By name, as in `/webhooks/<name>`. One without a secret answers 503, so the fake one is off unless asked for."""

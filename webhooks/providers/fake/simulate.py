@@ -9,8 +9,7 @@ from credits.config.settings import Tenant
 from credits.ids import digest
 from credits.inbox.provider import Simulation
 from webhooks.metadata import write_metadata
-
-_PERIOD_MS: Final = 30 * 24 * 60 * 60 * 1000
+from webhooks.simulated_periods import period_start_ms
 
 
 def _purchase(simulation: Simulation) -> bytes:
@@ -32,7 +31,7 @@ def _subscription(simulation: Simulation) -> bytes:
 
 def _plan_payment(simulation: Simulation) -> bytes:
     invoice = {
-        "invoice": _id("inv", simulation.payment),
+        "invoice": _id("inv", f"{simulation.subscription or simulation.payment}:{simulation.period}"),
         "paid_minor": simulation.paid_minor,
         "currency": simulation.currency,
     }
@@ -71,13 +70,12 @@ def _event(simulation: Simulation, data: Mapping[str, Any]) -> bytes:
 
 
 def _subscription_period(simulation: Simulation) -> dict[str, Any]:
-    start_ms = simulation.started_at_ms + simulation.period * _PERIOD_MS
     return {
         "subscription": _id("sub", simulation.subscription or simulation.payment),
         "product": simulation.product_id,
         "quantity": 1,
-        "period_start": iso(start_ms),
-        "period_end": iso(start_ms + _PERIOD_MS),
+        "period_start": iso(period_start_ms(simulation, simulation.period)),
+        "period_end": iso(period_start_ms(simulation, simulation.period + 1)),
     }
 
 

@@ -10,10 +10,10 @@ from credits.config.settings import Tenant
 from credits.ids import digest
 from credits.inbox.provider import Simulation
 from webhooks.metadata import write_metadata
+from webhooks.simulated_periods import period_start_ms
 
 _API: Final = "https://api.lemonsqueezy.com/v1"
 _STORE_ID: Final = 1
-_PERIOD_MS: Final = 30 * 24 * 60 * 60 * 1000
 _CREDIT_PACK_VARIANT: Final = 900_001
 _PLAN_VARIANT: Final = 111_111
 
@@ -34,7 +34,7 @@ def _invoice(status: str) -> Callable[[Simulation], bytes]:
     return lambda simulation: _webhook(
         simulation,
         "subscription-invoices",
-        _number("subscription-invoice", simulation.payment),
+        _invoice_id(simulation),
         _invoice_attributes(simulation, status),
     )
 
@@ -93,7 +93,7 @@ def _order_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
 
 def _subscription_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
     started_at = _instant(simulation.started_at_ms)
-    period_end = _instant(simulation.started_at_ms + (simulation.period + 1) * _PERIOD_MS)
+    period_end = _instant(period_start_ms(simulation, simulation.period + 1))
     over = status in {"cancelled", "expired"}
     subscription_id = int(_subscription_id(simulation))
     return {
@@ -207,6 +207,11 @@ def _order_id(simulation: Simulation) -> str:
 
 def _subscription_id(simulation: Simulation) -> str:
     return _number("subscription", simulation.subscription or simulation.payment)
+
+
+def _invoice_id(simulation: Simulation) -> str:
+    """A subscription has one invoice a period, whatever the simulated payment is called."""
+    return _number("subscription-invoice", f"{_subscription_id(simulation)}:{simulation.period}")
 
 
 def _customer_id(simulation: Simulation) -> int:

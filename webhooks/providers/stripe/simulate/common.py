@@ -1,6 +1,5 @@
 """What all simulated Stripe events share: the API version's shape, the ids, the calendar and the envelope."""
 
-import calendar
 import json
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from credits.config.settings import Tenant
 from credits.errors import InvalidInputError
 from credits.ids import digest
 from credits.inbox.provider import Simulation
+from webhooks.simulated_periods import period_start_ms
 
 StripeObject = dict[str, Any]
 
@@ -178,16 +178,8 @@ def listed(url: str, *objects: Mapping[str, Any]) -> StripeObject:
 
 
 def period_start_s(simulation: Simulation, period: int) -> int:
-    """
-    When the billing period of that number begins, in seconds: whole calendar months after the subscription's start.
-
-    Every period keeps the first one's day of the month, or takes the month's last where it is shorter.
-    """
-    start = datetime.fromtimestamp(simulation.started_at_ms // 1000, tz=UTC)
-    year, month_before = divmod(start.year * 12 + start.month - 1 + period, 12)
-    month = month_before + 1
-    day = min(start.day, calendar.monthrange(year, month)[1])
-    return int(start.replace(year=year, month=month, day=day).timestamp())
+    """When the billing period of that number begins, in seconds."""
+    return period_start_ms(simulation, period) // 1000
 
 
 def _version(simulation: Simulation) -> str:
