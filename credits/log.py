@@ -22,7 +22,7 @@ def redact(text: str) -> str:
 
 
 def get_logger(name: str) -> Any:
-    """A structured logger: `log.info("event.processed", event=17, state="done")`."""
+    """A structured logger: `log.info("event.processed", inbox_id=17, state="done")`."""
     return structlog.stdlib.get_logger(name)
 
 

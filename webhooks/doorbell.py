@@ -35,7 +35,7 @@ class Doorbell:
         try:
             self._waiting.put_nowait(event_id)
         except queue.Full:
-            log.warning("doorbell.full", event=event_id)
+            log.warning("doorbell.full", inbox_id=event_id)
 
     def _start(self) -> None:
         with self._start_lock:

@@ -78,7 +78,7 @@ def _receive(provider: Provider, *, engine: Engine, settings: Settings, doorbell
     log.info(
         "webhook.stored",
         provider=provider.name,
-        event=receipt.id,
+        inbox_id=receipt.id,
         event_id=event.event_id,
         type=event.event_type,
         tenant=event.tenant.value,

@@ -71,14 +71,20 @@ def sweep_until_clear(runtime: Runtime, *, until_ms: int) -> int:
 
 
 def _process_one(runtime: Runtime, event: ClaimedEvent) -> None:
-    log_event = log.bind(event=event.id, provider=event.provider, type=event.event_type, attempt=event.attempts)
+    log_event = log.bind(
+        inbox_id=event.id,
+        event_id=event.event_id,
+        provider=event.provider,
+        type=event.event_type,
+        attempt=event.attempts,
+    )
     try:
         outcome = rules.outcome_of_crashes(event.crashes)
         if outcome is None:
             outcome = _apply_facts(runtime, event, _facts_of(runtime, event))
         else:
             _note(runtime, event, outcome)
-        log_event.info("event.processed", state=outcome.state.value, code=outcome.code)
+        log_event.info("event.processed", state=outcome.state.value, code=outcome.code, detail=outcome.detail)
     except LeaseLostError:
         log_event.warning("event.lease_lost")
     # Whatever went wrong, the attempt and its reason are recorded: that row is the retry.
@@ -137,7 +143,7 @@ def _record_failure(runtime: Runtime, event: ClaimedEvent, error: Exception) -> 
     # Spread, not secrecy: any generator does.
     jitter = random.random()  # noqa: S311
     outcome = rules.outcome_of_error(error, attempts=event.attempts, now_ms=now_ms, jitter=jitter)
-    log.bind(event=event.id, provider=event.provider, type=event.event_type).warning(
+    log.bind(inbox_id=event.id, event_id=event.event_id, provider=event.provider, type=event.event_type).warning(
         "event.failed", state=outcome.state.value, code=outcome.code, attempt=event.attempts, exc_info=error
     )
     _note(runtime, event, outcome)
@@ -149,4 +155,4 @@ def _note(runtime: Runtime, event: ClaimedEvent, outcome: Outcome) -> None:
             store.finish(connection, event, outcome, now_ms=runtime.clock())
     # The database may be what is away. The lease ends by itself, and the sweep tries again.
     except Exception as error:  # noqa: BLE001
-        log.warning("event.outcome_not_recorded", event=event.id, code=outcome.code, error=type(error).__name__)
+        log.warning("event.outcome_not_recorded", inbox_id=event.id, code=outcome.code, error=type(error).__name__)

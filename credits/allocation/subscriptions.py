@@ -145,6 +145,8 @@ def _wake_waiting(hand: InHand, subscription_id: str) -> None:
 
 def _plan_changed(hand: InHand, before: Subscription, fact: SubscriptionSeen) -> bool:
     """Whether a subscription moved between two plans that the catalogue knows."""
-    old = {hand.catalogue.plan_of(hand.provider, product_id) for product_id in before.product_ids}
-    new = {hand.catalogue.plan_of(hand.provider, product_id) for product_id in fact.product_ids}
-    return bool(old) and bool(new) and {p.key for p in old if p} != {p.key for p in new if p}
+    old, new = (
+        {plan.key for name in product_ids if (plan := hand.catalogue.plan_of(hand.provider, name)) is not None}
+        for product_ids in (before.product_ids, fact.product_ids)
+    )
+    return bool(old) and bool(new) and old != new
