@@ -92,6 +92,14 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def rehearsal(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is always rolled back: what would happen, and every error, with nothing changed."""
+    with engine.connect() as connection, connection.begin() as begun:
+        yield connection
+        begun.rollback()
+
+
+@contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """One read-only transaction in which every query sees the same instant."""
     with engine.connect().execution_options(**{_READ_ONLY: True}) as connection, connection.begin():

@@ -11,7 +11,7 @@ import structlog
 
 _SECRETS: Final = re.compile(
     r"""whsec_\w+ | \b[sr]k_(?:live|test)_\w+ | \bck_(?:live|test)_\w+ | (?<=://)[^/@\s]+(?=@)
-        | \b[\w.+-]+@[\w-]+\.[\w.]+\b | \b(?:\d[ -]?){13,19}\b""",
+        | \b[\w.+-]+@[\w-]+\.[\w.]+\b | (?<![\w:./-])(?:\d[ -]?){12,18}\d(?![\w.-])""",
     re.VERBOSE,
 )
 

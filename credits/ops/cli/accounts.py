@@ -1,0 +1,169 @@
+"""Commands about accounts: balance, entries, grants, grant, deduct."""
+
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from credits import audit_log
+from credits.api.routes import entry_json, grant_json
+from credits.clock import from_iso, iso, system_clock_ms
+from credits.engine import balances_json
+from credits.errors import InvalidInputError
+from credits.ledger.model import Posted
+from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
+
+Account = Annotated[str, typer.Argument(help="The account, as your app calls it.")]
+CreditType = Annotated[str, typer.Argument(help="The credit type, as in credits.toml.")]
+Amount = Annotated[int, typer.Argument(help="How many credits.")]
+Key = Annotated[str, typer.Option("--key", help="Names this change: repeated with one key it happens once.")]
+OnlyType = Annotated[str | None, typer.Option("--type", help="Only this credit type.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many rows at most.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (balance, entries, grants, grant, deduct):
+        app.command()(command)
+
+
+def balance(
+    context: typer.Context,
+    account: Account,
+    at: Annotated[str | None, typer.Option("--at", help="As of this ISO 8601 instant.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What an account has: balance, held, pending, available, debt."""
+    command = this(context)
+    found = command.credits.balances(account, at_ms=None if at is None else _instant("at", at))
+    if as_json:
+        command.print_json(balances_json(account, found))
+    elif not found:
+        command.say(f"{account} has never had credits ({command.tenant.value}).")
+    else:
+        command.print_table(
+            f"{account} ({command.tenant.value})",
+            ("credit type", "balance", "held", "pending", "available", "debt"),
+            [(name, b.balance, b.held, b.pending, b.available, b.debt) for name, b in found.items()],
+        )
+
+
+def entries(
+    context: typer.Context, account: Account, only: OnlyType = None, limit: Limit = 50, as_json: AsJson = False
+) -> None:
+    """An account's ledger, newest first: every movement with the balance after it."""
+    command = this(context)
+    rows = [entry_json(row) for row in command.credits.entries(account, credit_type=only, limit=limit)]
+    if as_json:
+        command.print_json({"account": account, "items": rows})
+        return
+    columns = ("at", "credit_type", "seq", "kind", "amount", "balance_after", "key", "actor", "reason")
+    command.print_table(f"Entries of {account}", columns, [[row[name] for name in columns] for row in rows])
+
+
+def grants(
+    context: typer.Context, account: Account, only: OnlyType = None, limit: Limit = 50, as_json: AsJson = False
+) -> None:
+    """An account's grants, newest first: what each was, what is left of it, when it lapses."""
+    command = this(context)
+    rows = [grant_json(row) for row in command.credits.grants(account, credit_type=only, limit=limit)]
+    if as_json:
+        command.print_json({"account": account, "items": rows})
+        return
+    columns = ("created_at", "credit_type", "amount", "remaining", "source", "plan", "priority", "expires_at", "key")
+    command.print_table(f"Grants of {account}", columns, [[row[name] for name in columns] for row in rows])
+
+
+def grant(
+    context: typer.Context,
+    account: Account,
+    credit_type: CreditType,
+    amount: Amount,
+    reason: Reason,
+    key: Key,
+    expires_at: Annotated[str | None, typer.Option("--expires-at", help="ISO 8601 instant; never if left out.")] = None,
+    by: By = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give an account credits by hand."""
+    command = this(context)
+    act = act_of(by, reason)
+    with command.changing(dry_run=dry_run) as connection:
+        posted = command.credits.add_in(
+            connection,
+            account,
+            credit_type,
+            amount,
+            key=key,
+            reason=act.reason,
+            actor=act.actor,
+            expires_at_ms=None if expires_at is None else _instant("expires_at", expires_at),
+        )
+        _log_change(command, connection, act, "ledger.grant", posted)
+    _show(command, posted, dry_run=dry_run, as_json=as_json)
+
+
+def deduct(
+    context: typer.Context,
+    account: Account,
+    credit_type: CreditType,
+    amount: Amount,
+    reason: Reason,
+    key: Key,
+    by: By = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take credits out of an account by hand."""
+    command = this(context)
+    act = act_of(by, reason)
+    with command.changing(dry_run=dry_run) as connection:
+        posted = command.credits.deduct_in(
+            connection, account, credit_type, amount, key=key, reason=act.reason, actor=act.actor
+        )
+        _log_change(command, connection, act, "ledger.deduct", posted)
+    _show(command, posted, dry_run=dry_run, as_json=as_json)
+
+
+def _log_change(command: Command, connection: Connection, act: audit_log.Act, action: str, posted: Posted) -> None:
+    if posted.replayed:
+        return
+    audit_log.record(
+        connection,
+        command.tenant,
+        act,
+        action=action,
+        subject=f"account:{posted.account}",
+        detail={"credit_type": posted.credit_type, "amount": posted.amount, "key": posted.key},
+        now_ms=system_clock_ms(),
+    )
+
+
+def _show(command: Command, posted: Posted, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        command.print_json(
+            {
+                "account": posted.account,
+                "credit_type": posted.credit_type,
+                "amount": posted.amount,
+                "balance_after": posted.balance_after,
+                "seq": posted.seq,
+                "key": posted.key,
+                "replayed": posted.replayed,
+                "dry_run": dry_run,
+            }
+        )
+        return
+    how = "would change" if dry_run else "changed before under the same key" if posted.replayed else "changed"
+    command.say(
+        f"{posted.credit_type} of {posted.account} {how} by {posted.amount:+d}; "
+        f"balance after it {posted.balance_after} (entry {posted.seq})"
+    )
+
+
+def _instant(name: str, text: str) -> int:
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError):
+        raise InvalidInputError(name, f"must be an ISO 8601 instant such as {iso(0)}, got {text[:40]!r}") from None

@@ -1,0 +1,42 @@
+"""The command `credits`, put together from its groups."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from credits.config.settings import Tenant
+from credits.inbox.provider import Provider
+from credits.ops.cli import accounts, run, simulate
+from credits.ops.cli.config import config_app
+from credits.ops.cli.context import Command
+from credits.ops.cli.events import events_app
+from credits.ops.cli.keys import keys_app
+
+
+def build(providers: Mapping[str, Provider]) -> typer.Typer:
+    """The command over these providers."""
+    app = typer.Typer(
+        name="credits",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="Creditgate: payments come in, credits go out, exactly once.",
+    )
+
+    @app.callback()
+    def options(
+        context: typer.Context,
+        tenant: Annotated[
+            Tenant | None, typer.Option("--tenant", help="live or sandbox; CREDITGATE_TENANT if left out.")
+        ] = None,
+    ) -> None:
+        context.obj = Command(providers=providers, tenant_override=tenant)
+
+    run.register(app)
+    accounts.register(app)
+    simulate.register(app)
+    app.add_typer(events_app, name="events")
+    app.add_typer(keys_app, name="keys")
+    app.add_typer(config_app, name="config")
+    return app

@@ -1,0 +1,130 @@
+"""What every command shares: its settings, its connections, and how it prints and fails."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Connection, Engine
+
+from credits.audit_log import Act
+from credits.config.catalogue import Catalogue
+from credits.config.load import load_catalogue
+from credits.config.settings import Settings, Tenant, load_settings, read_environment
+from credits.db import is_unavailable, open_engine, rehearsal, transaction
+from credits.engine import Credits
+from credits.errors import CreditsError
+from credits.inbox.provider import Provider
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")]
+By = Annotated[str, typer.Option("--by", help="Who does it; your user name if left out.")]
+
+
+@dataclass
+class Command:
+    """One run of the command: settings and connections are made when something asks for them."""
+
+    providers: Mapping[str, Provider]
+    tenant_override: Tenant | None = None
+    console: Console = field(default_factory=lambda: Console(soft_wrap=True))
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.tenant_override or self.settings.tenant
+
+    @cached_property
+    def engine(self) -> Engine:
+        return open_engine(self.settings.database_url, pool_size=1)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return load_catalogue(self.settings.config_path)
+
+    @cached_property
+    def credits(self) -> Credits:
+        return Credits(
+            engine=self.engine,
+            catalogue=self.catalogue,
+            tenant=self.tenant,
+            secret_key=self.settings.secret_key,
+        )
+
+    def changing(self, *, dry_run: bool) -> AbstractContextManager[Connection]:
+        """The transaction of a change, or its rehearsal."""
+        return rehearsal(self.engine) if dry_run else transaction(self.engine)
+
+    def print_json(self, value: Any) -> None:
+        typer.echo(json.dumps(value, ensure_ascii=False))
+
+    def print_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table; numbers to the right, nothing read as markup."""
+        table = Table(title=title, title_justify="left")
+        for index, name in enumerate(columns):
+            is_number = bool(rows) and all(isinstance(row[index], int) for row in rows)
+            table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        self.console.print(table)
+
+    def say(self, text: str) -> None:
+        """A sentence, printed as it is."""
+        self.console.print(Text(text))
+
+
+def this(context: typer.Context) -> Command:
+    """The running command's parts."""
+    command = context.obj
+    assert isinstance(command, Command), "the callback of the app sets it"  # noqa: S101
+    return command
+
+
+def act_of(by: str, reason: str) -> Act:
+    """Who does something and why, for the audit log."""
+    return Act(actor=f"operator:{by or getpass.getuser()}"[:200], reason=reason[:500])
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Print an error of ours as a sentence with what to do, and leave with status 1; 3 if the database is away."""
+    try:
+        yield
+    except CreditsError as error:
+        _fail(f"{error.code}: {error}", error.fix, status=1)
+    # A driver's error has no sentence of ours; what can be known of it is whether the server was there.
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        _fail(
+            f"database_unavailable: the database did not answer ({type(error).__name__})",
+            "Start it (`credits dev` in this folder), run `credits migrate`, or set CREDITGATE_DATABASE_URL.",
+            status=3,
+        )
+
+
+def shielded(run: Callable[[], object]) -> None:
+    """Run the command with errors as sentences."""
+    with errors_as_sentences():
+        run()
+
+
+def _fail(sentence: str, fix: str, *, status: int) -> NoReturn:
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble(("error  ", "bold red"), sentence))
+    console.print(Text.assemble(("fix    ", "bold"), fix))
+    sys.exit(status)

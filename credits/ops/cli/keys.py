@@ -1,0 +1,114 @@
+"""Commands about API keys: create, list, revoke."""
+
+from typing import Annotated, Final
+
+import typer
+
+from credits import audit_log
+from credits.api import keys
+from credits.api.keys import Scope
+from credits.clock import iso, system_clock_ms
+from credits.db import transaction
+from credits.errors import InvalidInputError
+from credits.ops.cli.context import AsJson, By, act_of, this
+
+keys_app: Final = typer.Typer(no_args_is_help=True, help="API keys of app services.")
+
+_DAY_MS: Final = 86_400_000
+
+
+@keys_app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="read, reserve, grant or admin; repeatable.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3650, help="Valid for this long; for ever if left out.")
+    ] = None,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, once."""
+    command = this(context)
+    now_ms = system_clock_ms()
+    scopes = scope or [Scope.READ.value]
+    key = keys.create_key(
+        command.engine,
+        tenant=command.tenant,
+        name=name,
+        scopes=scopes,
+        now_ms=now_ms,
+        expires_at_ms=None if days is None else now_ms + days * _DAY_MS,
+    )
+    kid = key.split("_")[2]
+    with transaction(command.engine) as connection:
+        audit_log.record(
+            connection,
+            command.tenant,
+            act_of(by, f"key for {name}"),
+            action="key.create",
+            subject=f"key:{kid}",
+            detail={"scopes": scopes},
+            now_ms=now_ms,
+        )
+    if as_json:
+        command.print_json({"kid": kid, "key": key, "scopes": scopes})
+    else:
+        command.say(key)
+        command.say("Keep it now: only its hash is stored, and it is never shown again.")
+
+
+@keys_app.command("list")
+def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
+    """Every key, without its secret."""
+    command = this(context)
+    now_ms = system_clock_ms()
+    rows = [
+        {
+            "kid": row["kid"],
+            "name": row["name"],
+            "scopes": row["scopes"],
+            "state": _state(row["revoked_at_ms"], row["expires_at_ms"], now_ms),
+            "created_at": iso(row["created_at_ms"]),
+            "expires_at": iso(row["expires_at_ms"]),
+        }
+        for row in keys.list_keys(command.engine, command.tenant)
+    ]
+    if as_json:
+        command.print_json({"items": rows})
+    else:
+        columns = ("kid", "name", "scopes", "state", "created_at", "expires_at")
+        command.print_table("API keys", columns, [[row[name] for name in columns] for row in rows])
+
+
+@keys_app.command()
+def revoke(
+    context: typer.Context,
+    kid: Annotated[str, typer.Argument(help="The key's id, the third part of the key.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")] = "revoked by hand",
+    by: By = "",
+) -> None:
+    """Make a key worthless at once."""
+    command = this(context)
+    now_ms = system_clock_ms()
+    if not keys.revoke_key(command.engine, command.tenant, kid, now_ms=now_ms):
+        raise InvalidInputError("kid", f"there is no valid key {kid[:40]!r}; see `credits keys list`")
+    with transaction(command.engine) as connection:
+        audit_log.record(
+            connection,
+            command.tenant,
+            act_of(by, reason),
+            action="key.revoke",
+            subject=f"key:{kid}",
+            detail={},
+            now_ms=now_ms,
+        )
+    command.say(f"key {kid} is revoked")
+
+
+def _state(revoked_at_ms: int | None, expires_at_ms: int | None, now_ms: int) -> str:
+    if revoked_at_ms is not None:
+        return "revoked"
+    return "expired" if expires_at_ms is not None and expires_at_ms <= now_ms else "valid"

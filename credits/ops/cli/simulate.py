@@ -1,0 +1,159 @@
+"""`credits simulate`: send the running receiver a signed, realistic webhook."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from credits.clock import system_clock_ms
+from credits.config.settings import Tenant, secret_variable
+from credits.db import transaction
+from credits.errors import ConfigError, DependencyError, InvalidInputError, UnknownProviderError
+from credits.ids import checked_id, new_id
+from credits.inbox.provider import Provider, SignedWebhook, Simulation
+from credits.ops.cli.context import AsJson, Command, this
+from credits.pricing import store as purchases
+from credits.units import Money, checked_amount
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the receiver said."""
+
+    status: int
+    body: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to `app`."""
+    app.command()(simulate)
+
+
+def simulate(
+    context: typer.Context,
+    provider_name: Annotated[str, typer.Argument(metavar="PROVIDER", help="stripe, lemonsqueezy or fake.")],
+    event_type: Annotated[str, typer.Argument(metavar="[EVENT]", help="The event type; left out: list them.")] = "",
+    account: Annotated[str | None, typer.Option("--account", help="Whose payment; left out: it says nobody.")] = None,
+    credit_type: Annotated[str | None, typer.Option("--credit-type", help="What is bought.")] = None,
+    amount: Annotated[int | None, typer.Option("--amount", help="How many credits.")] = None,
+    plan: Annotated[str | None, typer.Option("--plan", help="The plan that is paid for.")] = None,
+    payment: Annotated[str, typer.Option("--payment", help="Another event of this payment.")] = "",
+    subscription: Annotated[str, typer.Option("--subscription", help="Names the subscription.")] = "",
+    period: Annotated[int, typer.Option("--period", min=0, max=1200, help="Its billing period, 0 the first.")] = 0,
+    times: Annotated[int, typer.Option("--times", min=1, max=1000, help="Send the same event so many times.")] = 1,
+    paid_minor: Annotated[int, typer.Option("--paid-minor", min=0, help="The price asked, in cents.")] = 1000,
+    currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "USD",
+    quoted_minor: Annotated[
+        int | None, typer.Option("--quoted-minor", help="Store a quote of this price first.")
+    ] = None,
+    api_version: Annotated[str | None, typer.Option("--api-version", help="Shape of the payload, for Stripe.")] = None,
+    client_reference: Annotated[
+        str | None, typer.Option("--client-reference", help="As a payment link carries it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a correctly signed webhook of any kind to the running receiver, as the provider would."""
+    command = this(context)
+    provider = command.providers.get(provider_name)
+    if provider is None:
+        raise UnknownProviderError(provider_name, sorted(command.providers))
+    if not event_type:
+        command.print_json({"events": provider.event_types()}) if as_json else command.say(
+            "\n".join(provider.event_types())
+        )
+        return
+    if event_type not in provider.event_types():
+        raise InvalidInputError("event", f"{provider_name} is simulated with {', '.join(provider.event_types())}")
+    now_ms = system_clock_ms()
+    payment = checked_id(payment, "payment") if payment else new_id()[-12:]
+    simulation = Simulation(
+        event_type=event_type,
+        payment=payment,
+        account=account,
+        credit_type=credit_type,
+        amount=None if amount is None else checked_amount(amount),
+        quote_id=_quote(command, account, credit_type, amount, quoted_minor, currency, now_ms),
+        product_id=None if plan is None else _product_of(command, provider_name, plan),
+        subscription=subscription or payment,
+        period=period,
+        paid_minor=paid_minor,
+        currency=Money(amount_minor=paid_minor, currency=currency).currency,
+        api_version=api_version,
+        client_reference=client_reference,
+        tenant=command.tenant,
+        at_ms=now_ms,
+        # The start of today, so that events sent a minute apart are about the same periods.
+        started_at_ms=now_ms - now_ms % _DAY_MS,
+        delivery=new_id(),
+    )
+    webhook = provider.sign(provider.simulate(simulation), _secret(command, provider), now_ms // 1000)
+    url = f"{command.settings.base_url}/webhooks/{provider_name}"
+    answers = [_post(url, webhook) for _ in range(times)]
+    if as_json:
+        command.print_json(
+            {"payment": payment, "answers": [{"status": a.status, "body": json.loads(a.body)} for a in answers]}
+        )
+    else:
+        for answer in answers:
+            command.say(f"{answer.status}  {answer.body}")
+        command.say(f"payment {payment}; another event of it: --payment {payment}")
+    if any(answer.status != 200 for answer in answers):
+        raise typer.Exit(1)
+
+
+def _quote(
+    command: Command,
+    account: str | None,
+    credit_type: str | None,
+    amount: int | None,
+    quoted_minor: int | None,
+    currency: str,
+    now_ms: int,
+) -> str | None:
+    """Store the quote that the payment will be held against; None if none was asked for."""
+    if quoted_minor is None:
+        return None
+    if account is None or credit_type is None or amount is None:
+        raise InvalidInputError("quoted_minor", "needs --account, --credit-type and --amount: a quote names all three")
+    quote = purchases.Quote(
+        quote_id=new_id(),
+        account=checked_id(account, "account"),
+        credit_type=command.catalogue.credit_type(credit_type).key,
+        amount=checked_amount(amount),
+        price=Money(amount_minor=quoted_minor, currency=currency),
+    )
+    with transaction(command.engine) as connection:
+        purchases.insert_quote(connection, command.tenant, quote, now_ms=now_ms)
+    return quote.quote_id
+
+
+def _product_of(command: Command, provider_name: str, plan_key: str) -> str:
+    product_ids = command.catalogue.plan(plan_key).product_ids.get(provider_name, ())
+    if not product_ids:
+        raise InvalidInputError("plan", f"plan {plan_key} has no price at {provider_name} in credits.toml")
+    return product_ids[0]
+
+
+def _secret(command: Command, provider: Provider) -> bytes:
+    for secret in command.settings.secrets_of(provider.name):
+        if secret.tenant is command.tenant:
+            return secret.value
+    variable = secret_variable(provider.name, command.tenant)
+    mode = "a test-mode" if command.tenant is Tenant.SANDBOX else "a live"
+    raise ConfigError({variable: f"must hold the secret to sign {mode} webhook with; run it where `credits dev` runs"})
+
+
+def _post(url: str, webhook: SignedWebhook) -> Answer:
+    request = urllib.request.Request(url, data=webhook.body, headers=dict(webhook.headers), method="POST")  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            return Answer(status=response.status, body=response.read().decode().strip())
+    except urllib.error.HTTPError as error:
+        return Answer(status=error.code, body=error.read().decode("utf-8", "replace").strip())
+    except OSError as error:
+        raise DependencyError(f"nothing answers at {url} ({error}); is `credits dev` running in this folder?") from None
