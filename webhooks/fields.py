@@ -81,9 +81,12 @@ class Node:
         return self._present(name, self.integer(name), "a whole number")
 
     def flag(self, name: str) -> bool | None:
+        """True or false; some that pass events on quote the word."""
         value = self.values.get(name)
         if value is None or isinstance(value, bool):
             return value
+        if value in ("true", "false"):
+            return bool(value == "true")
         raise self._wrong(name, "true or false")
 
     def instant_ms(self, name: str) -> int | None:

@@ -40,7 +40,8 @@ def test_a_required_field_that_is_absent_is_refused_with_its_path(reader: str, v
         ("integer", "1"),
         ("integer", MAX_AMOUNT + 1),
         ("flag", 1),
-        ("flag", "true"),
+        ("flag", "yes"),
+        ("flag", []),
         ("instant_ms", "yesterday"),
         ("instant_ms", 1_700_000_000),
     ],
@@ -55,6 +56,11 @@ def test_values_of_the_right_kind_are_read() -> None:
 
     assert (node.text("text"), node.identifier("text"), node.identifier("number")) == ("a", "a", "7")
     assert (node.integer("number"), node.flag("flag"), node.instant_ms("at")) == (7, False, 1_673_958_383_000)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), ("true", True), ("false", False)])
+def test_a_flag_may_be_quoted(value: object, expected: bool) -> None:
+    assert Node({"name": value}).flag("name") is expected
 
 
 def test_empty_text_says_nothing() -> None:

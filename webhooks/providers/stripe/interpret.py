@@ -65,7 +65,12 @@ def read_envelope(payload: Payload, body: bytes) -> Delivery:
 
 def _occurred_at_ms(event: Node) -> int | None:
     """Seconds since 1970, or in a thin event an ISO 8601 instant."""
-    return event.instant_ms("created") if isinstance(event.values.get("created"), str) else instant_ms(event, "created")
+    # Only shown to people, so an odd one is no reason to refuse the event; readers that need the time look themselves.
+    is_text = isinstance(event.values.get("created"), str)
+    try:
+        return event.instant_ms("created") if is_text else instant_ms(event, "created")
+    except MalformedPayloadError:
+        return None
 
 
 def _at_most(length: int, name: str, text: str) -> str:
