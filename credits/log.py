@@ -16,6 +16,10 @@ _SECRETS: Final = re.compile(
 )
 
 
+# They tell of every message and every tick; what came of those is in our own lines.
+_CHATTERERS: Final = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+
+
 def redact(text: str) -> str:
     """`text` without signing secrets, API keys, passwords in URLs, e-mail addresses, numbers that look like cards."""
     return _SECRETS.sub("[redacted]", text)
@@ -60,6 +64,8 @@ def set_up_logging(log_format: str, *, level: int = logging.INFO, stream: TextIO
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatterer in _CHATTERERS:
+        logging.getLogger(chatterer).setLevel(max(level, logging.WARNING))
 
 
 def _stack_without_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

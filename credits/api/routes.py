@@ -7,57 +7,15 @@ from flask import Blueprint, Response, jsonify, request
 from sqlalchemy import Engine, RowMapping
 
 from credits.api.keys import ApiKey, Scope, authenticate
-from credits.clock import Clock, from_iso, iso
+from credits.clock import Clock, from_iso
 from credits.config.catalogue import Catalogue
 from credits.db import snapshot
 from credits.engine import Credits, balances_json
 from credits.errors import AuthenticationError, InvalidInputError, PermissionDeniedError
 from credits.ids import checked_id
+from credits.ledger.shown import entry_json, grant_json
 
 MAX_PAGE = 200
-
-_ENTRY_FIELDS = (
-    "id",
-    "credit_type",
-    "seq",
-    "kind",
-    "amount",
-    "balance_after",
-    "debt_after",
-    "key",
-    "reservation_id",
-    "member",
-    "actor",
-    "reason",
-    "event_id",
-)
-_GRANT_FIELDS = (
-    "id",
-    "credit_type",
-    "amount",
-    "remaining",
-    "frozen",
-    "source",
-    "source_ref",
-    "plan",
-    "priority",
-    "paid_minor",
-    "currency",
-    "key",
-)
-
-
-def entry_json(row: RowMapping) -> dict[str, Any]:
-    """An entry as every face shows it."""
-    return {name: row[name] for name in _ENTRY_FIELDS} | {"at": iso(row["at_ms"])}
-
-
-def grant_json(row: RowMapping) -> dict[str, Any]:
-    """A grant as every face shows it."""
-    return {name: row[name] for name in _GRANT_FIELDS} | {
-        "expires_at": iso(row["expires_at_ms"]),
-        "created_at": iso(row["created_at_ms"]),
-    }
 
 
 def account_routes(*, engine: Engine, catalogue: Catalogue, secret_key: str, clock: Clock) -> Blueprint:

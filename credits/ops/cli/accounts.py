@@ -6,11 +6,11 @@ import typer
 from sqlalchemy import Connection
 
 from credits import audit_log
-from credits.api.routes import entry_json, grant_json
 from credits.clock import from_iso, iso, system_clock_ms
 from credits.engine import balances_json
 from credits.errors import InvalidInputError
 from credits.ledger.model import Posted
+from credits.ledger.shown import entry_json, grant_json
 from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
 
 Account = Annotated[str, typer.Argument(help="The account, as your app calls it.")]

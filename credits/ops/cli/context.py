@@ -32,6 +32,9 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the au
 By = Annotated[str, typer.Option("--by", help="Who does it; your user name if left out.")]
 
 
+_TABLE_WIDTH = 10_000
+
+
 @dataclass
 class Command:
     """One run of the command: settings and connections are made when something asks for them."""
@@ -74,13 +77,15 @@ class Command:
 
     def print_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table; numbers to the right, nothing read as markup."""
-        table = Table(title=title, title_justify="left")
+        self.console.print(Text(title, style="bold"))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for index, name in enumerate(columns):
             is_number = bool(rows) and all(isinstance(row[index], int) for row in rows)
-            table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+            # One row a line, however narrow the terminal: lines can be searched, cut and scrolled.
+            table.add_column(name, justify="right" if is_number else "left", no_wrap=True, overflow="ignore")
         for row in rows:
             table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-        self.console.print(table)
+        Console(width=_TABLE_WIDTH, soft_wrap=True).print(table)
 
     def say(self, text: str) -> None:
         """A sentence, printed as it is."""

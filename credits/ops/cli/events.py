@@ -37,6 +37,9 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
+_TRIED_AGAIN: Final = frozenset({EventState.FAILED, EventState.WAITING, EventState.UNATTRIBUTED})
+
+
 @events_app.command("list")
 def list_events(
     context: typer.Context,
@@ -64,16 +67,16 @@ def list_events(
         return
     command.print_table(
         f"Events ({command.tenant.value})",
-        ("id", "received", "provider", "type", "state", "tries", "next try", "reason"),
+        ("id", "state", "provider", "type", "received", "tries", "next try", "reason"),
         [
             (
                 row["id"],
-                _short_time(row["received_at_ms"]),
+                row["state"],
                 row["provider"],
                 row["event_type"],
-                row["state"],
+                _short_time(row["received_at_ms"]),
                 row["attempts"],
-                _short_time(row["due_at_ms"]) if row["state"] in {"failed", "waiting", "unattributed"} else "",
+                _short_time(row["due_at_ms"]) if row["state"] in _TRIED_AGAIN else "",
                 row["detail"],
             )
             for row in rows

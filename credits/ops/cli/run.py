@@ -12,9 +12,6 @@ from credits.config.settings import Settings, Tenant, load_settings, read_enviro
 from credits.errors import ConfigError, CreditsError
 from credits.ops.commands import beat_argv, receiver_argv, worker_argv
 from credits.ops.commands import supervised as under_supervisor
-from credits.ops.dev.folder import reset as reset_folder
-from credits.ops.dev.start import DEFAULT_PORT, start
-from credits.ops.migrate import migrate as migrate_database
 
 Supervised = Annotated[
     bool,
@@ -32,14 +29,16 @@ def register(app: typer.Typer) -> None:
 
 
 def dev(
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Where the receiver listens on 127.0.0.1.")
-    ] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the receiver listens on 127.0.0.1.")] = 8000,
     reset: Annotated[bool, typer.Option("--reset", help="Delete this folder's data, keys and secrets before.")] = False,
     stop_with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
 ) -> None:
     """Start everything in this folder: Redis, receiver, worker, beat, on a database of its own. Ctrl-C stops it."""
+    # Imported here, because every other command would pay for it, too.
+    from credits.ops.dev.folder import reset as reset_folder
+    from credits.ops.dev.start import start
+
     folder = Path.cwd()
     try:
         if reset:
@@ -85,6 +84,8 @@ def beat(supervised: Supervised = False) -> None:
 
 def migrate() -> None:
     """Bring the database's tables up to date. Safe to repeat, and in several processes at once."""
+    from credits.ops.migrate import migrate as migrate_database
+
     try:
         migrate_database(_settings().database_url)
     except CreditsError as error:
