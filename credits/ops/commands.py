@@ -30,7 +30,17 @@ def receiver_argv(*, host: str, port: int, processes: int, threads: int, patienc
 
 def worker_argv(*, concurrency: int, queues: Sequence[str] = (), log_level: str = "INFO") -> list[str]:
     """A Celery worker that talks to its broker only: no chat with other workers, at start or later."""
-    argv = [*_module("celery"), "--quiet", "--app", CELERY, "worker", "--concurrency", str(concurrency), "--loglevel", log_level]
+    argv = [
+        *_module("celery"),
+        "--quiet",
+        "--app",
+        CELERY,
+        "worker",
+        "--concurrency",
+        str(concurrency),
+        "--loglevel",
+        log_level,
+    ]
     argv += ["--without-gossip", "--without-mingle"]
     return [*argv, "--queues", ",".join(queues)] if queues else argv
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
-from credits.errors import ConfigError, CreditsError
+from credits.errors import ConfigError
 from credits.ops.commands import beat_argv, receiver_argv, worker_argv
 from credits.ops.commands import supervised as under_supervisor
 
@@ -40,15 +40,11 @@ def dev(
     from credits.ops.dev.start import start
 
     folder = Path.cwd()
-    try:
-        if reset:
-            if not yes:
-                typer.confirm(f"Delete the data of credits dev in {folder}?", abort=True)
-            reset_folder(folder)
-        status = start(folder, port=port, environ=os.environ, stop_with_parent=stop_with_parent)
-    except CreditsError as error:
-        _refuse(error)
-    raise typer.Exit(status)
+    if reset:
+        if not yes:
+            typer.confirm(f"Delete the data of credits dev in {folder}?", abort=True)
+        reset_folder(folder)
+    raise typer.Exit(start(folder, port=port, environ=os.environ, stop_with_parent=stop_with_parent))
 
 
 def serve(
@@ -59,11 +55,7 @@ def serve(
     patience_s: Annotated[int, typer.Option(min=1, help="How long open requests may take when it stops.")] = 30,
 ) -> None:
     """Run the receiver and the API under gunicorn."""
-    try:
-        settings = _settings()
-        refuse_without_secrets(settings)
-    except CreditsError as error:
-        _refuse(error)
+    refuse_without_secrets(_settings())
     _become(receiver_argv(host=host, port=port, processes=workers, threads=threads, patience_s=patience_s))
 
 
@@ -86,10 +78,7 @@ def migrate() -> None:
     """Bring the database's tables up to date. Safe to repeat, and in several processes at once."""
     from credits.ops.migrate import migrate as migrate_database
 
-    try:
-        migrate_database(_settings().database_url)
-    except CreditsError as error:
-        _refuse(error)
+    migrate_database(_settings().database_url)
     typer.echo("The database is up to date.")
 
 
@@ -113,10 +102,8 @@ def refuse_without_secrets(settings: Settings) -> None:
 
 
 def _run(name: str, argv: Sequence[str], *, supervised: bool) -> NoReturn:
-    try:
-        _settings()
-    except CreditsError as error:
-        _refuse(error)
+    # What is wrong with the environment is said here, in a sentence, and not by Celery in a traceback.
+    _settings()
     if supervised:
         # Nothing in it outlives the run. A folder of its own, since a machine may run any number of workers.
         run_folder = tempfile.mkdtemp(prefix=f"creditgate-{name}-")
@@ -131,8 +118,3 @@ def _become(argv: Sequence[str]) -> NoReturn:
 
 def _settings() -> Settings:
     return load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
-
-
-def _refuse(error: CreditsError) -> NoReturn:
-    typer.echo(f"Error: {error}", err=True)
-    raise typer.Exit(1)

@@ -11,7 +11,7 @@ from typing import Final
 
 from credits.ops.supervise.group import end_group, start_group
 from credits.ops.supervise.probes import Probe
-from credits.ops.supervise.rules import Cause, Ending, GiveUp, History, Restart, is_silent, next_step
+from credits.ops.supervise.rules import Ending, GiveUp, History, Restart, is_silent, next_step
 
 EXIT_GAVE_UP: Final = 3
 """The supervisor's own exit status when the program could not be started at all."""
@@ -95,7 +95,7 @@ class _Run:
         while not _told_to_stop(stops, _TICK_S):
             status = self._process.poll()
             if status is not None:
-                return self._ending(Cause.EXITED, _describe_exit(status))
+                return self._ending(_describe_exit(status))
             now_s = time.monotonic()
             if now_s - self._probed_s >= _PROBE_EVERY_S or not self.showed_life:
                 self._probe()
@@ -104,7 +104,7 @@ class _Run:
                 # It had its chance to answer; something that hangs does not shut down in order either.
                 end_group(self._program.record, patience_s=0)
                 self._process.wait()
-                return self._ending(Cause.SILENT, f"showed no sign of life for {self._program.silence_s:g} s")
+                return self._ending(f"showed no sign of life for {self._program.silence_s:g} s")
         self._stop()
         return None
 
@@ -128,8 +128,8 @@ class _Run:
         end_group(self._program.record, patience_s=0)
         self._process.wait()
 
-    def _ending(self, cause: Cause, detail: str) -> Ending:
-        return Ending(cause=cause, ran_s=time.monotonic() - self._started_s, detail=detail)
+    def _ending(self, detail: str) -> Ending:
+        return Ending(ran_s=time.monotonic() - self._started_s, detail=detail)
 
 
 def _told_to_stop(stops: SimpleQueue[str], within_s: float) -> bool:

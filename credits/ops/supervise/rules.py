@@ -1,7 +1,6 @@
 """What a supervisor does about a program that ended or fell silent. Pure decisions; the loop acts on them."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 FIRST_DELAY_S: Final = 0.5
@@ -14,18 +13,10 @@ TRIES_BEFORE_FIRST_SIGN: Final = 5
 """What never once showed life is misconfigured; after this many tries its last words help more than another one."""
 
 
-class Cause(StrEnum):
-    """Why one run of a program is over."""
-
-    EXITED = "exited"
-    SILENT = "silent"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How one run of a program ended."""
 
-    cause: Cause
     ran_s: float
     detail: str
     """For people: the exit status, or how long nothing was heard."""
