@@ -1,5 +1,6 @@
 """The SQL database: engines, the one place that commits, and the few words the two dialects spell differently."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -50,12 +51,12 @@ def tenant_column(*, primary_key: bool = False) -> Column[str]:
     return Column("tenant", String(8), nullable=False, primary_key=primary_key)
 
 
-def open_engine(database_url: str, *, pool_size: int = 8) -> Engine:
+def open_engine(database_url: str, *, pool_size: int = 8, statement_s: int = 8) -> Engine:
     """
     An engine for `database_url` (`sqlite:///file` or `postgresql://…`). Connects on first use.
 
     A server that does not answer costs a caller seconds, never forever: connecting is given 3 s, a lock 5 s, a
-    statement 15 s.
+    statement `statement_s` (0: as long as it takes) and 2 s more until the server itself is taken for hung.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
@@ -73,9 +74,12 @@ def open_engine(database_url: str, *, pool_size: int = 8) -> Engine:
             "application_name": "creditgate",
             # A half-open connection is given up after 10 s instead of the kernel's quarter of an hour.
             "tcp_user_timeout": 10_000,
-            "options": "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
+            "options": f"-c statement_timeout={statement_s}s "
+            "-c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
         },
     )
+    if statement_s:
+        _give_up_on_hung_server(engine, after_s=statement_s + 2)
     event.listen(engine, "begin", _begin_postgres)
     return engine
 
@@ -153,6 +157,34 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _give_up_on_hung_server(engine: Engine, *, after_s: float) -> None:
+    """
+    Bound how long a connection waits for an answer.
+
+    The server keeps its own timeouts only while it runs. One that is frozen (a paused machine, a stalled disk) leaves
+    its connections open and silent, and would hold every thread that asks it.
+    """
+    from psycopg import Connection as DriverConnection
+    from psycopg import OperationalError as DriverError
+    from psycopg.abc import RV, PQGen
+
+    class BoundedConnection(DriverConnection[Any]):
+        def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+            began_s = time.monotonic()
+            try:
+                return super().wait(gen, interval, after_s if timeout is None else timeout)
+            except DriverError:
+                if time.monotonic() - began_s >= after_s:
+                    # Its late answer would be taken for the answer to the next statement.
+                    self.close()
+                raise
+
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> BoundedConnection:
+        return BoundedConnection.connect(*arguments, **options)
+
+    event.listen(engine, "do_connect", connect)
 
 
 def _begin_postgres(connection: Connection) -> None:

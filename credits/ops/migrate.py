@@ -57,7 +57,7 @@ def pending_migrations(engine: Engine) -> bool:
 
 def _run(database_url: str, step: Callable[[Config], None]) -> None:
     _refuse_memory(database_url)
-    engine = open_engine(database_url, pool_size=1)
+    engine = open_engine(database_url, pool_size=1, statement_s=0)
     exclusive = _sqlite_alone if engine.dialect.name == "sqlite" else _postgres_alone
     try:
         with exclusive(engine) as connection:
@@ -88,7 +88,7 @@ def _sqlite_alone(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def _postgres_alone(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection, connection.begin():
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_S}s'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT_S}s'")
         try:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         except OperationalError as error:
