@@ -37,12 +37,12 @@ class Installation:
     Nothing runs until it is started. Workers run under the supervisor, as in production.
     """
 
-    def __init__(self, folder: Path, *, database_url: str, broker_url: str, failpoints: str = "") -> None:
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._env = {
+        self.env = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
             "PYTHONPATH": str(_REPOSITORY),
             "CREDITGATE_DATABASE_URL": database_url,
@@ -52,7 +52,6 @@ class Installation:
             "CREDITGATE_TENANT": "sandbox",
             "CREDITGATE_SECRET_KEY": "a key for tests only",
             "FAKE_TEST_WEBHOOK_SECRETS": _SECRET.decode(),
-            FAILPOINTS_VARIABLE: failpoints,
         }
 
     def __enter__(self) -> "Installation":
@@ -60,6 +59,10 @@ class Installation:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def set_failpoints(self, text: str) -> None:
+        """Where the programs started from now on shall die: see credits.failpoints."""
+        self.env[FAILPOINTS_VARIABLE] = text
 
     def start_receiver(self, *, processes: int = 1, threads: int = 8) -> None:
         """Start gunicorn and wait until it answers."""
@@ -112,6 +115,17 @@ class Installation:
             connection.close()
         return Answer(status=status, duration_s=time.monotonic() - began_s)
 
+    def post_until_stored(self, webhook: SignedWebhook, *, timeout_s: float = 30) -> Answer:
+        """Deliver a webhook as a provider does: again and again until it is answered with 200."""
+        answers: list[Answer] = []
+
+        def is_stored() -> bool:
+            answers.append(self.post(webhook))
+            return answers[-1].status == 200
+
+        wait_until(is_stored, timeout_s=timeout_s, what="the receiver stores the webhook")
+        return answers[-1]
+
     def logs(self) -> str:
         """All that the processes have written, for the message of a failed test."""
         return "\n".join(f"== {file.name}\n{file.read_text()}" for file in sorted(self.folder.glob("*.log")))
@@ -131,7 +145,7 @@ class Installation:
         self._processes[name] = start(
             argv,
             log=self.folder / f"{name}.log",
-            env=self._env,
+            env=self.env,
             cwd=self.folder,
             lifeline=lifeline,
             death_signal=signal.SIGTERM,

@@ -1,0 +1,26 @@
+"""Fixtures of the fault tests: a whole installation in real processes, and a broker to kill."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.installation import Installation
+from tests.support.valkey import ValkeyServer
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A broker of this test's own, without persistence: killed, it has forgotten everything."""
+    server = ValkeyServer(tmp_path / "valkey")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def installation(database_url: str, broker: ValkeyServer, tmp_path: Path) -> Iterator[Installation]:
+    """An installation of which nothing has been started yet; the test runs on SQLite and on PostgreSQL."""
+    folder = tmp_path / "installation"
+    with Installation(folder, database_url=database_url, broker_url=broker.url) as installation:
+        yield installation

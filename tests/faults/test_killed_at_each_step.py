@@ -1,0 +1,87 @@
+"""A process killed before, inside or after a transaction loses nothing and doubles nothing."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+
+from credits.allocation.model import Runtime
+from credits.allocation.service import sweep
+from credits.clock import system_clock_ms
+from credits.config.catalogue import Catalogue
+from credits.db import snapshot
+from credits.failpoints import VARIABLE
+from credits.inbox.model import EventState
+from credits.inbox.rules import LEASE_MS
+from credits.inbox.tables import events
+from tests.support.clock import VirtualClock
+from tests.support.installation import Installation, signed_purchase
+from tests.support.ledger import assert_ledger_is_sound, balance_of
+from webhooks.providers import REGISTRY
+
+_WORK = "from credits.allocation.service import sweep; from workers.runtime import runtime; sweep(runtime())"
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "credits_at_once"),
+    [
+        ("allocation.claimed", 0),
+        ("allocation.before_finish", 0),
+        ("allocation.before_commit", 0),
+        ("allocation.after_commit", 100),
+    ],
+)
+def test_a_worker_killed_at_any_step_leaves_its_event_to_the_next(
+    installation: Installation, engine: Engine, catalogue: Catalogue, failpoint: str, credits_at_once: int
+) -> None:
+    installation.start_receiver()
+    assert installation.post(signed_purchase("payment-1")).status == 200
+
+    worker = _run_worker(installation, {VARIABLE: f"{failpoint}=kill"})
+    left = balance_of(engine, "user_1")
+    later = Runtime(
+        engine=engine,
+        catalogue=catalogue,
+        providers=REGISTRY,
+        secret_key="",
+        clock=VirtualClock(system_clock_ms() + LEASE_MS + 1),
+    )
+    sweep(later)
+
+    assert worker == -signal.SIGKILL
+    assert left == credits_at_once
+    assert balance_of(engine, "user_1") == 100
+    assert _states(engine) == [EventState.DONE]
+    assert_ledger_is_sound(engine)
+
+
+@pytest.mark.parametrize(("failpoint", "rows"), [("receiver.before_store", 0), ("receiver.after_store", 1)])
+def test_a_receiver_killed_before_it_answers_gets_the_event_again_and_stores_it_once(
+    installation: Installation, engine: Engine, tmp_path: Path, failpoint: str, rows: int
+) -> None:
+    installation.set_failpoints(f"{failpoint}=kill-once:{tmp_path / 'killed'}")
+    installation.start_receiver()
+
+    first = installation.post(signed_purchase("payment-1"))
+    stored = len(_states(engine))
+    # gunicorn starts the killed process again; the provider sends the event again.
+    second = installation.post_until_stored(signed_purchase("payment-1"))
+
+    assert first.status == 0
+    assert stored == rows
+    assert second.status == 200
+    assert _states(engine) == [EventState.RECEIVED]
+
+
+def _run_worker(installation: Installation, variables: dict[str, str]) -> int:
+    """Sweep once in a process of its own; answers how it ended."""
+    env = {**installation.env, **variables}
+    return subprocess.run([sys.executable, "-c", _WORK], env=env, cwd=installation.folder, timeout=60).returncode
+
+
+def _states(engine: Engine) -> list[str]:
+    with snapshot(engine) as connection:
+        return list(connection.execute(select(events.c.state)).scalars())
