@@ -225,7 +225,8 @@ def test_a_calculator_whose_module_fails_is_a_finding(tmp_path: Path, statement:
     assert "no rates" in findings.problems["credit_types.image_generation.price_calculator"]
 
 
-def test_the_example_in_this_repository_is_sound() -> None:
-    findings = check_catalogue(ROOT / "credits.toml")
+@pytest.mark.parametrize("example", ["credits.toml", "credits/ops/dev/example.toml"])
+def test_the_examples_in_this_repository_are_sound(example: str) -> None:
+    findings = check_catalogue(ROOT / example)
 
     assert findings == Findings()
