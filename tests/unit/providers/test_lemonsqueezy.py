@@ -23,7 +23,7 @@ from credits.facts import (
     SubscriptionSeen,
 )
 from credits.units import Money
-from tests.support.webhooks import simulation
+from tests.support.webhooks import NOW_S, simulation
 from webhooks.providers.lemonsqueezy import PROVIDER
 
 WEBHOOK_ID = "9f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b"
@@ -139,6 +139,13 @@ def test_an_order_without_custom_data_of_ours_is_a_purchase_of_its_customer(cust
     assert isinstance(fact, PurchasePaid)
     assert (fact.payer.account, fact.credit_type, fact.amount, fact.quote_id) == (None, None, None, None)
     assert fact.payer.customer_id is not None
+
+
+@pytest.mark.parametrize("event_type", ["order_created", "subscription_payment_success"])
+def test_another_event_of_a_payment_states_the_same_however_late(event_type: str) -> None:
+    a_day_later = simulated(event_type, at_ms=(NOW_S + 86_400) * 1000, delivery="delivery-2")
+
+    assert PROVIDER.interpret(simulated(event_type)) == PROVIDER.interpret(a_day_later)
 
 
 def test_a_refunded_order_waits_under_the_key_of_the_purchase() -> None:

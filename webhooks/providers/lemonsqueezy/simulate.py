@@ -59,7 +59,8 @@ SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
 
 def _order_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
     order_id = int(_order_id(simulation))
-    made_at = _instant(simulation.at_ms)
+    # An order is made once: another event of it, however late, shows the same time.
+    made_at = _instant(simulation.started_at_ms)
     return {
         "store_id": _STORE_ID,
         "customer_id": _customer_id(simulation),
@@ -86,7 +87,7 @@ def _order_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
         },
         "urls": {"receipt": f"https://app.lemonsqueezy.com/my-orders/{_uuid('order', simulation.payment)}"},
         "created_at": made_at,
-        "updated_at": made_at,
+        "updated_at": _instant(simulation.at_ms),
         "test_mode": _test_mode(simulation),
     }
 
@@ -143,7 +144,7 @@ def _invoice_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
         "card_last_four": "4242",
         **_prices(simulation, status),
         "urls": {"invoice_url": "https://app.lemonsqueezy.com/my-orders/simulated/subscription-invoice"},
-        "created_at": _instant(simulation.at_ms),
+        "created_at": _instant(period_start_ms(simulation, simulation.period)),
         "updated_at": _instant(simulation.at_ms),
         "test_mode": _test_mode(simulation),
     }
