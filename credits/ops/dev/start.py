@@ -34,7 +34,7 @@ from credits.ops.dev.output import Terminal
 from credits.ops.dev.runner import Runner
 from credits.ops.dev.services import PATIENCE_S, all_services
 from credits.ops.migrate import migrate
-from credits.ops.supervise.probes import server_answers
+from credits.ops.supervise.probes import HEARTBEAT_VARIABLE, server_answers
 
 DEFAULT_PORT: Final = 8000
 
@@ -70,7 +70,8 @@ def start(folder: Path, *, port: int, environ: Mapping[str, str], stop_with_pare
         terminal = Terminal(tuple(service.name for service in services), environ)
         runner = Runner(
             services,
-            env={**environ, "PYTHONUNBUFFERED": "1"},
+            # Each supervisor names the heartbeat file of its own program.
+            env={**environ, "PYTHONUNBUFFERED": "1", HEARTBEAT_VARIABLE: ""},
             terminal=terminal,
             on_ready=lambda: terminal.write(_banner(folder, prepared, url)),
             # The supervisors need a moment more than their services.

@@ -45,7 +45,8 @@ def _program(arguments: argparse.Namespace) -> Program:
     settings = load_settings(read_environment(env, Path.cwd()), Path.cwd())
     folder = Path(arguments.run_folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    heartbeat_file = folder.absolute() / f"{arguments.name}.heartbeat"
+    # A container names the file itself, so that its health check can look at it too.
+    heartbeat_file = Path(env.get(HEARTBEAT_VARIABLE) or folder.absolute() / f"{arguments.name}.heartbeat")
     env[HEARTBEAT_VARIABLE] = str(heartbeat_file)
 
     def broker_answers() -> bool:
