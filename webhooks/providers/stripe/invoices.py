@@ -44,7 +44,9 @@ def invoice_paid(payload: Payload) -> tuple[Fact, ...]:
         *_plan_paid(payload, invoice, lines, plan_lines, total),
         *_deferred(f"stripe:in:{invoice_id}", plan_lines, total, prorated=_of(LineKind.PRORATION, lines) != ()),
     )
-    return facts or (NothingToDo(reason=f"invoice {invoice_id} bills no subscription; its purchase has its own event"),)
+    return facts or (
+        NothingToDo(reason=f"invoice {invoice_id} bills no period of a subscription; a purchase has its own event"),
+    )
 
 
 def invoice_payment_succeeded(payload: Payload) -> tuple[Fact, ...]:

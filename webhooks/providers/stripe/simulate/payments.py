@@ -102,7 +102,7 @@ _EVERY_INTENT: Final[StripeObject] = {
 
 
 def session_completed(simulation: Simulation) -> bytes:
-    """A complete checkout: of a subscription where the simulation names one, of nothing where nothing is to pay."""
+    """A complete checkout: of a plan where one is named and no credits are; free where there is nothing to pay."""
     payment_status = "paid" if simulation.paid_minor else "no_payment_required"
     return event(simulation, _session(simulation, status="complete", payment_status=payment_status))
 
@@ -158,8 +158,8 @@ def charge(simulation: Simulation, *, refunded_minor: int) -> StripeObject:
 
 def _session(simulation: Simulation, *, status: str, payment_status: str) -> StripeObject:
     names = Names(simulation)
-    # A simulation that says how many credits are bought is of a purchase, even where it names a subscription too.
-    is_subscription = simulation.subscription is not None and simulation.amount is None
+    # Sold is a plan, if one is named, unless the simulation says how many credits are bought.
+    is_subscription = simulation.product_id is not None and simulation.amount is None
     was_charged = payment_status != "no_payment_required" and status == "complete"
     return {
         "id": names.session,
