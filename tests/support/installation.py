@@ -12,7 +12,7 @@ from typing import Any
 
 from credits.failpoints import VARIABLE as FAILPOINTS_VARIABLE
 from credits.inbox.provider import SignedWebhook
-from credits.ops.commands import beat_argv, receiver_argv, supervised, worker_argv
+from credits.ops.commands import CELERY, RECEIVER, beat_argv, receiver_argv, supervised, worker_argv
 from tests.support.processes import free_port, signal_group, start, wait_until
 from tests.support.webhooks import simulation
 from webhooks.providers import REGISTRY
@@ -64,15 +64,16 @@ class Installation:
         """Where the programs started from now on shall die: see credits.failpoints."""
         self.env[FAILPOINTS_VARIABLE] = text
 
-    def start_receiver(self, *, processes: int = 1, threads: int = 8) -> None:
-        """Start gunicorn and wait until it answers."""
+    def start_receiver(self, *, app: str = RECEIVER, processes: int = 1, threads: int = 8) -> None:
+        """Start gunicorn (with another `app` than the receiver, if one is given) and wait until it answers."""
         argv = receiver_argv(host="127.0.0.1", port=self.port, processes=processes, threads=threads, patience_s=2)
-        self._start("receiver", argv)
+        self._start("receiver", [app if part == RECEIVER else part for part in argv])
         self._wait_for("receiver", self._receiver_answers)
 
-    def start_worker(self, name: str = "worker", *, concurrency: int = 2) -> None:
-        """Start a supervised Celery worker and wait until it consumes."""
-        self._start_supervised(name, worker_argv(concurrency=concurrency))
+    def start_worker(self, name: str = "worker", *, app: str = CELERY, concurrency: int = 2) -> None:
+        """Start a supervised Celery worker (of another `app`, if one is given) and wait until it consumes."""
+        argv = worker_argv(concurrency=concurrency)
+        self._start_supervised(name, [app if part == CELERY else part for part in argv])
 
     def start_beat(self) -> None:
         """Start a supervised beat and wait until it ticks."""

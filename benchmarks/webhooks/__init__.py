@@ -1,0 +1,1 @@
+"""How fast webhooks are accepted, and how fast they become credits."""
