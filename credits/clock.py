@@ -3,6 +3,12 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
+
+from credits.errors import InvalidInputError
+
+MAX_INSTANT_MS: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999: the last one that ISO 8601 can show."""
 
 Clock = Callable[[], int]
 """Answers the present in milliseconds since the epoch. Services take one as an argument."""
@@ -27,3 +33,12 @@ def from_iso(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def checked_instant_ms(value: object, field: str) -> int:
+    """Return `value` if it is an instant of the years 1970 to 9999 in milliseconds; raise InvalidInputError if not."""
+    if type(value) is not int or not 0 <= value <= MAX_INSTANT_MS:
+        raise InvalidInputError(
+            field, f"must be milliseconds since 1970, up to {MAX_INSTANT_MS}, got {repr(value)[:40]}"
+        )
+    return value

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from credits.errors import MalformedPayloadError
 from credits.units import Money
+
+MAX_KEY_LENGTH: Final = 255
+"""The longest name of a payment that the ledger keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,9 @@ class PurchasePaid:
     """Other names of the same payment (`stripe:pi:…`, `stripe:in:…`), by which refunds and disputes find it."""
     occurred_at_ms: int
 
+    def __post_init__(self) -> None:
+        _refuse_long(self.key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchasePending:
@@ -47,6 +55,9 @@ class PurchasePending:
     key: str
     reason: str
 
+    def __post_init__(self) -> None:
+        _refuse_long(self.key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseVoided:
@@ -54,6 +65,9 @@ class PurchaseVoided:
 
     key: str
     reason: str
+
+    def __post_init__(self) -> None:
+        _refuse_long(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +163,9 @@ Fact = (
     | Deferred
     | NothingToDo
 )
+
+
+def _refuse_long(key: str) -> None:
+    # SQLite would keep it all the same, PostgreSQL refuses it.
+    if len(key) > MAX_KEY_LENGTH:
+        raise MalformedPayloadError(f"the payment's key must have at most {MAX_KEY_LENGTH} characters, got {len(key)}")

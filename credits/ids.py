@@ -9,9 +9,12 @@ from typing import Final
 
 import uuid_utils
 
-from credits.errors import InvalidIdError
+from credits.errors import InvalidIdError, InvalidInputError
 
 MAX_ID_LENGTH: Final = 200
+
+MAX_REFERENCE_LENGTH: Final = 200
+"""What Stripe takes as a client_reference_id."""
 
 _REFERENCE = re.compile(r"cg1-([A-Za-z0-9_-]+)-([a-f0-9]{32})", re.ASCII)
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -39,6 +42,16 @@ def checked_id(value: object, field: str) -> str:
     return normal
 
 
+def checked_text(value: object, field: str, *, max_length: int) -> str:
+    """Return `value` if it is text that every database stores: no longer, no NUL. Raises InvalidInputError."""
+    if not isinstance(value, str) or len(value) > max_length:
+        got = f"{len(value)} of them" if isinstance(value, str) else type(value).__name__
+        raise InvalidInputError(field, f"must be text of at most {max_length} characters, got {got}")
+    if any(char == "\0" or unicodedata.category(char) == "Cs" for char in value):
+        raise InvalidInputError(field, "must have neither NUL nor lone surrogates")
+    return value
+
+
 def new_id() -> str:
     """A new time-ordered id (UUID version 7)."""
     return str(uuid_utils.uuid7())
@@ -59,10 +72,14 @@ def signed_reference(account: str, secret: str) -> str:
     `account` as a `client_reference_id` that its bearer cannot change into another account.
 
     On a payment link the payer can edit that field in the address bar, so a plain id there proves nothing.
-    Made of letters, digits, `-` and `_`, as Stripe asks.
+    Made of letters, digits, `-` and `_`, as Stripe asks. Raises InvalidIdError if it would be longer than the 200
+    characters that Stripe takes: `account` may have 122 bytes in UTF-8.
     """
     name = base64.urlsafe_b64encode(account.encode()).rstrip(b"=").decode()
-    return f"cg1-{name}-{_reference_mac(name, secret)}"
+    reference = f"cg1-{name}-{_reference_mac(name, secret)}"
+    if len(reference) > MAX_REFERENCE_LENGTH:
+        raise InvalidIdError("account", f"must have at most 122 bytes to be signed, got {len(account.encode())}")
+    return reference
 
 
 def account_of_reference(reference: str, secret: str) -> str | None:

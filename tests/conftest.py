@@ -14,6 +14,7 @@ from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, WebhookSecret
 from credits.db import open_engine
+from credits.log import set_up_logging
 from credits.ops.migrate import migrate
 from tests.support.clock import VirtualClock
 from tests.support.postgres import PostgresServer, postgres_folder
@@ -27,6 +28,12 @@ hypothesis.settings.register_profile("creditgate", deadline=None, print_blob=Tru
 hypothesis.settings.load_profile("creditgate")
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> None:
+    """Log as a process of ours does; pytest shows it where a test fails."""
+    set_up_logging("json")
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,10 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
         purchases=hand.catalogue.purchases,
         event_id=hand.event.id,
     )
-    posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
+    # First the customer, then the account: in the order in which subscriptions take them, or two events of one new
+    # customer would wait for each other.
     remember(hand, fact.payer, account)
+    posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
     if not posted.replayed:
         _note_credited(hand, fact, account, credit_type, amount)
     word = "were granted before for the same payment" if posted.replayed else "granted"

@@ -49,14 +49,18 @@ def process_events(runtime: Runtime, event_ids: Collection[int]) -> int:
 
 def sweep(runtime: Runtime, *, limit: int = 100) -> int:
     """
-    Process up to `limit` events that are due, whoever should have done it; answers how many it took.
+    Process the events that are due (`limit` at most, and as many that may have killed a worker); answers how many.
 
     This is the delivery guarantee: it finds every event whose message was lost, whose worker died, or whose next
     attempt has come. Any number of processes may run it.
     """
+    now_ms = runtime.clock()
     with snapshot(runtime.engine) as connection:
-        due = store.due_ids(connection, now_ms=runtime.clock(), limit=limit)
-    return process_events(runtime, due) if due else 0
+        due = store.due_ids(connection, now_ms=now_ms, limit=limit, suspect=False)
+        suspects = store.due_ids(connection, now_ms=now_ms, limit=limit, suspect=True)
+    taken = process_events(runtime, due) if due else 0
+    # Last and one by one: what kills this worker, too, takes no other event with it.
+    return taken + sum(process_events(runtime, [event_id]) for event_id in suspects)
 
 
 def sweep_until_clear(runtime: Runtime, *, until_ms: int) -> int:

@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+from credits.clock import checked_instant_ms
+from credits.ids import checked_text
 from credits.units import Money, checked_amount
+
+MAX_KEY_LENGTH: Final = 255
+MAX_ACTOR_LENGTH: Final = 200
+MAX_REASON_LENGTH: Final = 500
 
 
 class EntryKind(StrEnum):
@@ -49,7 +55,10 @@ class GrantOrder:
     meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checked_amount(self.amount)
+        _check_order(self)
+        checked_text(self.source_ref, "source_ref", max_length=MAX_KEY_LENGTH)
+        if self.expires_at_ms is not None:
+            checked_instant_ms(self.expires_at_ms, "expires_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,7 @@ class DeductOrder:
     meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checked_amount(self.amount)
+        _check_order(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,3 +133,11 @@ class Balance:
             "available": self.available,
             "debt": self.debt,
         }
+
+
+def _check_order(order: GrantOrder | DeductOrder) -> None:
+    """What the columns hold, said before PostgreSQL refuses it and SQLite does not."""
+    checked_amount(order.amount)
+    checked_text(order.key, "key", max_length=MAX_KEY_LENGTH)
+    checked_text(order.actor, "actor", max_length=MAX_ACTOR_LENGTH)
+    checked_text(order.reason, "reason", max_length=MAX_REASON_LENGTH)

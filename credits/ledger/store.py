@@ -51,7 +51,9 @@ def lock_accounts(connection: Connection, account_ids: Iterable[int]) -> dict[in
         select(accounts.c.id, accounts.c.sv)
         .where(accounts.c.id.in_(sorted(account_ids)))
         .order_by(accounts.c.id)
-        .with_for_update()
+        # NO KEY: rows that point at the account may still be inserted. With a full lock, two transactions that each
+        # linked a customer to it would wait for each other.
+        .with_for_update(key_share=True)
     )
     return {row.id: row.sv for row in rows}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -86,6 +86,9 @@ def note_state(
     values = {"key": key, "state": state, "reason": reason, "updated_at_ms": now_ms, **bought}
     open_states = purchases.c.state != PurchaseState.CREDITED
     if quote_id is not None:
+        # Events that came before the money know the payment's key but no quote: their row becomes one with the quote's.
+        by_key = (purchases.c.tenant == tenant) & (purchases.c.key == key) & purchases.c.quote_id.is_(None)
+        connection.execute(delete(purchases).where(by_key))
         by_quote = (purchases.c.tenant == tenant) & (purchases.c.quote_id == quote_id)
         connection.execute(update(purchases).where(by_quote, open_states).values(**values))
         return
