@@ -13,6 +13,9 @@ from credits.inbox.tables import event_waits, events
 
 _IDENTITY = ("tenant", "provider", "provider_account", "endpoint", "event_id")
 
+# A worker took it and was not heard of again, now or earlier.
+_IS_SUSPECT = (events.c.crashes > 0) | (events.c.state == EventState.PROCESSING)
+
 
 def insert_event(connection: Connection, event: NewEvent) -> Receipt | None:
     """Store a webhook that is new; None if this event was delivered before."""
@@ -62,11 +65,19 @@ def claim(
     """
     Take those of `event_ids` that are due, for `lease_ms`. One worker gets an event, however many ask for it.
 
-    An event whose last worker fell silent counts one more crash.
+    An event whose last worker fell silent counts one more crash, and is taken only by itself: in a batch it would
+    take innocent events down with it until they were quarantined, too.
     """
+    conditions = [
+        events.c.id.in_(sorted(event_ids)),
+        events.c.state.in_(sorted(CLAIMABLE)),
+        events.c.due_at_ms <= now_ms,
+    ]
+    if len(event_ids) > 1:
+        conditions.append(~_IS_SUSPECT)
     due = (
         select(events.c.id)
-        .where(events.c.id.in_(sorted(event_ids)), events.c.state.in_(sorted(CLAIMABLE)), events.c.due_at_ms <= now_ms)
+        .where(*conditions)
         .order_by(events.c.id)
         # Two workers with overlapping lists share them out instead of waiting for each other.
         .with_for_update(skip_locked=True)
@@ -154,11 +165,12 @@ def wake(connection: Connection, tenant: Tenant, subject: str, *, now_ms: int) -
     return sorted(row.id for row in rows)
 
 
-def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[int]:
-    """Events that are due, the longest due first."""
+def due_ids(connection: Connection, *, now_ms: int, limit: int, suspect: bool) -> list[int]:
+    """Events that are due, the longest due first: those that may have killed a worker (`suspect`), or the others."""
     query = (
         select(events.c.id)
         .where(events.c.due_at_ms <= now_ms, events.c.state.in_(sorted(CLAIMABLE)))
+        .where(_IS_SUSPECT if suspect else ~_IS_SUSPECT)
         .order_by(events.c.due_at_ms, events.c.id)
         .limit(limit)
     )

@@ -1,7 +1,7 @@
 """Whoever comes at once, and however often: a payment is granted once."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,9 +21,11 @@ from webhooks.providers import REGISTRY
 
 
 @pytest.fixture
-def engine(database_url: str) -> Engine:
+def engine(database_url: str) -> Iterator[Engine]:
     """An engine with a connection for each of the many threads here."""
-    return open_engine(database_url, pool_size=60)
+    engine = open_engine(database_url, pool_size=60)
+    yield engine
+    engine.dispose()
 
 
 def test_fifty_simultaneous_deliveries_of_one_event_are_stored_once(engine: Engine, runtime: Runtime) -> None:
