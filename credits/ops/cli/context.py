@@ -13,7 +13,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Engine
 
@@ -25,14 +24,12 @@ from credits.db import is_unavailable, open_engine, rehearsal, transaction
 from credits.engine import Credits
 from credits.errors import CreditsError
 from credits.inbox.provider import Provider
+from credits.ops.cli.table import lines_of
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")]
 By = Annotated[str, typer.Option("--by", help="Who does it; your user name if left out.")]
-
-
-_TABLE_WIDTH = 10_000
 
 
 @dataclass
@@ -76,16 +73,12 @@ class Command:
         typer.echo(json.dumps(value, ensure_ascii=False))
 
     def print_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table; numbers to the right, nothing read as markup."""
+        """A listing below its title. Lines can be searched, cut and scrolled; nothing in them is read as markup."""
+        head, *lines = lines_of(columns, rows)
         self.console.print(Text(title, style="bold"))
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for index, name in enumerate(columns):
-            is_number = bool(rows) and all(isinstance(row[index], int) for row in rows)
-            # One row a line, however narrow the terminal: lines can be searched, cut and scrolled.
-            table.add_column(name, justify="right" if is_number else "left", no_wrap=True, overflow="ignore")
-        for row in rows:
-            table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-        Console(width=_TABLE_WIDTH, soft_wrap=True).print(table)
+        self.console.print(Text(head, style="bold"))
+        for line in lines:
+            self.say(line)
 
     def say(self, text: str) -> None:
         """A sentence, printed as it is."""
