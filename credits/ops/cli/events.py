@@ -16,6 +16,7 @@ from credits.inbox.model import NEEDS_OPERATOR, EventState, NewEvent
 from credits.inbox.rules import fix_of
 from credits.inbox.service import Acted
 from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
+from credits.ops.cli.doorbell import ring
 from credits.payload import MAX_BODY_BYTES, parse
 
 events_app: Final = typer.Typer(no_args_is_help=True, help="Webhooks as they came, and what became of each.")
@@ -64,6 +65,9 @@ def list_events(
         )
     if as_json:
         command.print_json({"items": [_event_json(row) for row in rows]})
+        return
+    if not rows:
+        command.say(f"No event matches ({command.tenant.value}).")
         return
     command.print_table(
         f"Events ({command.tenant.value})",
@@ -241,6 +245,8 @@ def _event_of_file(command: Command, file: Path, provider_name: str, now_ms: int
 
 
 def _report(command: Command, acted: list[Acted], *, dry_run: bool, as_json: bool, verb: str = "") -> None:
+    if not dry_run:
+        ring(command.settings.broker_url, [one.event_id for one in acted if one.is_requeued])
     if as_json:
         items = [
             {"id": one.event_id, "state_before": one.state_before.value, "requeued": one.is_requeued} for one in acted
