@@ -202,7 +202,7 @@ class UnknownPriceError(AllocationError):
     code = "unknown_price"
     fix = (
         "Add the price to a plan in credits.toml (or to other_prices, if it earns no credits), "
-        "then run `credits events retry`."
+        "restart the workers, then run `credits events retry`."
     )
 
     def __init__(self, product_id: str) -> None:
@@ -232,7 +232,7 @@ class FreePurchaseError(AllocationError):
     code = "free_purchase"
     fix = (
         'Grant it with `credits grant` and a reason and then `credits events skip`; or set purchases.free = "grant" '
-        "in credits.toml and run `credits events retry`."
+        "in credits.toml, restart the workers and run `credits events retry`."
     )
 
 

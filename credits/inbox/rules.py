@@ -103,11 +103,19 @@ FIXES: Final = {
         "The payment does not say which credits it bought: run `credits events attach EVENT ACCOUNT "
         "--credit-type TYPE --amount N`, or `credits events skip EVENT` if it bought something else."
     ),
+    "unknown_credit_type": (
+        "Declare the credit type in credits.toml, restart the workers and run `credits events retry`; or say what was "
+        "bought: `credits events attach EVENT ACCOUNT --credit-type TYPE --amount N`."
+    ),
+    "idempotency_conflict": (
+        "This payment's credits were granted before, with other content; compare both with `credits entries`. "
+        "If the first grant is right, run `credits events skip`."
+    ),
     "subscription_unknown": "Nothing: it goes on when the subscription's own event arrives; resend that if it is lost.",
     "mode_mismatch": "Compare the endpoint's secret: a test event came with a live secret, or the other way round.",
     "unread_type": "Nothing: events of this type move no credits.",
 }
-"""What to do about codes that are no errors of the tree (those carry their own fix)."""
+"""What to do about an event with this code; other codes are those of errors, which carry their own fix."""
 
 
 def fix_of(code: str | None) -> str:
