@@ -248,11 +248,25 @@ class UnknownQuoteError(AllocationError):
 # ── Something we depend on is away (transient: tried again by itself) ─────────────────────────────────────
 
 
+class HoldEndedError(CreditsError):
+    """The hold is over (expired, released, lost with a Redis) and its credits are gone. Nothing was charged."""
+
+    code = "hold_ended"
+    fix = "Reserve again; extend holds while their jobs run, or reserve with a longer ttl_s."
+
+
 class DependencyError(CreditsError):
     """A server we need did not answer in time. Safe to try again."""
 
     code = "dependency_unavailable"
     fix = "Check that the database and Redis are up; the work is tried again by itself."
+
+
+class GateUnavailableError(DependencyError):
+    """Redis did not answer, or is being reloaded. The call is safe to repeat with the same key."""
+
+    code = "gate_unavailable"
+    fix = "Check that Redis is up; repeat the call with the same key."
 
 
 def _short(value: object) -> str:

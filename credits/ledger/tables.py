@@ -89,6 +89,8 @@ entries = Table(
     Column("actor", String(200), nullable=False),
     Column("reason", String(500), nullable=False),
     Column("event_id", RowId),
+    # Which line of which gate's journal this was booked from: tells a redelivered line from a repeated spend.
+    Column("journal_id", String(64)),
     Column("meta", JSON, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     UniqueConstraint("account_id", "credit_type", "seq"),

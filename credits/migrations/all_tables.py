@@ -6,7 +6,8 @@ import credits.inbox.tables
 import credits.job_runs
 import credits.ledger.tables
 import credits.plans.tables
-import credits.pricing.tables  # noqa: F401
+import credits.pricing.tables
+import credits.reservations.tables  # noqa: F401
 from credits.db import metadata
 
 __all__ = ["metadata"]

@@ -1,0 +1,80 @@
+"""One connection to the gate: calls a verb of this release's library, and knows which epoch each shard is in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from credits.errors import GateUnavailableError
+from credits.reservations.keys import shard_keys
+from credits.reservations.scripts import Library, Verb, library
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLine:
+    """One entry of a shard's journal as it stands in Redis."""
+
+    stream_id: str
+    fields: dict[str, str]
+
+
+@dataclass(slots=True)
+class Gate:
+    """
+    The gate's scripts over one Redis. Safe to share between threads.
+
+    Every error of the server or the network is a GateUnavailableError: the call may or may not have run, and is safe
+    to repeat by its name.
+    """
+
+    client: redis.Redis
+    code: Library = field(default_factory=library)
+    epochs: dict[int, int] = field(default_factory=dict)
+
+    def call(self, verb: Verb, keys: Sequence[str], args: Sequence[str | int]) -> list[str]:
+        """Run one script; answers its words."""
+        command = ("FCALL", self.code.function(verb), len(keys), *keys, *args)
+        try:
+            return self._execute(command)
+        except ResponseError as error:
+            if "not found" not in str(error).lower():
+                raise GateUnavailableError(f"the gate refused {verb.value}: {error}") from error
+        # A Redis that is new, or was emptied with its functions, learns them from whoever comes first.
+        self._load_library()
+        return self._execute(command)
+
+    def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
+        """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
+        start = after if after == "-" else f"({after}"
+        answer: Any = self._run("XRANGE", shard_keys(shard).journal, start, "+", "COUNT", count)
+        return [JournalLine(stream_id=line_id, fields=_pairs(fields)) for line_id, fields in answer]
+
+    def _execute(self, command: Sequence[str | int]) -> list[str]:
+        answer: Any = self._run(*command)
+        return answer if isinstance(answer, list) else [str(answer)]
+
+    def _run(self, *command: str | int) -> Any:
+        try:
+            return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+
+    def _load_library(self) -> None:
+        try:
+            self.client.function_load(self.code.code)
+        except ResponseError as error:
+            # Two clients may load it at once; the second one finds it there.
+            if "already exists" not in str(error):
+                raise GateUnavailableError(f"the gate's library could not be loaded: {error}") from error
+        except (RedisError, OSError) as error:
+            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+
+
+def _pairs(fields: Any) -> dict[str, str]:
+    if isinstance(fields, dict):
+        return fields
+    return dict(zip(fields[::2], fields[1::2], strict=True))

@@ -1,0 +1,236 @@
+"""SQL of the gate: epochs, snapshots, the outbox, commands. Every function runs in the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
+
+from credits.config.settings import Tenant
+from credits.db import insert_new
+from credits.ledger.model import PAID_SOURCES, GrantSource
+from credits.ledger.tables import accounts, balances, entries, grants, outbox
+from credits.reservations.model import DebitKind, GateLot, sort_key
+from credits.reservations.tables import commands, shards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """An account at one instant, as the gate loads it."""
+
+    epoch: int
+    sv: int
+    debts: tuple[tuple[str, int], ...]
+    lots: tuple[GateLot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """A credit that the gate has not applied yet."""
+
+    account_id: int
+    sv: int
+    credit_type: str
+    kept: int
+    repaid: int
+    sort_key: str
+
+
+def read_epoch(connection: Connection, shard: int) -> int:
+    """The epoch of a shard; 0 if nobody has used it yet."""
+    found = connection.execute(select(shards.c.epoch).where(shards.c.id == shard)).scalar_one_or_none()
+    return 0 if found is None else found
+
+
+def raise_epoch(connection: Connection, shard: int, current: int) -> bool:
+    """Begin the epoch after `current`; True for the one caller who may arm it."""
+    if current == 0:
+        insert_new(
+            connection,
+            shards,
+            {"id": shard, "tenant": "all", "epoch": 0},
+            unique=("id",),
+            returning=("id",),
+        )
+    result = connection.execute(
+        update(shards).where(shards.c.id == shard, shards.c.epoch == current).values(epoch=current + 1)
+    )
+    return result.rowcount == 1
+
+
+def lock_epoch(connection: Connection, shard: int) -> int:
+    """The epoch of a shard, which nobody raises until the transaction ends."""
+    found = connection.execute(
+        select(shards.c.epoch).where(shards.c.id == shard).with_for_update()
+    ).scalar_one_or_none()
+    return 0 if found is None else found
+
+
+def read_snapshot(connection: Connection, shard: int, account_id: int) -> Snapshot | None:
+    """An account with its open lots; run it in a snapshot. None if there is no such account."""
+    sv = connection.execute(select(accounts.c.sv).where(accounts.c.id == account_id)).scalar_one_or_none()
+    if sv is None:
+        return None
+    owed = connection.execute(
+        select(balances.c.credit_type, balances.c.debt).where(balances.c.account_id == account_id)
+    )
+    lots = connection.execute(
+        select(
+            grants.c.id,
+            grants.c.credit_type,
+            (grants.c.remaining - grants.c.frozen).label("free"),
+            grants.c.priority,
+            grants.c.expires_at_ms,
+            grants.c.source,
+        ).where(grants.c.account_id == account_id, grants.c.remaining > grants.c.frozen)
+    )
+    return Snapshot(
+        epoch=read_epoch(connection, shard),
+        sv=sv,
+        debts=tuple((row.credit_type, row.debt) for row in owed),
+        lots=tuple(
+            GateLot(
+                credit_type=row.credit_type,
+                available=row.free,
+                sort_key=_sort_key(row.priority, row.expires_at_ms, row.source, row.id),
+            )
+            for row in lots
+        ),
+    )
+
+
+def pending_credits(connection: Connection, account_id: int, *, limit: int = 100) -> list[Credit]:
+    """The account's credits that wait for the gate, in the order of their numbers."""
+    rows = connection.execute(
+        select(outbox, grants.c.priority, grants.c.expires_at_ms, grants.c.source)
+        .join(grants, grants.c.id == outbox.c.grant_id)
+        .where(outbox.c.account_id == account_id)
+        .order_by(outbox.c.sv)
+        .limit(limit)
+    )
+    return [
+        Credit(
+            account_id=row.account_id,
+            sv=row.sv,
+            credit_type=row.credit_type,
+            kept=row.amount,
+            repaid=row.debt_repaid,
+            sort_key=_sort_key(row.priority, row.expires_at_ms, row.source, row.grant_id),
+        )
+        for row in rows
+    ]
+
+
+def accounts_with_pending_credits(connection: Connection, *, limit: int) -> list[int]:
+    """Accounts that have credits which wait for the gate."""
+    return list(connection.execute(select(outbox.c.account_id).distinct().limit(limit)).scalars())
+
+
+def forget_credits(connection: Connection, account_id: int, up_to_sv: int) -> None:
+    """The gate has these credits, or will see them when it loads the account."""
+    connection.execute(delete(outbox).where(outbox.c.account_id == account_id, outbox.c.sv <= up_to_sv))
+
+
+def find_op(connection: Connection, tenant: Tenant, keys: Sequence[str]) -> dict[str, RowMapping]:
+    """Entries by key, for those of `keys` that are booked."""
+    rows = connection.execute(select(entries).where(entries.c.tenant == tenant, entries.c.key.in_(list(keys))))
+    return {row["key"]: row for row in rows.mappings()}
+
+
+def tenants_of(connection: Connection, account_ids: Iterable[int]) -> dict[int, Tenant]:
+    """The tenant of each account that exists."""
+    rows = connection.execute(select(accounts.c.id, accounts.c.tenant).where(accounts.c.id.in_(list(account_ids))))
+    return {row.id: Tenant(row.tenant) for row in rows}
+
+
+def order_command(
+    connection: Connection,
+    tenant: Tenant,
+    account_id: int,
+    *,
+    kind: DebitKind,
+    credit_type: str,
+    amount: int,
+    grant_ids: Sequence[int],
+    allow_debt: bool,
+    op: str,
+    fingerprint: str,
+    actor: str,
+    reason: str,
+    now_ms: int,
+) -> bool:
+    """Order a debit of the gate; True if this call wrote the order, False if it was there."""
+    row = insert_new(
+        connection,
+        commands,
+        {
+            "tenant": tenant,
+            "account_id": account_id,
+            "kind": kind,
+            "credit_type": credit_type,
+            "amount": amount,
+            "grant_ids": list(grant_ids),
+            "allow_debt": int(allow_debt),
+            "op": op,
+            "fingerprint": fingerprint,
+            "actor": actor,
+            "reason": reason,
+            "state": "open",
+            "created_at_ms": now_ms,
+        },
+        unique=("tenant", "op"),
+        returning=("id",),
+    )
+    return row is not None
+
+
+def open_commands(connection: Connection, *, limit: int) -> list[RowMapping]:
+    """Orders that the gate has not carried out, the oldest first."""
+    return list(
+        connection.execute(
+            select(commands).where(commands.c.state == "open").order_by(commands.c.id).limit(limit)
+        ).mappings()
+    )
+
+
+def close_command(connection: Connection, command_id: int, *, taken: int, now_ms: int) -> None:
+    """The gate has carried an order out."""
+    connection.execute(
+        update(commands)
+        .where(commands.c.id == command_id, commands.c.state == "open")
+        .values(state="done", taken=taken, done_at_ms=now_ms)
+    )
+
+
+def lapsed_lots(connection: Connection, *, now_ms: int, limit: int) -> list[RowMapping]:
+    """Lots past their expiry that still have credits on the books and no open order."""
+    ordered = select(commands.c.id).where(
+        commands.c.account_id == grants.c.account_id,
+        commands.c.kind == DebitKind.EXPIRE,
+        commands.c.state == "open",
+    )
+    return list(
+        connection.execute(
+            select(grants)
+            .where(grants.c.expires_at_ms <= now_ms, grants.c.remaining > grants.c.frozen, ~ordered.exists())
+            .order_by(grants.c.expires_at_ms)
+            .limit(limit)
+        ).mappings()
+    )
+
+
+def count_expiries(connection: Connection, account_id: int, grant_id: int) -> int:
+    """How often an expiry of this lot was ordered: held credits lapse later, by an order of their own."""
+    return connection.execute(
+        select(func.count())
+        .select_from(commands)
+        .where(commands.c.account_id == account_id, commands.c.op.startswith(f"expire:{grant_id}:"))
+    ).scalar_one()
+
+
+def _sort_key(priority: int, expires_at_ms: int | None, source: str, grant_id: int) -> str:
+    return sort_key(
+        priority=priority,
+        expires_at_ms=expires_at_ms,
+        is_paid=GrantSource(source) in PAID_SOURCES,
+        grant_id=grant_id,
+    )
