@@ -132,8 +132,9 @@ class Credits:
         self, connection: Connection, account: str, credit_type: str, amount: int, *, key: str, reason: str, actor: str
     ) -> Posted:
         """As `deduct`, in a transaction of the caller's."""
+        account = checked_id(account, "account")
         order = DeductOrder(
-            account=checked_id(account, "account"),
+            account=account,
             credit_type=self.catalogue.credit_type(credit_type).key,
             amount=checked_amount(amount),
             key=manual_key(key),
@@ -171,6 +172,8 @@ class Credits:
             paid=None,
             actor=actor,
             event_id=None,
+            # As they were sent: a period that was left out is another one at every repetition.
+            sent=(plan, period_starts_at_ms, period_ends_at_ms),
         )
         with transaction(self.engine) as connection:
             now_ms = self._clock()

@@ -55,8 +55,9 @@ def order_by_hand(
 ) -> GrantOrder:
     """Credits that a person or the app's own code gives. `key` is theirs; it cannot collide with a provider's."""
     name = manual_key(key)
+    account = checked_id(account, "account")
     return GrantOrder(
-        account=checked_id(account, "account"),
+        account=account,
         credit_type=credit_type,
         amount=checked_amount(amount),
         key=name,

@@ -1,13 +1,16 @@
 """Use cases of the ledger. They run in the caller's transaction, so that an event is done together with its credits."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping
 
 from credits.config.settings import Tenant
-from credits.errors import IdempotencyConflictError, InsufficientCreditsError
+from credits.errors import IdempotencyConflictError, InsufficientCreditsError, InvalidInputError
 from credits.ledger import rules, store
 from credits.ledger.model import Balance, DeductOrder, EntryKind, GrantOrder, Lot, Posted, Take
+
+MAX_ROWS: Final = 1001
+"""The most that one listing reads: a page of a thousand, and the row that tells whether another page follows."""
 
 
 def grant(connection: Connection, tenant: Tenant, order: GrantOrder, *, now_ms: int) -> Posted:
@@ -55,6 +58,8 @@ def deduct(connection: Connection, tenant: Tenant, order: DeductOrder, *, now_ms
     """
     account_id = store.find_account(connection, tenant, order.account)
     if account_id is None:
+        if store.find_entry(connection, tenant, order.key) is not None:
+            return _replay(connection, tenant, order)
         raise InsufficientCreditsError(order.credit_type, order.amount, 0)
     store.lock_accounts(connection, [account_id])
     balance, debt, seq = store.read_balance(connection, account_id, order.credit_type)
@@ -118,6 +123,7 @@ def entries(
     limit: int = 50,
 ) -> list[RowMapping]:
     """An account's entries, newest first; `before_id` continues a listing. Empty for an unknown account."""
+    _check_limit(limit)
     account_id = store.find_account(connection, tenant, account)
     if account_id is None:
         return []
@@ -134,10 +140,16 @@ def grants(
     limit: int = 50,
 ) -> list[RowMapping]:
     """An account's grants, newest first; `before_id` continues a listing. Empty for an unknown account."""
+    _check_limit(limit)
     account_id = store.find_account(connection, tenant, account)
     if account_id is None:
         return []
     return store.list_grants(connection, account_id, credit_type=credit_type, before_id=before_id, limit=limit)
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_ROWS:
+        raise InvalidInputError("limit", f"must be from 1 to {MAX_ROWS}, got {limit}")
 
 
 def _entry_row(

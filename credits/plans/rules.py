@@ -32,13 +32,14 @@ def orders_of_plan(
     paid: Money | None,
     actor: str,
     event_id: int | None,
+    sent: tuple[object, ...] = (),
     meta: dict[str, object] | None = None,
 ) -> tuple[GrantOrder, ...]:
     """
     The credits that `plan` earns for one paid period: one order per credit type, keyed `<key>:<credit type>`.
 
-    The fingerprint covers who and what was paid for, not the amount: that comes from the configuration, and a
-    redelivery after a price list changed is still the same payment.
+    The fingerprint covers who and what was paid for, and what else the caller `sent`; not the amount: that comes from
+    the configuration, and a redelivery after a price list changed is still the same payment.
     """
     return tuple(
         GrantOrder(
@@ -46,7 +47,7 @@ def orders_of_plan(
             credit_type=part.credit_type,
             amount=part.amount,
             key=f"{key}:{part.credit_type}",
-            fingerprint=digest("plan", account, key, part.credit_type),
+            fingerprint=digest("plan", account, key, part.credit_type, *sent),
             source=GrantSource.PLAN,
             source_ref=source_ref,
             plan=plan.key,
