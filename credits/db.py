@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Insert,
     Integer,
     MetaData,
     RowMapping,
@@ -123,14 +125,16 @@ def insert_new(
 
     None means that the row was there before (this waits for a concurrent insert of the same key to end).
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = (
-        dialect.insert(table)
-        .values(**values)
-        .on_conflict_do_nothing(index_elements=list(unique))
-        .returning(*(table.c[name] for name in returning))
-    )
-    return connection.execute(statement).mappings().one_or_none()
+    statement = _insert_if_new(connection.dialect.name, table, tuple(unique), tuple(returning))
+    return connection.execute(statement, dict(values)).mappings().one_or_none()
+
+
+@cache
+def _insert_if_new(dialect: str, table: Table, unique: tuple[str, ...], returning: tuple[str, ...]) -> Insert:
+    # Built once: SQLAlchemy takes longer to put such a statement together than the server to run it.
+    words = postgresql if dialect == "postgresql" else sqlite
+    statement: Insert = words.insert(table).on_conflict_do_nothing(index_elements=list(unique))
+    return statement.returning(*(table.c[name] for name in returning))
 
 
 def is_unavailable(error: BaseException) -> bool:

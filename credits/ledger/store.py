@@ -1,9 +1,9 @@
 """SQL of the ledger. Every function runs in the caller's transaction; none commits."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -12,12 +12,29 @@ from credits.ledger.model import GrantOrder, GrantSource, Lot, Take
 from credits.ledger.tables import accounts, balances, entries, entry_lots, grants, outbox
 from credits.units import MAX_AMOUNT
 
+# What every payment runs is built once, with parameters: SQLAlchemy takes longer to put a statement together than the
+# server to run it. (A parameter is never called like a column that is set: those names are taken.)
+_FIND_ACCOUNT: Final = select(accounts.c.id).where(
+    accounts.c.tenant == bindparam("tenant"), accounts.c.external_id == bindparam("external_id")
+)
+# NO KEY: rows that point at the account may still be inserted. With a full lock, two transactions that each linked a
+# customer to it would wait for each other.
+_LOCK_ACCOUNTS: Final = (
+    select(accounts.c.id, accounts.c.sv)
+    .where(accounts.c.id.in_(bindparam("account_ids", expanding=True)))
+    .order_by(accounts.c.id)
+    .with_for_update(key_share=True)
+)
+_NUMBER_ACCOUNT: Final = update(accounts).where(accounts.c.id == bindparam("account"))
+_OF_BALANCE: Final = (balances.c.account_id == bindparam("account")) & (balances.c.credit_type == bindparam("type"))
+_READ_BALANCE: Final = select(balances.c.balance, balances.c.debt, balances.c.seq).where(_OF_BALANCE)
+_UPDATE_BALANCE: Final = update(balances).where(_OF_BALANCE)
+_INSERT_GRANT: Final = insert(grants).returning(grants.c.id)
+
 
 def find_account(connection: Connection, tenant: Tenant, external_id: str) -> int | None:
     """The internal id of an account; None if nothing was ever granted to it."""
-    return connection.execute(
-        select(accounts.c.id).where(accounts.c.tenant == tenant, accounts.c.external_id == external_id)
-    ).scalar_one_or_none()
+    return connection.execute(_FIND_ACCOUNT, {"tenant": tenant, "external_id": external_id}).scalar_one_or_none()
 
 
 def ensure_account(connection: Connection, tenant: Tenant, external_id: str, now_ms: int) -> int:
@@ -47,24 +64,13 @@ def lock_accounts(connection: Connection, account_ids: Iterable[int]) -> dict[in
     Always in the order of their ids, so that two writers of the same accounts never wait for each other in a circle.
     (SQLite has one writer at a time and needs no row locks.)
     """
-    rows = connection.execute(
-        select(accounts.c.id, accounts.c.sv)
-        .where(accounts.c.id.in_(sorted(account_ids)))
-        .order_by(accounts.c.id)
-        # NO KEY: rows that point at the account may still be inserted. With a full lock, two transactions that each
-        # linked a customer to it would wait for each other.
-        .with_for_update(key_share=True)
-    )
+    rows = connection.execute(_LOCK_ACCOUNTS, {"account_ids": sorted(account_ids)})
     return {row.id: row.sv for row in rows}
 
 
 def read_balance(connection: Connection, account_id: int, credit_type: str) -> tuple[int, int, int]:
     """(balance, debt, number of the last entry); zeros if there is no entry yet. Lock the account first."""
-    row = connection.execute(
-        select(balances.c.balance, balances.c.debt, balances.c.seq).where(
-            balances.c.account_id == account_id, balances.c.credit_type == credit_type
-        )
-    ).one_or_none()
+    row = connection.execute(_READ_BALANCE, {"account": account_id, "type": credit_type}).one_or_none()
     return (0, 0, 0) if row is None else (row.balance, row.debt, row.seq)
 
 
@@ -76,18 +82,12 @@ def write_balance(
         raise BalanceLimitError(
             f"{credit_type}: the balance would be {balance}, above the bound of {MAX_AMOUNT} (2^53 − 1)"
         )
+    values = {"balance": balance, "debt": debt, "seq": seq}
     if seq == 1:
-        connection.execute(
-            insert(balances).values(
-                account_id=account_id, credit_type=credit_type, tenant=tenant, balance=balance, debt=debt, seq=seq
-            )
-        )
+        identity = {"account_id": account_id, "credit_type": credit_type, "tenant": tenant}
+        connection.execute(insert(balances), {**identity, **values})
         return
-    connection.execute(
-        update(balances)
-        .where(balances.c.account_id == account_id, balances.c.credit_type == credit_type)
-        .values(balance=balance, debt=debt, seq=seq)
-    )
+    connection.execute(_UPDATE_BALANCE, {"account": account_id, "type": credit_type, **values})
 
 
 def insert_entry(connection: Connection, values: dict[str, Any]) -> int | None:
@@ -114,26 +114,25 @@ def insert_grant(
 ) -> int:
     """Open a lot; answers its id."""
     grant_id: int = connection.execute(
-        insert(grants)
-        .values(
-            tenant=tenant,
-            account_id=account_id,
-            credit_type=order.credit_type,
-            amount=order.amount,
-            remaining=remaining,
-            frozen=0,
-            source=order.source,
-            source_ref=order.source_ref,
-            plan=order.plan,
-            priority=order.priority,
-            effective_at_ms=order.effective_at_ms,
-            expires_at_ms=order.expires_at_ms,
-            paid_minor=None if order.paid is None else order.paid.amount_minor,
-            currency=None if order.paid is None else order.paid.currency,
-            key=order.key,
-            created_at_ms=now_ms,
-        )
-        .returning(grants.c.id)
+        _INSERT_GRANT,
+        {
+            "tenant": tenant,
+            "account_id": account_id,
+            "credit_type": order.credit_type,
+            "amount": order.amount,
+            "remaining": remaining,
+            "frozen": 0,
+            "source": order.source,
+            "source_ref": order.source_ref,
+            "plan": order.plan,
+            "priority": order.priority,
+            "effective_at_ms": order.effective_at_ms,
+            "expires_at_ms": order.expires_at_ms,
+            "paid_minor": None if order.paid is None else order.paid.amount_minor,
+            "currency": None if order.paid is None else order.paid.currency,
+            "key": order.key,
+            "created_at_ms": now_ms,
+        },
     ).scalar_one()
     return grant_id
 
@@ -170,18 +169,19 @@ def number_credit(
     now_ms: int,
 ) -> None:
     """Give the account's next credit its number, and leave a row for the gate to apply it by."""
-    connection.execute(update(accounts).where(accounts.c.id == account_id).values(sv=sv))
+    connection.execute(_NUMBER_ACCOUNT, {"account": account_id, "sv": sv})
     connection.execute(
-        insert(outbox).values(
-            account_id=account_id,
-            sv=sv,
-            tenant=tenant,
-            grant_id=grant_id,
-            credit_type=order.credit_type,
-            amount=order.amount - repaid,
-            debt_repaid=repaid,
-            created_at_ms=now_ms,
-        )
+        insert(outbox),
+        {
+            "account_id": account_id,
+            "sv": sv,
+            "tenant": tenant,
+            "grant_id": grant_id,
+            "credit_type": order.credit_type,
+            "amount": order.amount - repaid,
+            "debt_repaid": repaid,
+            "created_at_ms": now_ms,
+        },
     )
 
 
