@@ -1,6 +1,7 @@
 """One tree of errors. Each leaf has a stable `code`, carries its data as attributes, and says what to do."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -99,17 +100,26 @@ class IdempotencyConflictError(CreditsError):
         self.key = key
 
 
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """One credit type of which there is too little."""
+
+    credit_type: str
+    needed: int
+    available: int
+
+
 class InsufficientCreditsError(CreditsError):
     """The account holds fewer available credits than were asked for. Nothing was changed."""
 
     code = "insufficient_credits"
     fix = "Buy or grant credits, then try again; the same key may be used."
 
-    def __init__(self, credit_type: str, needed: int, available: int) -> None:
-        super().__init__(f"{credit_type}: {needed} needed, {available} available")
-        self.credit_type = credit_type
-        self.needed = needed
-        self.available = available
+    def __init__(self, *shortages: Shortage) -> None:
+        super().__init__(
+            "; ".join(f"{one.credit_type}: {one.needed} needed, {one.available} available" for one in shortages)
+        )
+        self.shortages = shortages
 
 
 class BalanceLimitError(CreditsError):

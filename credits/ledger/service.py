@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping
 
 from credits.config.settings import Tenant
-from credits.errors import IdempotencyConflictError, InsufficientCreditsError, InvalidInputError
+from credits.errors import IdempotencyConflictError, InsufficientCreditsError, InvalidInputError, Shortage
 from credits.ledger import rules, store
 from credits.ledger.model import Balance, DeductOrder, EntryKind, GrantOrder, Lot, Posted, Take
 
@@ -60,7 +60,7 @@ def deduct(connection: Connection, tenant: Tenant, order: DeductOrder, *, now_ms
     if account_id is None:
         if store.find_entry(connection, tenant, order.key) is not None:
             return _replay(connection, tenant, order)
-        raise InsufficientCreditsError(order.credit_type, order.amount, 0)
+        raise InsufficientCreditsError(Shortage(order.credit_type, order.amount, 0))
     store.lock_accounts(connection, [account_id])
     balance, debt, seq = store.read_balance(connection, account_id, order.credit_type)
     lots = [lot for _, lot in store.open_lots(connection, account_id, order.credit_type)]
@@ -68,7 +68,7 @@ def deduct(connection: Connection, tenant: Tenant, order: DeductOrder, *, now_ms
     if takes is None:
         if store.find_entry(connection, tenant, order.key) is not None:
             return _replay(connection, tenant, order)
-        raise InsufficientCreditsError(order.credit_type, order.amount, rules.available(lots, debt, now_ms))
+        raise InsufficientCreditsError(Shortage(order.credit_type, order.amount, rules.available(lots, debt, now_ms)))
     after = balance - order.amount
     entry_id = store.insert_entry(
         connection,

@@ -130,10 +130,11 @@ def forget_credits(connection: Connection, account_id: int, up_to_sv: int) -> No
     connection.execute(delete(outbox).where(outbox.c.account_id == account_id, outbox.c.sv <= up_to_sv))
 
 
-def find_op(connection: Connection, tenant: Tenant, keys: Sequence[str]) -> dict[str, RowMapping]:
-    """Entries by key, for those of `keys` that are booked."""
-    rows = connection.execute(select(entries).where(entries.c.tenant == tenant, entries.c.key.in_(list(keys))))
-    return {row["key"]: row for row in rows.mappings()}
+def is_booked(connection: Connection, tenant: Tenant, op: str, credit_types: Iterable[str]) -> bool:
+    """Whether an op has an entry of any of these credit types."""
+    keys = [f"{op}:{credit_type}" for credit_type in credit_types]
+    query = select(entries.c.id).where(entries.c.tenant == tenant, entries.c.key.in_(keys))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def tenants_of(connection: Connection, account_ids: Iterable[int]) -> dict[int, Tenant]:

@@ -1,0 +1,217 @@
+"""Booking: debits of the journal into the ledger, in one transaction, a handful of statements for the whole batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from credits.config.settings import Tenant
+from credits.ledger.store import lock_accounts
+from credits.ledger.tables import balances, entries, entry_lots, grants
+from credits.reservations import store
+from credits.reservations.journal import Debit
+from credits.reservations.model import DebitKind
+from credits.reservations.tables import commands
+
+SUSPENSE: Final = "suspense"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """What became of one line."""
+
+    stream_id: str
+    account_id: int
+    is_refunded: bool
+    """Its op was booked before from another line with the same content: the gate gives the second charge back."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Books:
+    """The part of the ledger that a batch touches, read once and written once."""
+
+    tenants: dict[int, Tenant]
+    balances: dict[tuple[int, str], list[int]]
+    """[balance, debt, number of the last entry] by account and type."""
+    remaining: dict[int, int]
+    """By grant."""
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    lots: list[list[tuple[int, int]]] = field(default_factory=list)
+    """Per entry, what it took of which grant."""
+
+
+def book(
+    connection: Connection, shard: int, epoch: int, debits: Sequence[Debit], *, now_ms: int
+) -> list[Booked] | None:
+    """
+    Book `debits`; answers what became of each line, or None if the shard is in another epoch by now.
+
+    A line whose op is booked under its own journal id was settled before and is only to be forgotten. Under another
+    journal id with the same fingerprint it is a second charge for one spend: it is not booked, and given back. With
+    another fingerprint it is neither: it is booked as suspense, so that the credits stay taken and somebody looks.
+    """
+    if store.lock_epoch(connection, shard) != epoch:
+        return None
+    account_ids = {debit.account_id for debit in debits}
+    lock_accounts(connection, account_ids)
+    books = _open_books(connection, debits, account_ids)
+    known = _known_entries(connection, books, debits)
+    refunded: dict[str, bool] = {}
+    for debit in debits:
+        is_refunded = refunded.setdefault(debit.stream_id, False)
+        tenant = books.tenants.get(debit.account_id)
+        if tenant is None:
+            continue
+        first = known.get((tenant, debit.key))
+        if first is None:
+            known[tenant, debit.key] = (debit.journal_id, debit.fingerprint)
+            _post(books, debit, tenant, now_ms)
+        elif first == (debit.journal_id, debit.fingerprint):
+            continue
+        elif first[1] == debit.fingerprint:
+            refunded[debit.stream_id] = True
+        elif not is_refunded:
+            _post_conflict(books, known, debit, tenant, now_ms)
+    _write(connection, books, now_ms)
+    return [
+        Booked(stream_id=debit.stream_id, account_id=debit.account_id, is_refunded=refunded[debit.stream_id])
+        for debit in {debit.stream_id: debit for debit in debits}.values()
+        # A line of an account that this database does not have stays in the journal, where somebody can find it.
+        if debit.account_id in books.tenants
+    ]
+
+
+def _open_books(connection: Connection, debits: Sequence[Debit], account_ids: set[int]) -> _Books:
+    grant_ids = sorted({grant_id for debit in debits for grant_id, _ in debit.lots})
+    owned = connection.execute(select(balances).where(balances.c.account_id.in_(sorted(account_ids))))
+    left = connection.execute(select(grants.c.id, grants.c.remaining).where(grants.c.id.in_(grant_ids)))
+    return _Books(
+        tenants=store.tenants_of(connection, account_ids),
+        balances={(row.account_id, row.credit_type): [row.balance, row.debt, row.seq] for row in owned},
+        remaining={row.id: row.remaining for row in left},
+    )
+
+
+def _known_entries(
+    connection: Connection, books: _Books, debits: Sequence[Debit]
+) -> dict[tuple[Tenant, str], tuple[str, str]]:
+    """(journal id, fingerprint) by tenant and key, for the ops that are booked."""
+    keys = sorted({debit.key for debit in debits} | {_suspense_key(debit) for debit in debits})
+    rows = connection.execute(
+        select(entries.c.tenant, entries.c.key, entries.c.journal_id, entries.c.fingerprint).where(
+            entries.c.tenant.in_(sorted(set(books.tenants.values()))), entries.c.key.in_(keys)
+        )
+    )
+    return {(Tenant(row.tenant), row.key): (row.journal_id or "", row.fingerprint) for row in rows}
+
+
+def _post(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> None:
+    """Add the entry of a debit; what its lots turn out not to have becomes debt, as a suspense entry."""
+    taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
+    is_short = sum(part for _, part in taken) + debit.debt != debit.amount
+    _add_entry(books, debit, tenant, now_ms, key=debit.key, kind=SUSPENSE if is_short else debit.kind, taken=taken)
+
+
+def _post_conflict(
+    books: _Books,
+    known: dict[tuple[Tenant, str], tuple[str, str]],
+    debit: Debit,
+    tenant: Tenant,
+    now_ms: int,
+) -> None:
+    key = _suspense_key(debit)
+    if (tenant, key) in known:
+        return
+    known[tenant, key] = (debit.journal_id, debit.fingerprint)
+    taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
+    _add_entry(books, debit, tenant, now_ms, key=key, kind=SUSPENSE, taken=taken)
+
+
+def _suspense_key(debit: Debit) -> str:
+    return f"suspense:{debit.journal_id}:{debit.credit_type}"
+
+
+def _add_entry(
+    books: _Books,
+    debit: Debit,
+    tenant: Tenant,
+    now_ms: int,
+    *,
+    key: str,
+    kind: str,
+    taken: list[tuple[int, int]],
+) -> None:
+    balance = books.balances.setdefault((debit.account_id, debit.credit_type), [0, 0, 0])
+    for grant_id, part in taken:
+        books.remaining[grant_id] = books.remaining.get(grant_id, 0) - part
+    balance[0] -= debit.amount
+    balance[1] += debit.amount - sum(part for _, part in taken)
+    balance[2] += 1
+    books.lots.append([(grant_id, part) for grant_id, part in taken if part > 0])
+    books.entries.append(
+        {
+            "tenant": tenant,
+            "account_id": debit.account_id,
+            "credit_type": debit.credit_type,
+            "seq": balance[2],
+            "kind": kind,
+            "amount": -debit.amount,
+            "balance_after": balance[0],
+            "debt_after": balance[1],
+            "key": key,
+            "fingerprint": debit.fingerprint,
+            "reservation_id": debit.reservation_id,
+            "actor": debit.actor,
+            "reason": debit.reason,
+            "journal_id": debit.journal_id,
+            "meta": {},
+            "at_ms": now_ms,
+        }
+    )
+
+
+def _write(connection: Connection, books: _Books, now_ms: int) -> None:
+    if not books.entries:
+        return
+    ids = connection.execute(
+        insert(entries).returning(entries.c.id, sort_by_parameter_order=True), books.entries
+    ).scalars()
+    moves = [
+        {"entry_id": entry_id, "grant_id": grant_id, "tenant": entry["tenant"], "amount": -part}
+        for entry_id, entry, lots in zip(ids, books.entries, books.lots, strict=True)
+        for grant_id, part in lots
+    ]
+    if moves:
+        connection.execute(insert(entry_lots), moves)
+        used = sorted({move["grant_id"] for move in moves})
+        connection.execute(
+            update(grants).where(grants.c.id == bindparam("grant")).values(remaining=bindparam("left")),
+            [{"grant": grant_id, "left": books.remaining[grant_id]} for grant_id in used],
+        )
+    touched = sorted({(entry["account_id"], entry["credit_type"]) for entry in books.entries})
+    connection.execute(
+        update(balances)
+        .where(balances.c.account_id == bindparam("account"), balances.c.credit_type == bindparam("type"))
+        .values(balance=bindparam("sum"), debt=bindparam("owed"), seq=bindparam("last")),
+        [
+            dict(zip(("account", "type", "sum", "owed", "last"), (*name, *books.balances[name]), strict=True))
+            for name in touched
+        ],
+    )
+    _close_orders(connection, books, now_ms)
+
+
+def _close_orders(connection: Connection, books: _Books, now_ms: int) -> None:
+    """Mark the orders done whose debits this batch booked."""
+    ordered = [entry for entry in books.entries if entry["kind"] in {DebitKind.EXPIRE, DebitKind.CLAWBACK}]
+    if ordered:
+        connection.execute(
+            update(commands)
+            .where(commands.c.op == bindparam("done_op"), commands.c.state == "open")
+            .values(state="done", taken=bindparam("took"), done_at_ms=now_ms),
+            [
+                {"done_op": entry["key"].removesuffix(f":{entry['credit_type']}"), "took": -entry["amount"]}
+                for entry in ordered
+            ],
+        )

@@ -1,0 +1,87 @@
+"""Debits that SQL orders and the gate carries out: expiries and clawbacks. Each once, by its op."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from credits.config.settings import Tenant
+from credits.ids import digest
+from credits.reservations import store
+from credits.reservations.journal import Origin
+from credits.reservations.keys import shard_of
+from credits.reservations.model import Answer, DebitKind, lot_name
+from credits.reservations.protocol import on_account
+from credits.reservations.scripts import Verb
+from credits.reservations.settlement import settle
+from credits.reservations.steps import GateRuntime, Sql, Steps
+
+_EXPIRY_REASON: Final = "lapsed"
+
+
+def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]:
+    """
+    Carry one order out; True once it is done.
+
+    What the gate took is booked, and the order closed, by settlement; an order that found nothing to take is closed
+    here. Killed anywhere, it is carried out again, and the gate answers as the first time.
+    """
+    account_id, op = command["account_id"], command["op"]
+    origin = Origin(actor=command["actor"], reason=command["reason"])
+    answer = yield from on_account(
+        runtime,
+        account_id,
+        Verb.TAKE_LOTS,
+        (
+            account_id,
+            runtime.clock(),
+            digest(op)[:32],
+            op,
+            command["fingerprint"],
+            command["kind"],
+            runtime.receipt_ms,
+            origin.as_text(),
+            command["credit_type"],
+            command["amount"],
+            command["allow_debt"],
+            *(lot_name(grant_id) for grant_id in command["grant_ids"]),
+        ),
+    )
+    if answer[0] == Answer.TAKEN and int(answer[1]) + int(answer[2]) > 0:
+        return True
+    # It took nothing, or was carried out before: then its line, if it has one, is in the journal or on the books.
+    yield from settle(runtime, shard_of(account_id))
+    yield Sql(_closing(command["id"], runtime.clock()))
+    return True
+
+
+def order_expiries(connection: Connection, *, now_ms: int, limit: int = 500) -> int:
+    """
+    Order the expiry of every lapsed lot that still has credits on the books; answers how many orders it wrote.
+
+    Credits under hold lapse when their hold ends: a later sweep orders those, under the next number.
+    """
+    written = 0
+    for lot in store.lapsed_lots(connection, now_ms=now_ms, limit=limit):
+        number = store.count_expiries(connection, lot["account_id"], lot["id"])
+        op = f"expire:{lot['id']}:{number}"
+        written += store.order_command(
+            connection,
+            Tenant(lot["tenant"]),
+            lot["account_id"],
+            kind=DebitKind.EXPIRE,
+            credit_type=lot["credit_type"],
+            amount=lot["remaining"],
+            grant_ids=[lot["id"]],
+            allow_debt=False,
+            op=op,
+            fingerprint=digest(op)[:32],
+            actor="gate",
+            reason=_EXPIRY_REASON,
+            now_ms=now_ms,
+        )
+    return written
+
+
+def _closing(command_id: int, now_ms: int) -> Callable[[Connection], None]:
+    return lambda connection: store.close_command(connection, command_id, taken=0, now_ms=now_ms)

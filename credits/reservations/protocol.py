@@ -1,0 +1,136 @@
+"""
+How Redis is made to answer for SQL: epochs, loads, credits applied in order.
+
+A call on an account meets STALE (the shard's Redis may have lost its memory: a new epoch begins) and COLD (the account
+is not loaded: load it from SQL); both are dealt with here, and the call is repeated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from credits.errors import GateUnavailableError
+from credits.ids import new_id
+from credits.reservations import store
+from credits.reservations.keys import account_keys, shard_keys, shard_of
+from credits.reservations.model import Answer
+from credits.reservations.scripts import Verb
+from credits.reservations.settlement import settle
+from credits.reservations.steps import Call, GateRuntime, Pause, Sql, Steps
+
+MAX_ROUNDS: Final = 12
+_LOADING_PAUSE_MS: Final = 5
+
+
+def on_account(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int]) -> Steps[list[str]]:
+    """
+    Run a verb on an account, which is loaded first if need be. `args` are the verb's without the epoch in front.
+
+    Raises GateUnavailableError if the gate does not come to rest in a dozen rounds.
+    """
+    shard, keys = shard_of(account_id), account_keys(account_id)
+    named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+    for _ in range(MAX_ROUNDS):
+        epoch = runtime.gate.epochs.get(shard, 0)
+        answer: list[str] = yield Call(verb, named, (epoch, *args))
+        if answer[0] == Answer.STALE:
+            yield from renew_epoch(runtime, shard, epoch)
+        elif answer[0] == Answer.COLD:
+            yield from load(runtime, account_id)
+        else:
+            return answer
+    raise GateUnavailableError(f"account {account_id} did not come to rest in {MAX_ROUNDS} rounds")
+
+
+def renew_epoch(runtime: GateRuntime, shard: int, used: int) -> Steps[None]:
+    """
+    After STALE with the epoch `used`: learn the newer one, or begin the next.
+
+    Only the one whose compare-and-swap in SQL hit arms the new epoch, once. If it dies before that, or its answer is
+    lost, the next caller meets STALE again and begins another.
+    """
+    current: int = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
+    if current != used:
+        runtime.gate.epochs[shard] = current
+        return
+    is_ours: bool = yield Sql(lambda connection: store.raise_epoch(connection, shard, current))
+    if not is_ours:
+        runtime.gate.epochs[shard] = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
+        return
+    keys = shard_keys(shard)
+    yield Call(Verb.ARM, (keys.shard, keys.journal), (current + 1, int(runtime.is_virtual)))
+    runtime.gate.epochs[shard] = current + 1
+
+
+def load(runtime: GateRuntime, account_id: int) -> Steps[None]:
+    """
+    Bring an account into the gate: announce it, read it in one SQL snapshot, install it.
+
+    Whatever could make the snapshot wrong in between (a credit, another load, a new epoch) makes the last step refuse;
+    the caller's next round begins again.
+    """
+    shard, keys = shard_of(account_id), account_keys(account_id)
+    named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+    epoch, token = runtime.gate.epochs.get(shard, 0), new_id()
+    answer: list[str] = yield Call(Verb.BEGIN_LOAD, named, (epoch, account_id, token, runtime.clock()))
+    if answer[0] == Answer.STALE:
+        yield from renew_epoch(runtime, shard, epoch)
+    elif answer[0] == Answer.DRAIN:
+        yield from settle(runtime, shard)
+    elif answer[0] == Answer.LOADING:
+        yield Pause(_LOADING_PAUSE_MS)
+    if answer[0] != Answer.BEGUN:
+        return
+    found: store.Snapshot | None = yield Sql(
+        lambda connection: store.read_snapshot(connection, shard, account_id), is_read=True
+    )
+    if found is None or found.epoch != epoch:
+        # Another epoch has begun since: what this snapshot says is not what that epoch may believe.
+        return
+    yield Call(Verb.FINISH_LOAD, named, _load_args(runtime, account_id, epoch, token, found))
+
+
+def _load_args(
+    runtime: GateRuntime, account_id: int, epoch: int, token: str, found: store.Snapshot
+) -> tuple[str | int, ...]:
+    args: list[str | int] = [epoch, account_id, token, runtime.clock(), runtime.receipt_ms, found.sv, len(found.debts)]
+    for credit_type, debt in found.debts:
+        args += [credit_type, debt]
+    for lot in found.lots:
+        args += [lot.credit_type, lot.available, lot.sort_key]
+    return tuple(args)
+
+
+def apply_credits(runtime: GateRuntime, account_id: int) -> Steps[int]:
+    """
+    Bring an account's new credits to the gate, in the order of their numbers; answers how many rows are done with.
+
+    A cold account needs nothing: its load will see them. Safe to repeat and to run twice at once.
+    """
+    shard, keys = shard_of(account_id), account_keys(account_id)
+    named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+    done = 0
+    pending: list[store.Credit] = yield Sql(
+        lambda connection: store.pending_credits(connection, account_id), is_read=True
+    )
+    for credit in pending:
+        for _ in range(MAX_ROUNDS):
+            epoch = runtime.gate.epochs.get(shard, 0)
+            answer: list[str] = yield Call(Verb.APPLY, named, _apply_args(runtime, epoch, credit))
+            if answer[0] != Answer.STALE:
+                break
+            yield from renew_epoch(runtime, shard, epoch)
+        if answer[0] not in {Answer.APPLIED, Answer.DUP, Answer.COLD}:
+            break
+        yield Sql(_forgetting(account_id, credit.sv))
+        done += 1
+    return done
+
+
+def _apply_args(runtime: GateRuntime, epoch: int, credit: store.Credit) -> tuple[str | int, ...]:
+    return (epoch, runtime.clock(), credit.sv, credit.credit_type, credit.kept, credit.repaid, credit.sort_key)
+
+
+def _forgetting(account_id: int, sv: int) -> Callable[[Connection], None]:
+    return lambda connection: store.forget_credits(connection, account_id, sv)

@@ -1,0 +1,36 @@
+"""A hold's record in Redis, read back into a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from credits.reservations.model import HoldState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRecord:
+    """A hold as Redis has it."""
+
+    hold: str
+    reservation_id: str
+    state: HoldState
+    made_at_ms: int
+    due_at_ms: int
+    """When an open hold is freed, or the receipt of an ended one forgotten."""
+    left: Mapping[str, int]
+    """What it still holds, per credit type."""
+
+
+def read_record(hold: str, text: str) -> HoldRecord:
+    """What the script wrote as `<state>|<due>|<made>|<load>|<fingerprint>|<items>|<steps>|<name>`."""
+    state, due, made, _load, _fingerprint, items, _steps, name = text.split("|", 7)
+    return HoldRecord(
+        hold=hold,
+        reservation_id=name,
+        state=HoldState(state),
+        made_at_ms=int(made),
+        due_at_ms=int(due),
+        left={
+            kind: int(rest.split(",", 1)[0])
+            for kind, _, rest in (part.partition("=") for part in items.split(";") if part)
+        },
+    )

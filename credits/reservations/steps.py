@@ -1,0 +1,106 @@
+"""
+The gate's procedures as steps: each `yield` is one call of Redis, one SQL transaction, or a pause.
+
+Between any two steps the process may die, stall, or lose a reply; every procedure is written so that this costs time
+and never credits. `run` carries the steps out; the simulator carries out the same steps in every bad order it can find.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from credits.clock import Clock
+from credits.db import snapshot, transaction
+from credits.reservations.gate import Gate, JournalLine
+from credits.reservations.scripts import Verb
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run one script. Answers its words."""
+
+    verb: Verb
+    keys: tuple[str, ...]
+    args: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJournal:
+    """Read the oldest lines of a shard's journal. Answers a list of JournalLine."""
+
+    shard: int
+    count: int
+    after: str = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """Run one transaction. Answers what `work` answers."""
+
+    work: Callable[[Connection], Any]
+    is_read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let somebody else finish first."""
+
+    ms: int
+
+
+Step = Call | ReadJournal | Sql | Pause
+
+Steps = Generator[Step, Any, T]
+"""A procedure that answers T in the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRuntime:
+    """What the procedures run on."""
+
+    gate: Gate
+    engine: Engine
+    clock: Clock
+    is_virtual: bool = False
+    """Whether Redis takes the time from `clock` instead of its own: for tests and simulations only."""
+    receipt_ms: int = 3_600_000
+    """How long a finished hold is remembered in Redis; the ledger remembers its op for ever."""
+
+
+def run(runtime: GateRuntime, procedure: "Steps[T]") -> T:
+    """Carry a procedure out to its end. Errors of a step are raised inside the procedure, at that step."""
+    answer: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            step = procedure.send(answer) if error is None else procedure.throw(error)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer, error = None, None
+        try:
+            answer = perform(runtime, step)
+        # It is the procedure's to decide what an error of a step means.
+        except Exception as raised:  # noqa: BLE001
+            error = raised
+
+
+def perform(runtime: GateRuntime, step: Step) -> Any:
+    """Carry one step out."""
+    match step:
+        case Call():
+            return runtime.gate.call(step.verb, step.keys, step.args)
+        case ReadJournal():
+            lines: list[JournalLine] = runtime.gate.read_journal(step.shard, count=step.count, after=step.after)
+            return lines
+        case Sql():
+            with (snapshot if step.is_read else transaction)(runtime.engine) as connection:
+                return step.work(connection)
+        case Pause():
+            time.sleep(step.ms / 1000)
+            return None
