@@ -8,6 +8,7 @@ from credits.facts import PurchasePaid, PurchasePending, PurchaseVoided
 from credits.grants.rules import order_of_purchase
 from credits.inbox.model import Outcome
 from credits.ledger import service as ledger
+from credits.ledger import store as ledger_store
 from credits.pricing import store as purchases
 from credits.pricing.store import PurchaseState, Quote
 
@@ -23,10 +24,10 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     if credit_type is None or amount is None:
         if hand.catalogue.purchases.unknown == "ignore":
             return ignored("the payment names no credits; purchases.unknown says to ignore those")
-        return unattributed(hand, fact.payer, "credits_unknown", "the payment does not say which credits it bought")
+        return _unknown(hand, fact, "credits_unknown", "the payment does not say which credits it bought")
     account = quote.account if quote and not hand.event.attached_account else account_of(hand, fact.payer)
     if account is None:
-        return unattributed(hand, fact.payer, "nobody_to_credit", "nothing on the payment says whose it is")
+        return _unknown(hand, fact, "nobody_to_credit", "nothing on the payment says whose it is")
     if fact.paid is not None and fact.paid.amount_minor == 0 and hand.catalogue.purchases.free == "hold":
         raise FreePurchaseError(f"{fact.key} cost nothing")
     order = order_of_purchase(
@@ -89,6 +90,13 @@ def _quote_of(hand: InHand, fact: PurchasePaid) -> Quote | None:
         asked = "an amount that the event does not tell" if fact.asked is None else str(fact.asked)
         raise AmountMismatchError(fact.quote_id, str(quote.price), asked)
     return quote
+
+
+def _unknown(hand: InHand, fact: PurchasePaid, code: str, detail: str) -> Outcome:
+    """An operator has to say it, unless one did so already for another event of the same payment."""
+    if ledger_store.find_entry(hand.connection, hand.tenant, fact.key) is not None:
+        return done(f"its credits were granted before ({fact.key})")
+    return unattributed(hand, fact.payer, code, detail)
 
 
 def _note_credited(hand: InHand, fact: PurchasePaid, account: str, credit_type: str, amount: int) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from credits.config.settings import Tenant
@@ -16,7 +16,9 @@ from credits.errors import (
     UnknownCreditTypeError,
     UnknownPlanError,
 )
+from credits.ledger.store import ensure_account, lock_accounts
 from credits.ledger.tables import entries, entry_lots, grants
+from credits.plans.store import link_customer
 from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.pipeline import Pipeline
@@ -313,6 +315,24 @@ def test_pages_go_on_where_the_last_one_ended(pipeline: Pipeline) -> None:
     second = pipeline.credits.entries("user_1", limit=3, before_id=first[-1]["id"])
 
     assert [row["seq"] for row in first + second] == [5, 4, 3, 2, 1]
+
+
+def test_two_writers_that_each_link_a_customer_to_one_account_do_not_wait_for_each_other(pipeline: Pipeline) -> None:
+    """A payment links its customer, then locks its account: were the lock exclusive, two of them would deadlock."""
+    engine, tenant = pipeline.runtime.engine, pipeline.tenant
+    if engine.dialect.name == "sqlite":
+        # One writer at a time: the second one waits before it has anything.
+        return
+    with transaction(engine) as connection:
+        account_id = ensure_account(connection, tenant, "user_1", 0)
+
+    with transaction(engine) as one, transaction(engine) as other:
+        link_customer(one, tenant, "fake", "customer-1", account_id, 0)
+        link_customer(other, tenant, "fake", "customer-2", account_id, 0)
+        one.execute(text("SET LOCAL lock_timeout = '500ms'"))
+        locked = lock_accounts(one, [account_id])
+
+    assert locked == {account_id: 0}
 
 
 def emptied(pipeline: Pipeline) -> list[str]:
