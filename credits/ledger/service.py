@@ -23,8 +23,7 @@ def grant(connection: Connection, tenant: Tenant, order: GrantOrder, *, now_ms: 
         IdempotencyConflictError: the key was used before for other content.
         BalanceLimitError: the balance would pass 2^53 − 1.
     """
-    account_id = store.ensure_account(connection, tenant, order.account, now_ms)
-    last_sv = store.lock_accounts(connection, [account_id])[account_id]
+    account_id, last_sv = store.lock_account(connection, tenant, order.account, now_ms)
     balance, debt, seq = store.read_balance(connection, account_id, order.credit_type)
     repaid = min(debt, order.amount)
     after = balance + order.amount

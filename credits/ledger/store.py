@@ -14,11 +14,11 @@ from credits.units import MAX_AMOUNT
 
 # What every payment runs is built once, with parameters: SQLAlchemy takes longer to put a statement together than the
 # server to run it. (A parameter is never called like a column that is set: those names are taken.)
-_FIND_ACCOUNT: Final = select(accounts.c.id).where(
-    accounts.c.tenant == bindparam("tenant"), accounts.c.external_id == bindparam("external_id")
-)
+_BY_NAME: Final = (accounts.c.tenant == bindparam("tenant")) & (accounts.c.external_id == bindparam("external_id"))
+_FIND_ACCOUNT: Final = select(accounts.c.id).where(_BY_NAME)
 # NO KEY: rows that point at the account may still be inserted. With a full lock, two transactions that each linked a
 # customer to it would wait for each other.
+_LOCK_ACCOUNT: Final = select(accounts.c.id, accounts.c.sv).where(_BY_NAME).with_for_update(key_share=True)
 _LOCK_ACCOUNTS: Final = (
     select(accounts.c.id, accounts.c.sv)
     .where(accounts.c.id.in_(bindparam("account_ids", expanding=True)))
@@ -35,6 +35,19 @@ _INSERT_GRANT: Final = insert(grants).returning(grants.c.id)
 def find_account(connection: Connection, tenant: Tenant, external_id: str) -> int | None:
     """The internal id of an account; None if nothing was ever granted to it."""
     return connection.execute(_FIND_ACCOUNT, {"tenant": tenant, "external_id": external_id}).scalar_one_or_none()
+
+
+def lock_account(connection: Connection, tenant: Tenant, external_id: str, now_ms: int) -> tuple[int, int]:
+    """
+    Lock an account's row until the transaction ends, made if it is new; answers its internal id and its last credit's
+    number.
+    """
+    name = {"tenant": tenant, "external_id": external_id}
+    row = connection.execute(_LOCK_ACCOUNT, name).one_or_none()
+    if row is None:
+        ensure_account(connection, tenant, external_id, now_ms)
+        row = connection.execute(_LOCK_ACCOUNT, name).one()
+    return row.id, row.sv
 
 
 def ensure_account(connection: Connection, tenant: Tenant, external_id: str, now_ms: int) -> int:
