@@ -75,6 +75,13 @@ def interval_of(first_period_ms: tuple[int, int]) -> str | None:
     return next((name for shortest, longest, name in _INTERVALS if shortest <= length <= longest), None)
 
 
+def end_by_renewal_ms(start_ms: int, renews_at_ms: int | None) -> int | None:
+    """The next renewal, if it is one billing period of a length that is sold away from the start; None otherwise."""
+    if renews_at_ms is None or interval_of((start_ms, renews_at_ms)) is None:
+        return None
+    return renews_at_ms
+
+
 def period_end_ms(start_ms: int, interval: str) -> int:
     """The end of a period of `interval` that starts at `start_ms`: the same day of a later month, or its last day."""
     count_text, unit = interval.split()

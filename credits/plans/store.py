@@ -18,6 +18,7 @@ class Subscription:
     account: str | None
     product_ids: tuple[str, ...]
     interval: str | None
+    period_end_ms: int | None
     stamp_ms: int
 
 
@@ -70,7 +71,11 @@ def find_subscription(
     if row is None:
         return None
     return Subscription(
-        account=row.external_id, product_ids=tuple(row.product_ids), interval=row.interval, stamp_ms=row.stamp_ms
+        account=row.external_id,
+        product_ids=tuple(row.product_ids),
+        interval=row.interval,
+        period_end_ms=row.period_end_ms,
+        stamp_ms=row.stamp_ms,
     )
 
 
