@@ -84,7 +84,8 @@ def _stack_without_values(_logger: Any, _method: str, event: MutableMapping[str,
         if type(error).__module__.startswith("credits."):
             event["message"] = str(error)
         frames = traceback.extract_tb(error.__traceback__)[-8:]
-        event["stack"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        # Not under the key "stack", which the console's renderer takes for text of its own.
+        event["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     return event
 
 

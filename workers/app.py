@@ -8,13 +8,15 @@ from celery.signals import setup_logging
 from credits.config.settings import load_settings, read_environment
 from credits.log import set_up_logging
 from credits.queues import make_celery
-from workers import heartbeat
+from workers import hearing, heartbeat, reconnect
 
 _settings = load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
 
 app = make_celery(_settings.broker_url)
 app.conf.imports = ("workers.tasks.inbox",)
+reconnect.install(app)
 heartbeat.install(app)
+hearing.install(app)
 
 
 @setup_logging.connect

@@ -6,6 +6,9 @@ from typing import Final
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 30.0
 
+LONGEST_DELAY_AFTER_LIFE_S: Final = 2.0
+"""What came up once is configured well and will come up again; making it wait would only lengthen the outage."""
+
 STEADY_AFTER_S: Final = 60.0
 """A run that lasted this long was a good one: the next failure counts as the first again."""
 
@@ -58,7 +61,8 @@ def next_step(history: History) -> Restart | GiveUp:
         return GiveUp(tries=history.failures_in_a_row)
     # Bounded before the power is taken: 2 ** 10_000 would be a number of three thousand digits.
     doublings = min(history.failures_in_a_row - 1, 10)
-    return Restart(delay_s=min(FIRST_DELAY_S * 2**doublings, LONGEST_DELAY_S))
+    longest_s = LONGEST_DELAY_AFTER_LIFE_S if history.has_shown_life else LONGEST_DELAY_S
+    return Restart(delay_s=min(FIRST_DELAY_S * 2**doublings, longest_s))
 
 
 def is_silent(*, now_s: float, last_sign_s: float, limit_s: float) -> bool:
