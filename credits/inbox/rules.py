@@ -95,6 +95,11 @@ def outcome_of_crashes(crashes: int) -> Outcome | None:
     )
 
 
+_UNREADABLE: Final = (
+    "The event cannot be read; the message names the field. Grant by hand with `credits grant` and run "
+    "`credits events skip`; then set right what writes the metadata, or report the new shape."
+)
+
 FIXES: Final = {
     "poison": "Look at the workers' logs around its attempts; fix the cause, then run `credits events retry`.",
     "unexpected_error": "Look at the worker's log for the stack; fix the cause, then run `credits events retry`.",
@@ -111,6 +116,11 @@ FIXES: Final = {
         "This payment's credits were granted before, with other content; compare both with `credits entries`. "
         "If the first grant is right, run `credits events skip`."
     ),
+    "malformed_payload": _UNREADABLE,
+    "invalid_input": _UNREADABLE,
+    "invalid_amount": _UNREADABLE,
+    "invalid_currency": _UNREADABLE,
+    "invalid_id": _UNREADABLE,
     "subscription_unknown": "Nothing: it goes on when the subscription's own event arrives; resend that if it is lost.",
     "mode_mismatch": "Compare the endpoint's secret: a test event came with a live secret, or the other way round.",
     "unread_type": "Nothing: events of this type move no credits.",
