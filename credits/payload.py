@@ -1,6 +1,7 @@
 """Strict JSON: what two parsers could read differently is refused before it is stored."""
 
 import json
+import math
 from typing import Any, Final, NoReturn
 
 from credits.errors import MalformedPayloadError
@@ -13,12 +14,18 @@ def parse(body: bytes) -> dict[str, Any]:
     """
     Parse a webhook's body.
 
-    Raises MalformedPayloadError for anything but a UTF-8 JSON object nested at most 32 deep, for NaN and Infinity,
-    for a name that stands twice in one object, and for numbers of more than 40 digits.
+    Raises MalformedPayloadError for anything but a UTF-8 JSON object nested at most 32 deep, for NaN, Infinity and what
+    overflows to it, for a name that stands twice in one object, and for whole numbers of more than 40 digits.
     """
     try:
         text = body.decode("utf-8")
-        payload = json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_no_constant, parse_int=_short_int)
+        payload = json.loads(
+            text,
+            object_pairs_hook=_unique_pairs,
+            parse_constant=_no_constant,
+            parse_int=_short_int,
+            parse_float=_finite,
+        )
     except UnicodeDecodeError as error:
         raise MalformedPayloadError(f"the body is not UTF-8: byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -47,6 +54,13 @@ def _short_int(text: str) -> int:
     if len(text) > 40:
         raise MalformedPayloadError("a number has more than 40 digits")
     return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise MalformedPayloadError(f"{text[:40]} is no finite number")
+    return number
 
 
 def _depth(value: object) -> int:

@@ -43,7 +43,8 @@ def subscription_seen(hand: InHand, fact: SubscriptionSeen) -> Outcome:
     seen = done(f"subscription {fact.subscription_id} is {fact.status or 'known'}")
     if not is_newest:
         return done(f"a later state of subscription {fact.subscription_id} is known")
-    if before is not None and _plan_changed(hand, before, fact):
+    # Once the new state is stored a further attempt no longer sees the change, but still waits because of it.
+    if _was_change(hand) or (before is not None and _plan_changed(hand, before, fact)):
         return combined(
             [seen, waiting_for(Feature.PLAN_CHANGE, f"subscription {fact.subscription_id} changed its plan")]
         )
@@ -91,14 +92,27 @@ def _line_paid(hand: InHand, fact: PlanPaid, line: PlanLine) -> Outcome:
     start_ms = fact.occurred_at_ms if line.period_start_ms is None else line.period_start_ms
     end_ms = line.period_end_ms
     if end_ms is None and rules.needs_period_end(plan):
-        if subscription is None or subscription.interval is None:
+        end_ms = _period_end_ms(subscription, start_ms)
+        if end_ms is None:
             return _waiting_for_subscription(hand, fact.payer, "the length of its billing period is not known yet")
-        end_ms = rules.period_end_ms(start_ms, subscription.interval)
     account = account_of(hand, fact.payer)
     if account is None:
         return unattributed(hand, fact.payer, "nobody_to_credit", "nothing says whose subscription this is")
     remember(hand, fact.payer, account)
     return _grant_line(hand, fact, line, plan, account, start_ms, end_ms)
+
+
+def _period_end_ms(subscription: Subscription | None, start_ms: int) -> int | None:
+    """
+    When the period that was paid at `start_ms` ends, for providers whose invoices do not say; None if unknown yet.
+
+    A subscription first seen in a later period has shown no first period; its next renewal tells instead.
+    """
+    if subscription is None:
+        return None
+    if subscription.interval is not None:
+        return rules.period_end_ms(start_ms, subscription.interval)
+    return rules.end_by_renewal_ms(start_ms, subscription.period_end_ms)
 
 
 def _grant_line(
@@ -141,6 +155,10 @@ def _waiting_for_subscription(hand: InHand, payer: Payer, reason: str) -> Outcom
 
 def _wake_waiting(hand: InHand, subscription_id: str) -> None:
     inbox.wake(hand.connection, hand.tenant, subscription_subject(hand.provider, subscription_id), now_ms=hand.now_ms)
+
+
+def _was_change(hand: InHand) -> bool:
+    return hand.event.code == Feature.PLAN_CHANGE.value
 
 
 def _plan_changed(hand: InHand, before: Subscription, fact: SubscriptionSeen) -> bool:

@@ -77,6 +77,8 @@ class ClaimedEvent:
     """How often it was claimed, this time included."""
     crashes: int
     lease_token: str
+    code: str | None
+    """How the attempt before this one ended."""
     attached_account: str | None
     attached_credit_type: str | None
     attached_amount: int | None

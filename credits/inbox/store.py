@@ -130,6 +130,7 @@ def _claimed(row: Row[tuple[object, ...]]) -> ClaimedEvent:
                 "attempts",
                 "crashes",
                 "lease_token",
+                "code",
                 "attached_account",
                 "attached_credit_type",
                 "attached_amount",
@@ -173,15 +174,22 @@ def finish(connection: Connection, event: ClaimedEvent, outcome: Outcome, *, now
 
 
 def wake(connection: Connection, tenant: Tenant, subject: str, *, now_ms: int) -> list[int]:
-    """Make the events that wait for `subject` due now; answers their ids."""
+    """
+    Make the events that wait for `subject` due now, with their attempts counted from zero; answers their ids.
+
+    They have come a step further, so those that still wait for something else are looked at again as often as new ones.
+    """
     waiting = select(event_waits.c.event_id).where(event_waits.c.tenant == tenant, event_waits.c.subject == subject)
     rows = connection.execute(
         update(events)
         .where(events.c.id.in_(waiting), events.c.state.in_([EventState.WAITING, EventState.UNATTRIBUTED]))
-        .values(due_at_ms=now_ms)
+        .values(due_at_ms=now_ms, attempts=0)
         .returning(events.c.id)
     )
-    return sorted(row.id for row in rows)
+    woken = sorted(row.id for row in rows)
+    if woken:
+        _forget_waits(connection, woken)
+    return woken
 
 
 def due_ids(connection: Connection, *, now_ms: int, limit: int, suspect: bool) -> list[int]:
@@ -205,6 +213,12 @@ def requeue(connection: Connection, event_ids: Sequence[int], *, now_ms: int) ->
             state=EventState.RECEIVED, attempts=0, crashes=0, due_at_ms=now_ms, lease_token=None, finished_at_ms=None
         )
     )
+    _forget_waits(connection, event_ids)
+
+
+def _forget_waits(connection: Connection, event_ids: Sequence[int]) -> None:
+    # Whoever sets the attempts back to zero does this, too: a first attempt takes it that there are none.
+    connection.execute(delete(event_waits).where(event_waits.c.event_id.in_(event_ids)))
 
 
 def skip(connection: Connection, event_id: int, *, detail: str, now_ms: int) -> None:

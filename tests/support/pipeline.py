@@ -2,25 +2,29 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, update
 
 from credits.allocation.model import Runtime
 from credits.allocation.service import sweep
+from credits.audit_log import Act
 from credits.config.catalogue import Catalogue
 from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
 from credits.engine import Credits
-from credits.inbox import store
+from credits.inbox import service, store
 from credits.inbox.model import EventState, NewEvent
+from credits.inbox.service import Acted
 from credits.inbox.tables import events
 from credits.ledger.store import ensure_account, lock_accounts, read_balance
 from credits.ledger.tables import accounts, balances, entries
 from credits.payload import parse
 from tests.support.clock import NOON_MS
 from tests.support.webhooks import simulation
+
+OPERATOR = Act(actor="operator:ada", reason="the cause is fixed")
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -45,14 +49,20 @@ class Pipeline:
 
     def with_catalogue(self, catalogue: Catalogue) -> "Pipeline":
         """The same database after credits.toml changed."""
-        changed = Runtime(
-            engine=self.runtime.engine,
-            catalogue=catalogue,
-            providers=self.runtime.providers,
-            secret_key=self.runtime.secret_key,
-            clock=self.runtime.clock,
-        )
-        return Pipeline(runtime=changed, tenant=self.tenant)
+        return Pipeline(runtime=replace(self.runtime, catalogue=catalogue), tenant=self.tenant)
+
+    def with_price(self, plan: str, product_id: str, *, provider: str = "stripe") -> "Pipeline":
+        """The same database after `product_id` was added to a plan in credits.toml."""
+        catalogue = self.runtime.catalogue
+        changed = catalogue.plan(plan)
+        product_ids = {**changed.product_ids, provider: (*changed.product_ids.get(provider, ()), product_id)}
+        plans = {**catalogue.plans, plan: replace(changed, product_ids=product_ids)}
+        return self.with_catalogue(replace(catalogue, plans=plans))
+
+    def retry(self, event_id: int) -> Acted:
+        """Let an operator retry the event."""
+        with transaction(self.runtime.engine) as connection:
+            return service.retry(connection, self.tenant, event_id, OPERATOR, now_ms=self.runtime.clock())
 
     def body(self, event_type: str, *, provider: str = "fake", edit: Edit | None = None, **changes: Any) -> bytes:
         """A simulated body; `edit` changes its JSON, `changes` what it says."""
