@@ -39,6 +39,8 @@ def create_app(
     """
     app = Flask("creditgate", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    # `a//b` is an account of its own, not another way to write `a/b`.
+    app.url_map.merge_slashes = False
     engine = engine or open_engine(settings.database_url, pool_size=16)
     doorbell = doorbell or ring_workers(settings.broker_url)
     app.register_blueprint(

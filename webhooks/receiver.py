@@ -90,11 +90,13 @@ def _receive(provider: Provider, *, engine: Engine, settings: Settings, doorbell
 
 def _read_body() -> bytes | None:
     """The raw body; None if it is too large, whether or not it says so beforehand."""
-    request.max_content_length = MAX_BODY_BYTES
+    # One byte more than is taken: a body in pieces is cut off at this limit without a word.
+    request.max_content_length = MAX_BODY_BYTES + 1
     try:
-        return request.get_data(cache=False)
+        body = request.get_data(cache=False)
     except RequestEntityTooLarge:
         return None
+    return None if len(body) > MAX_BODY_BYTES else body
 
 
 def _signed_request(body: bytes) -> SignedRequest:

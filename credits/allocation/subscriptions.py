@@ -7,7 +7,7 @@ from credits.config.catalogue import Plan
 from credits.errors import UnknownPriceError
 from credits.facts import CustomerLinked, Feature, Payer, PlanLine, PlanPaid, SubscriptionSeen
 from credits.inbox import store as inbox
-from credits.inbox.model import EventState, Outcome, subscription_subject
+from credits.inbox.model import SUBSCRIPTION_UNKNOWN, EventState, Outcome, subscription_subject
 from credits.inbox.rules import recheck_at_ms
 from credits.ledger import service as ledger
 from credits.ledger import store as ledger_store
@@ -146,7 +146,7 @@ def _subscription_of(hand: InHand, payer: Payer) -> Subscription | None:
 def _waiting_for_subscription(hand: InHand, payer: Payer, reason: str) -> Outcome:
     return Outcome(
         state=EventState.WAITING,
-        code="subscription_unknown",
+        code=SUBSCRIPTION_UNKNOWN,
         detail=reason,
         due_at_ms=recheck_at_ms(hand.event.attempts, hand.now_ms),
         waits_for=subjects_of(hand, payer),

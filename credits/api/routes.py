@@ -29,7 +29,8 @@ def account_routes(*, engine: Engine, catalogue: Catalogue, secret_key: str, clo
     @routes.get("/balances")
     def balances(account: str) -> Response:
         credits_ = credits_of(Scope.READ)
-        return jsonify(balances_json(account, credits_.balances(account, at_ms=_instant("at"))))
+        name = checked_id(account, "account")
+        return jsonify(balances_json(name, credits_.balances(name, at_ms=_instant("at"))))
 
     @routes.get("/entries")
     def entries(account: str) -> Response:
@@ -57,6 +58,7 @@ def _page(
     read: Callable[..., list[RowMapping]], account: str, as_json: Callable[[RowMapping], dict[str, Any]]
 ) -> Response:
     """One page, newest first; `next` is the cursor of the page after it, null on the last one."""
+    account = checked_id(account, "account")
     limit = _whole("limit", default=50, largest=MAX_PAGE)
     cursor = _whole("cursor", default=None, largest=2**62)
     credit_type = request.args.get("credit_type")

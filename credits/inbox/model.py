@@ -33,6 +33,9 @@ RETRYABLE: Final = frozenset(
 )
 """States in which an operator's retry does something."""
 
+SUBSCRIPTION_UNKNOWN: Final = "subscription_unknown"
+"""The code of a payment that waits until its subscription's own event has come."""
+
 NEEDS_OPERATOR: Final = frozenset({EventState.FAILED, EventState.DEAD, EventState.UNATTRIBUTED})
 
 

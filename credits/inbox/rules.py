@@ -5,7 +5,7 @@ from typing import Final
 
 from credits.db import is_unavailable
 from credits.errors import AllocationError, CreditsError, DependencyError, LeaseLostError
-from credits.inbox.model import EventState, Outcome
+from credits.inbox.model import SUBSCRIPTION_UNKNOWN, EventState, Outcome
 
 LEASE_MS: Final = 10_000
 """An attempt takes milliseconds; a worker that is silent for longer than this is taken for dead."""
@@ -121,7 +121,7 @@ FIXES: Final = {
     "invalid_amount": _UNREADABLE,
     "invalid_currency": _UNREADABLE,
     "invalid_id": _UNREADABLE,
-    "subscription_unknown": "Nothing: it goes on when the subscription's own event arrives; resend that if it is lost.",
+    SUBSCRIPTION_UNKNOWN: "Nothing: it goes on when the subscription's own event arrives; resend that if it is lost.",
     "mode_mismatch": "Compare the endpoint's secret: a test event came with a live secret, or the other way round.",
     "unread_type": "Nothing: events of this type move no credits.",
 }

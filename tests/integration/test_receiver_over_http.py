@@ -1,0 +1,86 @@
+"""What only a real server can show: bodies that come in pieces, and requests that break off."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from credits.db import open_engine, snapshot
+from credits.inbox.tables import events
+from credits.payload import MAX_BODY_BYTES
+from tests.support.installation import Installation, signed_purchase
+
+PIECE = b" " * 8192
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """What is shown here is the server's doing, whatever the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def installation(tmp_path: Path, database_url: str) -> Iterator[Installation]:
+    """A receiver under gunicorn; its broker is down."""
+    with Installation(tmp_path / "run", database_url=database_url, broker_url="redis://127.0.0.1:1/0") as running:
+        running.start_receiver()
+        yield running
+
+
+def test_a_body_in_pieces_is_read_whole_and_counted_as_it_comes(installation: Installation, database_url: str) -> None:
+    webhook = signed_purchase("payment-1")
+    length = len(webhook.body)
+    pieces = [webhook.body[start : start + 100] for start in range(0, length, 100)]
+    endless = [PIECE] * (MAX_BODY_BYTES // len(PIECE) + 1)
+
+    whole = post_in_pieces(installation, pieces, dict(webhook.headers))
+    too_large = post_in_pieces(installation, endless, dict(webhook.headers))
+
+    assert (whole, too_large) == (200, 413)
+    assert stored(database_url) == 1
+
+
+def test_a_declared_length_over_the_limit_is_refused_before_the_body_comes(installation: Installation) -> None:
+    with socket.create_connection(("127.0.0.1", installation.port), timeout=10) as connection:
+        connection.sendall(b"POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_breaks_off_writes_nothing_and_the_next_one_is_served(
+    installation: Installation, database_url: str
+) -> None:
+    webhook = signed_purchase("payment-1")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
+    with socket.create_connection(("127.0.0.1", installation.port), timeout=10) as connection:
+        head = f"POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Length: {len(webhook.body)}\r\n{headers}\r\n"
+        connection.sendall(head.encode() + webhook.body[:50])
+
+    after = installation.post(webhook)
+
+    assert after.status == 200
+    assert stored(database_url) == 1
+
+
+def post_in_pieces(installation: Installation, pieces: list[bytes], headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=10)
+    try:
+        connection.request("POST", "/webhooks/fake", body=iter(pieces), headers=headers, encode_chunked=True)
+        return connection.getresponse().status
+    except (BrokenPipeError, ConnectionResetError):
+        # It has answered and hung up before the end.
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def stored(database_url: str) -> int:
+    engine = open_engine(database_url)
+    with snapshot(engine) as connection:
+        count: int = connection.execute(select(func.count()).select_from(events)).scalar_one()
+    engine.dispose()
+    return count
