@@ -11,7 +11,7 @@ import pytest
 from credits.ops.dev.environment import API_KEY
 from credits.ops.supervise.group import is_alive
 from tests.support.dev import COMMAND, DevRun, clean_environment, dev_run
-from tests.support.processes import wait_until
+from tests.support.processes import free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,17 @@ def test_a_taken_port_is_refused_and_names_the_option(run: DevRun, tmp_path: Pat
     assert second.returncode == 1
     assert f"port {run.port}" in second.stderr
     assert "--port" in second.stderr
+
+
+def test_a_wrong_credits_toml_is_told_at_once_and_nothing_starts(tmp_path: Path) -> None:
+    (tmp_path / "credits.toml").write_text('[credit_types.gold]\nname = "Gold"\ncurrency = "gold"\n')
+
+    started = _try_to_start(tmp_path, "--port", str(free_port()))
+
+    assert started.returncode == 1
+    assert "credit_types.gold.currency" in started.stderr
+    assert "credits config check" in started.stderr
+    assert "Traceback" not in started.stdout + started.stderr
 
 
 def test_a_killed_worker_is_started_again(run: DevRun) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.errors import ConfigError
 from credits.ops.commands import beat_argv, receiver_argv, worker_argv
@@ -55,7 +56,9 @@ def serve(
     patience_s: Annotated[int, typer.Option(min=1, help="How long open requests may take when it stops.")] = 30,
 ) -> None:
     """Run the receiver and the API under gunicorn."""
-    refuse_without_secrets(_settings())
+    settings = _settings()
+    refuse_without_secrets(settings)
+    load_catalogue(settings.config_path)
     _become(receiver_argv(host=host, port=port, processes=workers, threads=threads, patience_s=patience_s))
 
 
@@ -65,6 +68,8 @@ def worker(
     supervised: Supervised = False,
 ) -> None:
     """Run a Celery worker."""
+    # The workers' processes read it for themselves; what is wrong in it is said here, once.
+    load_catalogue(_settings().config_path)
     names = [name.strip() for name in queues.split(",") if name.strip()]
     _run("worker", worker_argv(concurrency=concurrency, queues=names), supervised=supervised)
 

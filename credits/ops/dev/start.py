@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from credits.api.keys import Scope, authenticate, create_key
 from credits.clock import system_clock_ms
+from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.db import open_engine, snapshot
 from credits.errors import AuthenticationError
@@ -59,7 +60,7 @@ def start(folder: Path, *, port: int, environ: Mapping[str, str], stop_with_pare
 
     Raises:
         CannotStartError: the folder is in use, the port is taken, or there is no Redis to be had.
-        ConfigError: the environment or `.env` is wrong.
+        ConfigError: the environment, `.env` or credits.toml is wrong.
     """
     url = f"http://127.0.0.1:{port}"
     with only_run(folder, url=url):
@@ -97,6 +98,8 @@ def prepare(folder: Path, *, port: int, environ: Mapping[str, str]) -> Prepared:
         )
     if not settings.config_path.exists():
         settings.config_path.write_text(EXAMPLE_CONFIG.read_text(encoding="utf-8"), encoding="utf-8")
+    # What is wrong in it is said once, in sentences, and not by every program in a traceback.
+    load_catalogue(settings.config_path)
     migrate(settings.database_url)
     api_key = _api_key(settings, values.get(API_KEY))
     if values.get(API_KEY) != api_key:
