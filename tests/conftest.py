@@ -18,6 +18,7 @@ from credits.log import set_up_logging
 from credits.ops.migrate import migrate
 from tests.support.clock import VirtualClock
 from tests.support.postgres import PostgresServer, postgres_folder
+from tests.support.rabbitmq import find_rabbitmq
 from tests.support.valkey import ValkeyServer
 from webhooks.providers import REGISTRY
 
@@ -34,6 +35,12 @@ _numbers = itertools.count(1)
 def logs() -> None:
     """Log as a process of ours does; pytest shows it where a test fails."""
     set_up_logging("json")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what of the suite this machine cannot run: options only, nothing that the project stands on."""
+    if find_rabbitmq() is None:
+        terminalreporter.write_line("RabbitMQ is not installed: the tests of this optional broker were not collected.")
 
 
 @pytest.fixture(scope="session")
