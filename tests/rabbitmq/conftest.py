@@ -1,4 +1,8 @@
-"""RabbitMQ is an option for large sites. Its tests are collected where it is installed; where it is not, the run says so at its end."""
+"""
+RabbitMQ is an option for large sites. Its tests are collected where it is installed.
+
+Where it is not, the run says so at its end.
+"""
 
 from tests.support.rabbitmq import find_rabbitmq
 
