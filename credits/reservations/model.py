@@ -12,6 +12,8 @@ class Answer(StrEnum):
 
     ARMED = "ARMED"
     OLD = "OLD"
+    HANDED = "HANDED"
+    ADOPTED = "ADOPTED"
     BEGUN = "BEGUN"
     LOADED = "LOADED"
     LOADING = "LOADING"
@@ -44,9 +46,11 @@ class Answer(StrEnum):
 
 ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
     Verb.ARM: frozenset({Answer.ARMED, Answer.OLD}),
+    Verb.HANDOVER: frozenset({Answer.HANDED, Answer.STALE}),
+    Verb.ADOPT: frozenset({Answer.ADOPTED, Answer.STALE}),
     Verb.BEGIN_LOAD: frozenset({Answer.BEGUN, Answer.LOADED, Answer.LOADING, Answer.DRAIN, Answer.STALE}),
-    Verb.FINISH_LOAD: frozenset({Answer.LOADED, Answer.LOST_TOKEN, Answer.STALE}),
-    Verb.APPLY: frozenset({Answer.APPLIED, Answer.DUP, Answer.GAP, Answer.COLD, Answer.STALE}),
+    Verb.FINISH_LOAD: frozenset({Answer.LOADED, Answer.LOST_TOKEN, Answer.BAD, Answer.STALE}),
+    Verb.APPLY: frozenset({Answer.APPLIED, Answer.DUP, Answer.GAP, Answer.BAD, Answer.COLD, Answer.STALE}),
     Verb.RESERVE: frozenset(
         {
             Answer.HELD,
@@ -157,6 +161,8 @@ def grant_id_of(name: str) -> int:
 
 
 def _base36(number: int, width: int) -> str:
+    if not 0 <= number < 36**width:
+        raise ValueError(f"must be from 0 to {36**width - 1} to have {width} digits of base 36, got {number}")
     text = ""
     while number:
         number, digit = divmod(number, 36)

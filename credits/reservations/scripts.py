@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
+from typing import Final
 
 
 class Verb(StrEnum):
     """Every script, by the name of its file."""
 
     ARM = "arm"
+    HANDOVER = "handover"
+    ADOPT = "adopt"
     BEGIN_LOAD = "begin_load"
     FINISH_LOAD = "finish_load"
     APPLY = "apply"
@@ -24,6 +27,20 @@ class Verb(StrEnum):
     READ = "read"
     LIST_HOLDS = "list_holds"
     UNLOAD = "unload"
+
+
+SHARED: Final = ("_account", "_lots", "_holds", "_calls", "_spending")
+"""Files that the verbs stand on, in the order in which they stand on each other."""
+
+WHEN_FULL: Final = frozenset(Verb) - {
+    Verb.BEGIN_LOAD,
+    Verb.FINISH_LOAD,
+    Verb.APPLY,
+    Verb.RESERVE,
+    Verb.SPEND,
+    Verb.TAKE_LOTS,
+}
+"""Verbs that a Redis at its memory limit still runs: what pays for work already done, or frees memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +63,23 @@ def library() -> Library:
     Its name carries a digest of its code: another version is loaded beside it, never over it, and its volatile state
     starts empty.
     """
+    return library_of(source())
+
+
+def source() -> str:
+    """The Lua files of this release, joined."""
     folder = resources.files("credits.reservations") / "lua"
-    parts = [(folder / f"{name}.lua").read_text("utf-8") for name in ["_common", *(verb.value for verb in Verb)]]
-    body = "\n".join(parts)
-    name = f"creditgate_{hashlib.sha256(body.encode()).hexdigest()[:10]}"
-    functions = "\n".join(f"redis.register_function('{name}_{verb.value}', {verb.value})" for verb in Verb)
-    return Library(name=name, code=f"#!lua name={name}\n{body}\n{functions}\n")
+    files = [*SHARED, *(verb.value for verb in Verb)]
+    return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in files)
+
+
+def library_of(lua: str) -> Library:
+    """`lua`, which defines a function for each verb, as a library."""
+    name = f"creditgate_{hashlib.sha256(lua.encode()).hexdigest()[:10]}"
+    functions = "\n".join(_registration(name, verb) for verb in Verb)
+    return Library(name=name, code=f"#!lua name={name}\n{lua}\n{functions}\n")
+
+
+def _registration(name: str, verb: Verb) -> str:
+    flags = "'allow-oom'" if verb in WHEN_FULL else ""
+    return f"redis.register_function{{function_name='{name}_{verb.value}', callback={verb.value}, flags={{{flags}}}}}"

@@ -7,23 +7,23 @@
     OLD     an epoch at least as new is on; nothing changed
 ]]
 local function arm(keys, args)
+  local epoch = whole(args[1])
   local current = redis.call('HGET', keys[1], 'ep')
-  if current and tonumber(args[1]) <= tonumber(current) then return { 'OLD' } end
-  local counts, total = {}, 0
-  local from = '-'
-  while true do
+  if current and epoch <= tonumber(current) then return { 'OLD' } end
+  local counts, total, from = {}, 0, '-'
+  repeat
     local batch = redis.call('XRANGE', keys[2], from, '+', 'COUNT', 500)
     for _, entry in ipairs(batch) do
       local account = entry[2][4]
-      counts[account] = (counts[account] or 0) + 1
+      -- An entry that cannot be read keeps the total from being settled, not the accounts from being counted.
+      if account then counts[account] = (counts[account] or 0) + 1 end
       total = total + 1
       from = '(' .. entry[1]
     end
-    if #batch < 500 then break end
-  end
+  until #batch < 500
   redis.call('DEL', keys[1])
-  redis.call('HSET', keys[1], 'ep', args[1], 'vt', args[2], 'n', I(total))
+  redis.call('HSET', keys[1], 'ep', I(epoch), 'vt', args[2], 'n', I(total))
   for account, n in pairs(counts) do redis.call('HSET', keys[1], 'u' .. account, I(n)) end
-  armed[keys[1]] = args[1]
+  armed[keys[1]] = I(epoch)
   return { 'ARMED' }
 end

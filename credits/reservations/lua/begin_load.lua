@@ -9,19 +9,17 @@
     STALE    not this epoch, or the journal is not whole
 ]]
 local function begin_load(keys, args)
-  local k = names(keys)
-  local m = redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. args[2])
-  if m[1] ~= args[1] or armed[k.shard] ~= args[1] then return { 'STALE' } end
-  if open(k, args[1]) then return { 'LOADED' } end
+  local k, said = names(keys), whole(args[4])
+  local s = redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. args[2])
+  if not is_served(k.shard, args[1], s[1]) then return { 'STALE' } end
+  local v = redis.call('HMGET', k.account, 'm', 'w')
+  if open(k, args[1], v[1], v[2]) then return { 'LOADED' } end
   -- Entries that vanished from the journal would come back as credits, if a load went on now.
-  if redis.call('XLEN', k.journal) ~= tonumber(m[3] or '-1') then return { 'STALE' } end
-  if tonumber(m[4] or '0') > 0 then return { 'DRAIN' } end
-  local now = clock(m[2], 0, args[4])
-  local held = redis.call('GET', k.token)
-  if held then
-    local since = tonumber(string.match(held, '|(%d+)$'))
-    if now - since < 2000 and now >= since then return { 'LOADING' } end
-  end
+  if redis.call('XLEN', k.journal) ~= tonumber(s[3] or '-1') then return { 'STALE' } end
+  if tonumber(s[4] or '0') > 0 then return { 'DRAIN' } end
+  local now = clock(s[2], 0, said)
+  local since = string.match(redis.call('GET', k.token) or '', '|(%d+)$')
+  if since and now - tonumber(since) < 2000 and now >= tonumber(since) then return { 'LOADING' } end
   redis.call('SET', k.token, args[3] .. '|' .. I(now), 'PX', 10000)
   return { 'BEGUN' }
 end

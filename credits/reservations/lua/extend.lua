@@ -9,14 +9,13 @@
     STALE     not this epoch
 ]]
 local function extend(keys, args)
-  local k = names(keys)
-  local a, refusal = enter(k, args[1], args[2])
+  local k, said, ttl_ms, longest_ms = names(keys), whole(args[2]), whole(args[4]), whole(args[5])
+  local a, refusal = enter(k, args[1], said)
   if not a then return refusal end
-  local text = redis.call('HGET', k.holds, args[3])
-  if not text then return leave(k, a, 'NONE') end
-  local r = unpack_record(text)
-  if r.state ~= 'H' or r.load ~= a.load then return leave(k, a, 'ENDED', r.state == 'H' and 'X' or r.state) end
-  r.due = math.max(r.due, math.min(a.now + tonumber(args[4]), r.made + tonumber(args[5])))
+  local r = record(k, args[3])
+  if not r then return leave(k, a, 'NONE') end
+  if not is_open(a, r) then return leave(k, a, 'ENDED', r.state == 'H' and 'X' or r.state) end
+  r.due = math.max(r.due, math.min(a.now + ttl_ms, r.made + longest_ms))
   put_record(k, a, args[3], r, false)
   return leave(k, a, 'EXTENDED', I(r.due))
 end

@@ -7,22 +7,26 @@
     STALE  not this epoch
 ]]
 local function list_holds(keys, args)
-  local k = names(keys)
-  local a, refusal = enter(k, args[1], args[2])
+  local k, said, receipt_ms, limit = names(keys), whole(args[2]), whole(args[3]), whole(args[4])
+  local a, refusal = enter(k, args[1], said)
   if not a then return refusal end
-  reclaim(k, a, nil, tonumber(args[3]))
-  save(k, a)
+  reclaim(k, a, receipt_ms, true)
+  flush(k, a)
   local answer = { 'HOLDS' }
   if args[5] ~= '' then
     local text = redis.call('HGET', k.holds, args[5])
     if text then answer[2], answer[3] = args[5], text end
     return answer
   end
-  for _, hold in ipairs(redis.call('ZRANGE', k.due, 0, -1)) do
-    local text = redis.call('HGET', k.holds, hold)
-    if string.sub(text, 1, 1) == 'H' and #answer <= 2 * tonumber(args[4]) then
-      answer[#answer + 1], answer[#answer + 2] = hold, text
+  local offset, batch = 0, nil
+  repeat
+    batch = redis.call('ZRANGE', k.due, offset, offset + BATCH - 1)
+    local texts = #batch > 0 and redis.call('HMGET', k.holds, unpack(batch))
+    for i, hold in ipairs(batch) do
+      if #answer > 2 * limit then return answer end
+      if texts[i] and string.sub(texts[i], 1, 1) == 'H' then answer[#answer + 1], answer[#answer + 2] = hold, texts[i] end
     end
-  end
+    offset = offset + BATCH
+  until #batch < BATCH
   return answer
 end

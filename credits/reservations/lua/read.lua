@@ -7,15 +7,16 @@
     STALE  not this epoch
 ]]
 local function read(keys, args)
-  local k = names(keys)
-  local a, refusal = enter(k, args[1], args[2])
+  local k, said, receipt_ms = names(keys), whole(args[2]), whole(args[3])
+  local a, refusal = enter(k, args[1], said)
   if not a then return refusal end
-  reclaim(k, a, nil, tonumber(args[3]))
+  reclaim(k, a, receipt_ms, true)
   local answer = { 'READ' }
   for i = 4, #args do
-    local c = kind(k, a, args[i])
-    for _, word in ipairs({ args[i], I(available(c)), I(c.hd), I(c.us), I(c.dt), I(c.lp) }) do answer[#answer + 1] = word end
+    local c, n = kind(k, a, args[i]), #answer
+    answer[n + 1], answer[n + 2], answer[n + 3] = args[i], I(reservable(k, a, args[i])), I(c.hd)
+    answer[n + 4], answer[n + 5], answer[n + 6] = I(c.us), I(c.dt), I(c.lp)
   end
-  save(k, a)
+  flush(k, a)
   return answer
 end

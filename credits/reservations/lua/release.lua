@@ -9,15 +9,14 @@
     STALE     not this epoch
 ]]
 local function release(keys, args)
-  local k = names(keys)
-  local a, refusal = enter(k, args[1], args[2])
+  local k, said, receipt_ms = names(keys), whole(args[2]), whole(args[4])
+  local a, refusal = enter(k, args[1], said)
   if not a then return refusal end
-  local text = redis.call('HGET', k.holds, args[3])
-  if not text then return leave(k, a, 'NONE') end
-  local r = unpack_record(text)
-  if r.state ~= 'H' then return leave(k, a, 'ENDED', r.state) end
-  if r.load == a.load then empty_hold(k, a, r) end
-  r.state, r.due = 'R', a.sure + tonumber(args[4])
+  local r = record(k, args[3])
+  if not r then return leave(k, a, 'NONE') end
+  if not is_open(a, r) then return leave(k, a, 'ENDED', r.state == 'H' and 'X' or r.state) end
+  empty_hold(k, a, r)
+  r.state, r.due = 'R', a.sure + receipt_ms
   put_record(k, a, args[3], r, false)
   return leave(k, a, 'RELEASED')
 end

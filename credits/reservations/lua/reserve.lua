@@ -5,7 +5,7 @@
   Returns
     HELD          deadline ms
     REPLAYED      state of the hold made before with the same content · its deadline ms
-    CONFLICT      the hold was made before with other content; nothing changed
+    CONFLICT      the name was used before for other content, or for spending; nothing changed
     INSUFFICIENT  (type · needed · available) of each type that is short; nothing is held
     BAD           an amount is none; nothing changed
     COLD          not loaded
@@ -15,48 +15,45 @@
 local function plan_holds(k, a, items)
   local short = {}
   for _, item in ipairs(items) do
-    local c = kind(k, a, item.name)
-    local found
-    item.takes, found = find(k, a, item.name, item.amount, c.dt)
-    if found - c.dt < item.amount then
+    local debt, found = kind(k, a, item.name).dt, nil
+    -- A debt is covered first: nobody spends what is owed.
+    item.takes, found = find(k, a, item.name, item.amount, debt)
+    if found - debt < item.amount then
       local n = #short
-      short[n + 1], short[n + 2], short[n + 3] = item.name, I(item.amount), I(math.max(0, found - c.dt))
+      short[n + 1], short[n + 2], short[n + 3] = item.name, I(item.amount), I(math.max(0, found - debt))
     end
   end
   return short
 end
 
 local function reserve(keys, args)
-  local k = names(keys)
+  local k, said, ttl_ms, receipt_ms = names(keys), whole(args[2]), whole(args[5]), whole(args[6])
+  check_step('-', args[4])
   local items = items_of(args, 8, amount)
   if not items or #items == 0 then return { 'BAD' } end
-  local a, refusal = enter(k, args[1], args[2])
+  local a, refusal = enter(k, args[1], said, items)
   if not a then return refusal end
-  local receipt_ms = tonumber(args[6])
-  local known = redis.call('HGET', k.holds, args[3])
+  local known = record(k, args[3])
   if known then
-    local r = unpack_record(known)
     -- A record without a fingerprint was made by a commit whose hold a Redis had lost.
-    if r.fp ~= '' and r.fp ~= args[4] then return leave(k, a, 'CONFLICT') end
-    return leave(k, a, 'REPLAYED', r.state, I(r.due))
+    if known.state == 'S' or (known.fp ~= '' and known.fp ~= args[4]) then return leave(k, a, 'CONFLICT') end
+    return leave(k, a, 'REPLAYED', known.state, I(known.due))
   end
-  local all_reclaimed = reclaim(k, a, RECLAIM, receipt_ms)
+  local is_all_reclaimed = reclaim(k, a, receipt_ms, false)
   local short = plan_holds(k, a, items)
-  if #short > 0 and not all_reclaimed then
+  if #short > 0 and not is_all_reclaimed then
     -- Credits may be free behind overdue holds: nobody is refused before all of those are looked at.
-    reclaim(k, a, nil, receipt_ms)
+    reclaim(k, a, receipt_ms, true)
     short = plan_holds(k, a, items)
   end
-  if #short > 0 then
-    return leave(k, a, 'INSUFFICIENT', unpack(short))
-  end
-  local r = { state = 'H', due = a.now + tonumber(args[5]), made = a.now, load = a.load, fp = args[4], steps = '', name = args[7],
+  if #short > 0 then return leave(k, a, 'INSUFFICIENT', unpack(short)) end
+  local r = { state = 'H', due = a.now + ttl_ms, made = a.now, load = a.load, fp = args[4], steps = '', name = args[7],
               items = {}, order = {} }
   for i, item in ipairs(items) do
     local c = kind(k, a, item.name)
-    c.av, c.hd = c.av - item.amount, c.hd + item.amount
     r.order[i] = item.name
-    r.items[item.name] = { left = item.amount, lots = take(k, a, item.name, item.takes) }
+    r.items[item.name] = { left = item.amount, lots = take_all(k, a, item.name, c, item.takes) }
+    c.hd = c.hd + item.amount
   end
   put_record(k, a, args[3], r, true)
   return leave(k, a, 'HELD', I(r.due))

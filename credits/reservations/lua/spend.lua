@@ -7,35 +7,30 @@
     REPLAYED      this op was done before with the same content
     CONFLICT      it was done before with other content, or its name is a hold's; nothing changed
     INSUFFICIENT  (type · needed · available) of each type that is short; nothing changed
-    BAD           an amount is none; nothing changed
+    BAD           an amount is none, or a sum would pass 2^53 - 1; nothing changed
     COLD          not loaded
     STALE         not this epoch
 ]]
 local function spend(keys, args)
-  local k = names(keys)
+  local k, said, receipt_ms = names(keys), whole(args[3]), whole(args[8])
+  check_step(args[5], args[6])
   local items = items_of(args, 10, amount)
   if not items or #items == 0 then return { 'BAD' } end
-  local a, refusal = enter(k, args[1], args[3])
+  local a, refusal = enter(k, args[1], said, items, args[2])
   if not a then return refusal end
-  local text = redis.call('HGET', k.holds, args[4])
-  if text then
-    local fp = step_fingerprint(unpack_record(text), args[5])
-    return leave(k, a, fp == args[6] and 'REPLAYED' or 'CONFLICT')
-  end
-  local all_reclaimed = reclaim(k, a, RECLAIM, tonumber(args[8]))
+  local known = record(k, args[4])
+  if known then return leave(k, a, step_fingerprint(known, args[5]) == args[6] and 'REPLAYED' or 'CONFLICT') end
+  local is_all_reclaimed = reclaim(k, a, receipt_ms, false)
   local steps, short = plan_items(k, a, items, nil, 'if_available')
-  if #short > 0 and not all_reclaimed then
-    reclaim(k, a, nil, tonumber(args[8]))
+  if #short > 0 and not is_all_reclaimed then
+    reclaim(k, a, receipt_ms, true)
     steps, short = plan_items(k, a, items, nil, 'if_available')
   end
-  if #short > 0 then
-    return leave(k, a, 'INSUFFICIENT', unpack(short))
-  end
-  local r = { state = 'S', due = a.sure + tonumber(args[8]), made = a.now, load = a.load, fp = args[6],
-              steps = args[5] .. '=' .. args[6], name = args[9], items = {}, order = {} }
+  if #short > 0 then return leave(k, a, 'INSUFFICIENT', unpack(short)) end
+  if is_too_much(a, items) then return leave(k, a, 'BAD') end
   local booked = {}
-  for i, step in ipairs(steps) do booked[i] = spend_item(k, a, r, step) end
-  put_record(k, a, args[4], r, true)
-  journal(k, a, args[2], args[5], args[7], args[6], args[9], booked)
-  return leave(k, a, 'COMMITTED', I(unsettled(a)))
+  for i, step in ipairs(steps) do booked[i] = spend_item(k, a, nil, step) end
+  put_record(k, a, args[4], receipt_of_spending(a, args[5], args[6], receipt_ms, args[9]), true)
+  journal(k, a, args[5], args[7], args[6], args[9], booked)
+  return leave(k, a, 'COMMITTED', I(a.us))
 end

@@ -5,52 +5,62 @@
   ARGV  epoch · account id · caller ms · hold · op · fingerprint · why · receipt ms · name · type · amount wanted
         · debt for the rest (0 or 1) · lot…
   Returns
-    TAKEN     how much was taken from lots · how much became debt
-    REPLAYED  this op was run before with the same content
+    TAKEN     how much was taken from lots · how much became debt. Nothing at all is not journalled
+    REPLAYED  the same of an op that was run before with the same content
     CONFLICT  it was run before with other content; nothing changed
-    BAD       the amount is none; nothing changed
+    BAD       the amount is none, or a sum would pass 2^53 - 1; nothing changed
     COLD      not loaded
     STALE     not this epoch
 ]]
+-- Take up to `wanted` of one lot, be it available or lapsed; returns how much.
+local function take_of_lot(k, a, name, id, wanted)
+  local c = kind(k, a, name)
+  local have, sort_key = lot(k, a, c, id)
+  if not have then return 0 end
+  if expiry(sort_key) <= a.sure then
+    local part = math.min(have, wanted, c.lp)
+    put_lot(a, sort_key, have - part)
+    c.lp = c.lp - part
+    return part
+  end
+  local part = math.min(have, wanted)
+  -- The list says whose lot it is: a command that names another type's takes nothing.
+  if part == 0 or (c.one ~= sort_key and not redis.call('ZSCORE', k.lots, name .. '|' .. sort_key)) then return 0 end
+  take(k, a, name, c, sort_key, have, part)
+  return part
+end
+
 local function take_lots(keys, args)
-  local k = names(keys)
+  local k, said, receipt_ms, name = names(keys), whole(args[3]), whole(args[8]), args[10]
+  check_step(args[5], args[6])
   local wanted = amount(args[11])
-  if not wanted then return { 'BAD' } end
-  local a, refusal = enter(k, args[1], args[3])
+  if not wanted or not string.find(name, '^[%w_]+$') then return { 'BAD' } end
+  local a, refusal = enter(k, args[1], said, { { name = name } }, args[2])
   if not a then return refusal end
-  local text = redis.call('HGET', k.holds, args[4])
-  if text then
-    local fp = step_fingerprint(unpack_record(text), args[5])
-    return leave(k, a, fp == args[6] and 'REPLAYED' or 'CONFLICT')
+  local known = record(k, args[4])
+  if known then
+    if step_fingerprint(known, args[5]) ~= args[6] or not known.items[name] then return leave(k, a, 'CONFLICT') end
+    local total, debt = known.items[name].left, string.match(known.items[name].lots, '^debt:(%d+)$')
+    return leave(k, a, 'REPLAYED', I(total), debt)
   end
-  reclaim(k, a, RECLAIM, tonumber(args[8]))
-  local c = kind(k, a, args[10])
-  if c.dt + wanted > MAX then return leave(k, a, 'BAD') end
-  local missing, parts = wanted, {}
+  -- What overdue holds had is free to be taken: nobody owes it.
+  reclaim(k, a, receipt_ms, true)
+  local c = kind(k, a, name)
+  if a.us + wanted > MAX or (args[12] == '1' and c.dt + wanted > MAX) then return leave(k, a, 'BAD') end
+  local taken, parts = 0, {}
   for i = 13, #args do
-    local have, sort_key = lot(k, a, args[i])
-    local part = have and math.min(have, missing) or 0
-    if part > 0 then
-      if is_past(expiry(sort_key), a.sure) then
-        touch(a, 'L' .. args[i], I(have - part) .. ':' .. sort_key)
-        c.lp = c.lp - part
-      else
-        put_lot(k, a, args[10], args[i], have, have - part, sort_key)
-        c.av = c.av - part
-      end
-      parts[#parts + 1] = args[i] .. ':' .. I(part)
-      missing = missing - part
-    end
+    local part = take_of_lot(k, a, name, args[i], wanted - taken)
+    if part > 0 then parts[#parts + 1] = args[i] .. ':' .. I(part) end
+    taken = taken + part
   end
-  local debt = args[12] == '1' and missing or 0
-  local taken = wanted - missing
-  c.dt, c.us = c.dt + debt, c.us + taken + debt
-  local r = { state = 'S', due = a.sure + tonumber(args[8]), made = a.now, load = a.load, fp = args[6],
-              steps = args[5] .. '=' .. args[6], name = args[9], items = {}, order = {} }
+  local debt = args[12] == '1' and wanted - taken or 0
+  c.dt, c.us, a.us = c.dt + debt, c.us + taken + debt, a.us + taken + debt
+  local r = receipt_of_spending(a, args[5], args[6], receipt_ms, args[9])
+  r.order, r.items = { name }, { [name] = { left = taken, lots = 'debt:' .. I(debt) } }
   put_record(k, a, args[4], r, true)
   if taken + debt > 0 then
-    local item = { name = args[10], amount = taken + debt, debt = debt, lots = table.concat(parts, '+') }
-    journal(k, a, args[2], args[5], args[7], args[6], args[9], { item })
+    local item = { name = name, amount = taken + debt, debt = debt, lots = table.concat(parts, '+') }
+    journal(k, a, args[5], args[7], args[6], args[9], { item })
   end
   return leave(k, a, 'TAKEN', I(taken), I(debt))
 end
