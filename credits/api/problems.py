@@ -12,6 +12,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.IdempotencyConflictError: 409,
     errors.InsufficientCreditsError: 402,
     errors.BalanceLimitError: 422,
+    errors.HoldEndedError: 410,
     errors.SignatureError: 400,
     errors.MalformedPayloadError: 400,
     errors.UnknownProviderError: 404,

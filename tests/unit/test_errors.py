@@ -1,0 +1,37 @@
+"""Every error has a code of its own, says what to do, and has a status over HTTP."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from credits import errors
+from credits.api.problems import status_of
+from credits.errors import CreditsError
+
+
+def _below(error: type[CreditsError]) -> Iterator[type[CreditsError]]:
+    for child in error.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from _below(child)
+
+
+ALL = sorted(_below(CreditsError), key=lambda error: error.__name__)
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_an_error_has_a_status_over_http(error: type[CreditsError]) -> None:
+    assert 400 <= status_of(error) <= 599
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_an_error_says_what_to_do(error: type[CreditsError]) -> None:
+    is_only_a_parent = bool(error.__subclasses__())
+
+    assert error.fix != CreditsError.fix or is_only_a_parent
+
+
+def test_no_two_errors_have_one_code() -> None:
+    codes = [error.code for error in ALL]
+
+    assert sorted(set(codes)) == sorted(codes)
