@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
+PACKAGES = ("credits", "webhooks", "workers")
 PLACES = "credits|webhooks|workers|tests|docs|examples|scripts|benchmarks"
 NAMED_PATH = re.compile(rf"`((?:{PLACES})/[\w./-]*)(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
@@ -36,6 +37,16 @@ def test_what_a_document_names_is_there(document: Path) -> None:
     dead = [target for target in LINK.findall(text) if not (document.parent / target).exists()]
 
     assert missing + dead == []
+
+
+def test_every_limit_that_is_documented_is_one_of_the_code() -> None:
+    limits = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Limits")[2]
+    code = "\n".join(path.read_text(encoding="utf-8") for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+
+    named = re.findall(r"`(_?[A-Z][A-Z_]+)`", limits)
+
+    assert len(named) > 20
+    assert [name for name in named if not re.search(rf"^{name}\b.* = ", code, flags=re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=_name)
