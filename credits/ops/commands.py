@@ -23,6 +23,8 @@ def receiver_argv(*, host: str, port: int, processes: int, threads: int, patienc
         str(threads),
         "--graceful-timeout",
         str(patience_s),
+        "--logger-class",
+        "credits.ops.server_log.ServerLog",
         # Its control socket lies in the home folder, where two installations would meet.
         "--no-control-socket",
     ]

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final
 
 from credits.config.settings import Settings, load_settings, read_environment
+from credits.log import get_logger, set_up_logging
 from credits.ops.supervise.loop import Program, supervise
 from credits.ops.supervise.probes import (
     HEARTBEAT_VARIABLE,
@@ -37,12 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, on_signal)
     if arguments.lifeline:
         threading.Thread(target=_watch_lifeline, args=(stops,), daemon=True).start()
-    return supervise(_program(arguments), stops, _say)
+    settings = load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
+    set_up_logging(settings.log_format)
+    # The runner of `credits dev` reads what its supervisors say; anywhere else it is a log like the others.
+    say = _print if arguments.lifeline else _log
+    return supervise(_program(arguments, settings), stops, say)
 
 
-def _program(arguments: argparse.Namespace) -> Program:
+def _program(arguments: argparse.Namespace, settings: Settings) -> Program:
     env = dict(os.environ)
-    settings = load_settings(read_environment(env, Path.cwd()), Path.cwd())
     folder = Path(arguments.run_folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A container names the file itself, so that its health check can look at it too.
@@ -99,12 +103,16 @@ def _watch_lifeline(stops: SimpleQueue[str]) -> None:
     stops.put("the parent is gone")
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     try:
-        print(f"supervisor: {line}" if not line.endswith("is ready") else line, flush=True)
+        print(line, flush=True)
     except OSError:
         # Nobody is listening any more. That must not keep the supervisor from clearing up.
         return
+
+
+def _log(line: str) -> None:
+    get_logger("credits.ops.supervise").info("supervisor", said=line)
 
 
 def _never() -> bool:
