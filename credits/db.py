@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import StaticPool
 
 from credits.errors import DependencyError
 
@@ -83,6 +84,14 @@ def open_engine(database_url: str, *, pool_size: int = 8, statement_s: int = 8) 
     if statement_s:
         _give_up_on_hung_server(engine, after_s=statement_s + 2)
     event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def open_memory_engine() -> Engine:
+    """An SQLite database in memory, on one connection: for simulations. It goes with the engine, and starts empty."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

