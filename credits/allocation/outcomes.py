@@ -9,9 +9,9 @@ from credits.inbox.model import EventState, Outcome
 _RANK: Final = (EventState.UNATTRIBUTED, EventState.WAITING, EventState.DONE, EventState.IGNORED)
 
 
-def done(detail: str) -> Outcome:
+def done(detail: str, *, account: str | None = None, payment: str | None = None) -> Outcome:
     """The fact has had its effect, now or before."""
-    return Outcome(state=EventState.DONE, detail=detail)
+    return Outcome(state=EventState.DONE, detail=detail, account=account, payment=payment)
 
 
 def ignored(detail: str) -> Outcome:
@@ -28,5 +28,7 @@ def combined(outcomes: Sequence[Outcome]) -> Outcome:
         code=leading.code,
         detail="; ".join(dict.fromkeys(outcome.detail for outcome in outcomes if outcome.detail)),
         due_at_ms=min(due, default=None),
+        account=next((outcome.account for outcome in outcomes if outcome.account), None),
+        payment=next((outcome.payment for outcome in outcomes if outcome.payment), None),
         waits_for=tuple(dict.fromkeys(subject for outcome in outcomes for subject in outcome.waits_for)),
     )

@@ -45,7 +45,7 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     if not posted.replayed:
         _note_credited(hand, fact, account, credit_type, amount)
     word = "were granted before for the same payment" if posted.replayed else "granted"
-    return done(f"{amount} {credit_type} {word} to {account} ({fact.key})")
+    return done(f"{amount} {credit_type} {word} to {account} ({fact.key})", account=account, payment=fact.key)
 
 
 def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
@@ -53,7 +53,7 @@ def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
     purchases.note_state(
         hand.connection, hand.tenant, fact.key, PurchaseState.PENDING, reason=fact.reason, now_ms=hand.now_ms
     )
-    return done(f"{fact.key} is not paid yet: {fact.reason}")
+    return done(f"{fact.key} is not paid yet: {fact.reason}", payment=fact.key)
 
 
 def purchase_voided(hand: InHand, fact: PurchaseVoided) -> Outcome:
@@ -61,7 +61,7 @@ def purchase_voided(hand: InHand, fact: PurchaseVoided) -> Outcome:
     purchases.note_state(
         hand.connection, hand.tenant, fact.key, PurchaseState.VOID, reason=fact.reason, now_ms=hand.now_ms
     )
-    return done(f"{fact.key} will not be paid: {fact.reason}")
+    return done(f"{fact.key} will not be paid: {fact.reason}", payment=fact.key)
 
 
 def _not_ours(hand: InHand, fact: PurchasePaid) -> Outcome | None:
@@ -95,7 +95,7 @@ def _quote_of(hand: InHand, fact: PurchasePaid) -> Quote | None:
 def _unknown(hand: InHand, fact: PurchasePaid, code: str, detail: str) -> Outcome:
     """An operator has to say it, unless one did so already for another event of the same payment."""
     if ledger_store.find_entry(hand.connection, hand.tenant, fact.key) is not None:
-        return done(f"its credits were granted before ({fact.key})")
+        return done(f"its credits were granted before ({fact.key})", payment=fact.key)
     return unattributed(hand, fact.payer, code, detail)
 
 

@@ -88,7 +88,14 @@ def _process_one(runtime: Runtime, event: ClaimedEvent) -> None:
             outcome = _apply_facts(runtime, event, _facts_of(runtime, event))
         else:
             _note(runtime, event, outcome)
-        log_event.info("event.processed", state=outcome.state.value, code=outcome.code, detail=outcome.detail)
+        log_event.info(
+            "event.processed",
+            state=outcome.state.value,
+            code=outcome.code,
+            account=outcome.account,
+            payment=outcome.payment,
+            detail=outcome.detail,
+        )
     except LeaseLostError:
         log_event.warning("event.lease_lost")
     # Whatever went wrong, the attempt and its reason are recorded: that row is the retry.

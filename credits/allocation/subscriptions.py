@@ -71,7 +71,7 @@ def customer_linked(hand: InHand, fact: CustomerLinked) -> Outcome:
             now_ms=hand.now_ms,
         )
         _wake_waiting(hand, fact.payer.subscription_id)
-    return done(f"linked to account {account}")
+    return done(f"linked to account {account}", account=account)
 
 
 def waiting_for(feature: Feature, reason: str) -> Outcome:
@@ -132,9 +132,11 @@ def _grant_line(
     )
     posted = [ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms) for order in orders]
     if all(one.replayed for one in posted):
-        return done(f"plan {plan.key} was granted before for this period ({line.key})")
+        return done(
+            f"plan {plan.key} was granted before for this period ({line.key})", account=account, payment=fact.key
+        )
     amounts = ", ".join(f"{one.amount} {one.credit_type}" for one in posted)
-    return done(f"plan {plan.key}: {amounts} granted to {account} ({line.key})")
+    return done(f"plan {plan.key}: {amounts} granted to {account} ({line.key})", account=account, payment=fact.key)
 
 
 def _subscription_of(hand: InHand, payer: Payer) -> Subscription | None:

@@ -98,6 +98,10 @@ class Outcome:
     """When to try again by itself; None: never."""
     waits_for: tuple[str, ...] = ()
     """Subjects whose arrival makes the event due at once: `stripe:customer:cus_1`."""
+    account: str | None = None
+    """Whose credits moved, for the log."""
+    payment: str | None = None
+    """What was paid for, for the log: `stripe:cs:cs_1`."""
 
 
 def customer_subject(provider: str, customer_id: str) -> str:
