@@ -39,6 +39,8 @@ class _Books:
     entries: list[dict[str, Any]] = field(default_factory=list)
     lots: list[list[tuple[int, int]]] = field(default_factory=list)
     """Per entry, what it took of which grant."""
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    """Orders of which this batch books the debit."""
 
 
 def book(
@@ -148,6 +150,8 @@ def _add_entry(
     balance[0] -= debit.amount
     balance[1] += debit.amount - sum(part for _, part in taken)
     balance[2] += 1
+    if debit.kind in {DebitKind.EXPIRE, DebitKind.CLAWBACK}:
+        books.orders.append({"of_tenant": tenant, "done_op": debit.op, "took": debit.amount})
     books.lots.append([(grant_id, part) for grant_id, part in taken if part > 0])
     books.entries.append(
         {
@@ -204,14 +208,10 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
 
 def _close_orders(connection: Connection, books: _Books, now_ms: int) -> None:
     """Mark the orders done whose debits this batch booked."""
-    ordered = [entry for entry in books.entries if entry["kind"] in {DebitKind.EXPIRE, DebitKind.CLAWBACK}]
-    if ordered:
+    if books.orders:
         connection.execute(
             update(commands)
-            .where(commands.c.op == bindparam("done_op"), commands.c.state == "open")
+            .where(commands.c.tenant == bindparam("of_tenant"), commands.c.op == bindparam("done_op"))
             .values(state="done", taken=bindparam("took"), done_at_ms=now_ms),
-            [
-                {"done_op": entry["key"].removesuffix(f":{entry['credit_type']}"), "took": -entry["amount"]}
-                for entry in ordered
-            ],
+            books.orders,
         )

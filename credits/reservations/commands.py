@@ -21,10 +21,10 @@ _EXPIRY_REASON: Final = "lapsed"
 
 def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]:
     """
-    Carry one order out; True once it is done.
+    Carry one order out; True unless the gate refused it.
 
-    What the gate took is booked, and the order closed, by settlement; an order that found nothing to take is closed
-    here. Killed anywhere, it is carried out again, and the gate answers as the first time.
+    What the gate took is booked, and the order closed with it, by settlement; an order that found nothing to take is
+    closed here. Killed anywhere, or its line lost with a Redis, it stays open and is carried out again.
     """
     account_id, op = command["account_id"], command["op"]
     origin = Origin(actor=command["actor"], reason=command["reason"])
@@ -47,10 +47,13 @@ def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]
             *(lot_name(grant_id) for grant_id in command["grant_ids"]),
         ),
     )
-    if answer[0] == Answer.TAKEN and int(answer[1]) + int(answer[2]) > 0:
+    if answer[0] not in {Answer.TAKEN, Answer.REPLAYED}:
+        return False
+    if int(answer[1]) + int(answer[2]) > 0:
+        # Its line is in the journal or on the books, or a Redis has lost it: then the order is still to be carried out.
+        # Only who books the line knows.
+        yield from settle(runtime, shard_of(account_id))
         return True
-    # It took nothing, or was carried out before: then its line, if it has one, is in the journal or on the books.
-    yield from settle(runtime, shard_of(account_id))
     yield Sql(_closing(command["id"], runtime.clock()))
     return True
 

@@ -6,6 +6,7 @@ is not loaded: load it from SQL); both are dealt with here, and the call is repe
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
@@ -13,7 +14,8 @@ from sqlalchemy import Connection
 from credits.errors import GateUnavailableError
 from credits.ids import new_id
 from credits.reservations import store
-from credits.reservations.keys import account_keys, shard_keys, shard_of
+from credits.reservations.epochs import renew_epoch
+from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
@@ -29,6 +31,20 @@ def on_account(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence
 
     Raises GateUnavailableError if the gate does not come to rest in a dozen rounds.
     """
+    answered = yield from in_its_epoch(runtime, account_id, verb, args)
+    return answered.words
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a script said, and in which epoch of its shard."""
+
+    words: list[str]
+    epoch: int
+
+
+def in_its_epoch(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int]) -> Steps[Answered]:
+    """As `on_account`, with the epoch: what was taken in one epoch is not to be looked for in another."""
     shard, keys = shard_of(account_id), account_keys(account_id)
     named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
     for _ in range(MAX_ROUNDS):
@@ -39,28 +55,8 @@ def on_account(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence
         elif answer[0] == Answer.COLD:
             yield from load(runtime, account_id)
         else:
-            return answer
+            return Answered(answer, epoch)
     raise GateUnavailableError(f"account {account_id} did not come to rest in {MAX_ROUNDS} rounds")
-
-
-def renew_epoch(runtime: GateRuntime, shard: int, used: int) -> Steps[None]:
-    """
-    After STALE with the epoch `used`: learn the newer one, or begin the next.
-
-    Only the one whose compare-and-swap in SQL hit arms the new epoch, once. If it dies before that, or its answer is
-    lost, the next caller meets STALE again and begins another.
-    """
-    current: int = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
-    if current != used:
-        runtime.gate.epochs[shard] = current
-        return
-    is_ours: bool = yield Sql(lambda connection: store.raise_epoch(connection, shard, current))
-    if not is_ours:
-        runtime.gate.epochs[shard] = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
-        return
-    keys = shard_keys(shard)
-    yield Call(Verb.ARM, (keys.shard, keys.journal), (current + 1, int(runtime.is_virtual)))
-    runtime.gate.epochs[shard] = current + 1
 
 
 def load(runtime: GateRuntime, account_id: int) -> Steps[None]:

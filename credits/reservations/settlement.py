@@ -9,6 +9,7 @@ from typing import Final
 
 from credits.reservations import booking, store
 from credits.reservations.booking import Booked
+from credits.reservations.epochs import renew_epoch
 from credits.reservations.gate import JournalLine
 from credits.reservations.journal import Debit, UnreadableLineError, read_line
 from credits.reservations.keys import account_keys, shard_keys
@@ -40,7 +41,11 @@ def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
         return 0
     keys, args = _settled_call(shard, booked)
     answer: list[str] = yield Call(Verb.SETTLED, keys, (epoch, runtime.clock(), *args))
-    return int(answer[1]) if answer[0] == Answer.SETTLED else 0
+    if answer[0] == Answer.STALE:
+        # An idle shard has nobody else to notice that its Redis restarted: its lines would be read for ever.
+        yield from renew_epoch(runtime, shard, epoch)
+        return 0
+    return int(answer[1])
 
 
 def unreadable(lines: list[JournalLine]) -> list[JournalLine]:

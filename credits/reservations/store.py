@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -11,6 +12,44 @@ from credits.ledger.model import PAID_SOURCES, GrantSource
 from credits.ledger.tables import accounts, balances, entries, grants, outbox
 from credits.reservations.model import DebitKind, GateLot, sort_key
 from credits.reservations.tables import commands, shards
+
+# What every call may run is built once, with parameters: SQLAlchemy takes longer to put a statement together than the
+# server to run it.
+_READ_EPOCH: Final = select(shards.c.epoch).where(shards.c.id == bindparam("shard"))
+_LOCK_EPOCH: Final = _READ_EPOCH.with_for_update()
+_RAISE_EPOCH: Final = (
+    update(shards)
+    .where(shards.c.id == bindparam("shard"), shards.c.epoch == bindparam("current"))
+    .values(epoch=shards.c.epoch + 1)
+)
+_SV: Final = select(accounts.c.sv).where(accounts.c.id == bindparam("account"))
+_DEBTS: Final = select(balances.c.credit_type, balances.c.debt).where(balances.c.account_id == bindparam("account"))
+_LOTS: Final = select(
+    grants.c.id,
+    grants.c.credit_type,
+    (grants.c.remaining - grants.c.frozen).label("free"),
+    grants.c.priority,
+    grants.c.expires_at_ms,
+    grants.c.source,
+).where(grants.c.account_id == bindparam("account"), grants.c.remaining > grants.c.frozen)
+_PENDING_CREDITS: Final = (
+    select(outbox, grants.c.priority, grants.c.expires_at_ms, grants.c.source)
+    .join(grants, grants.c.id == outbox.c.grant_id)
+    .where(outbox.c.account_id == bindparam("account"))
+    .order_by(outbox.c.sv)
+    .limit(bindparam("at_most"))
+)
+_FORGET_CREDITS: Final = delete(outbox).where(
+    outbox.c.account_id == bindparam("account"), outbox.c.sv <= bindparam("up_to")
+)
+_IS_BOOKED: Final = (
+    select(entries.c.id)
+    .where(entries.c.tenant == bindparam("tenant"), entries.c.key.in_(bindparam("keys", expanding=True)))
+    .limit(1)
+)
+_TENANTS_OF: Final = select(accounts.c.id, accounts.c.tenant).where(
+    accounts.c.id.in_(bindparam("account_ids", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +76,7 @@ class Credit:
 
 def read_epoch(connection: Connection, shard: int) -> int:
     """The epoch of a shard; 0 if nobody has used it yet."""
-    found = connection.execute(select(shards.c.epoch).where(shards.c.id == shard)).scalar_one_or_none()
+    found = connection.execute(_READ_EPOCH, {"shard": shard}).scalar_one_or_none()
     return 0 if found is None else found
 
 
@@ -51,38 +90,23 @@ def raise_epoch(connection: Connection, shard: int, current: int) -> bool:
             unique=("id",),
             returning=("id",),
         )
-    result = connection.execute(
-        update(shards).where(shards.c.id == shard, shards.c.epoch == current).values(epoch=current + 1)
-    )
+    result = connection.execute(_RAISE_EPOCH, {"shard": shard, "current": current})
     return result.rowcount == 1
 
 
 def lock_epoch(connection: Connection, shard: int) -> int:
     """The epoch of a shard, which nobody raises until the transaction ends."""
-    found = connection.execute(
-        select(shards.c.epoch).where(shards.c.id == shard).with_for_update()
-    ).scalar_one_or_none()
+    found = connection.execute(_LOCK_EPOCH, {"shard": shard}).scalar_one_or_none()
     return 0 if found is None else found
 
 
 def read_snapshot(connection: Connection, shard: int, account_id: int) -> Snapshot | None:
     """An account with its open lots; run it in a snapshot. None if there is no such account."""
-    sv = connection.execute(select(accounts.c.sv).where(accounts.c.id == account_id)).scalar_one_or_none()
+    account = {"account": account_id}
+    sv = connection.execute(_SV, account).scalar_one_or_none()
     if sv is None:
         return None
-    owed = connection.execute(
-        select(balances.c.credit_type, balances.c.debt).where(balances.c.account_id == account_id)
-    )
-    lots = connection.execute(
-        select(
-            grants.c.id,
-            grants.c.credit_type,
-            (grants.c.remaining - grants.c.frozen).label("free"),
-            grants.c.priority,
-            grants.c.expires_at_ms,
-            grants.c.source,
-        ).where(grants.c.account_id == account_id, grants.c.remaining > grants.c.frozen)
-    )
+    owed, lots = connection.execute(_DEBTS, account), connection.execute(_LOTS, account)
     return Snapshot(
         epoch=read_epoch(connection, shard),
         sv=sv,
@@ -100,13 +124,7 @@ def read_snapshot(connection: Connection, shard: int, account_id: int) -> Snapsh
 
 def pending_credits(connection: Connection, account_id: int, *, limit: int = 100) -> list[Credit]:
     """The account's credits that wait for the gate, in the order of their numbers."""
-    rows = connection.execute(
-        select(outbox, grants.c.priority, grants.c.expires_at_ms, grants.c.source)
-        .join(grants, grants.c.id == outbox.c.grant_id)
-        .where(outbox.c.account_id == account_id)
-        .order_by(outbox.c.sv)
-        .limit(limit)
-    )
+    rows = connection.execute(_PENDING_CREDITS, {"account": account_id, "at_most": limit})
     return [
         Credit(
             account_id=row.account_id,
@@ -127,19 +145,18 @@ def accounts_with_pending_credits(connection: Connection, *, limit: int) -> list
 
 def forget_credits(connection: Connection, account_id: int, up_to_sv: int) -> None:
     """The gate has these credits, or will see them when it loads the account."""
-    connection.execute(delete(outbox).where(outbox.c.account_id == account_id, outbox.c.sv <= up_to_sv))
+    connection.execute(_FORGET_CREDITS, {"account": account_id, "up_to": up_to_sv})
 
 
 def is_booked(connection: Connection, tenant: Tenant, op: str, credit_types: Iterable[str]) -> bool:
     """Whether an op has an entry of any of these credit types."""
     keys = [f"{op}:{credit_type}" for credit_type in credit_types]
-    query = select(entries.c.id).where(entries.c.tenant == tenant, entries.c.key.in_(keys))
-    return connection.execute(query.limit(1)).first() is not None
+    return connection.execute(_IS_BOOKED, {"tenant": tenant, "keys": keys}).first() is not None
 
 
 def tenants_of(connection: Connection, account_ids: Iterable[int]) -> dict[int, Tenant]:
     """The tenant of each account that exists."""
-    rows = connection.execute(select(accounts.c.id, accounts.c.tenant).where(accounts.c.id.in_(list(account_ids))))
+    rows = connection.execute(_TENANTS_OF, {"account_ids": list(account_ids)})
     return {row.id: Tenant(row.tenant) for row in rows}
 
 

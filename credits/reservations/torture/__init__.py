@@ -1,1 +1,1 @@
-"""A seeded simulator of the gate: the shipped scripts and procedures, in every bad order it can find, checked after every step."""
+"""A seeded simulator of the gate: what we ship, in every bad order it can find, checked after every step."""

@@ -7,7 +7,8 @@ from credits.reservations.torture.checks import Checker
 from credits.reservations.torture.model import LOSING, Fault, Promises
 from credits.reservations.torture.world import World
 
-_HAPPENING: Final = (Fault.RESTART, Fault.WIPE, Fault.ROLLBACK, Fault.KEY_DELETED, Fault.CLOCK_JUMP)
+# A rollback needs a copy to go back to: every other time one is taken.
+_HAPPENING: Final = (Fault.RESTART, Fault.WIPE, *(Fault.ROLLBACK,) * 2, *(Fault.KEY_DELETED,) * 2, Fault.CLOCK_JUMP)
 _JUMPS_MS: Final = (-120_000, -5_000, 5_000, 50_000, 3_600_000)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from credits.reservations.commands import order_expiries, run_command
 from credits.reservations import store
+from credits.reservations.commands import order_expiries, run_command
 from credits.reservations.protocol import apply_credits, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
@@ -42,7 +42,7 @@ def _drain(world: World, caller: Caller, carry_out: Callable[[Steps[Any]], Any])
     carry_out(_one(Sql(lambda c: order_expiries(c, now_ms=runtime.clock()))))
     for account_id in world.account_ids:
         carry_out(apply_credits(runtime, account_id))
-        args = (runtime.clock(), runtime.receipt_ms, *world.credit_types)
+        args: tuple[str | int, ...] = (runtime.clock(), runtime.receipt_ms, *world.credit_types)
         carry_out(on_account(runtime, account_id, Verb.READ, args))
     for order in carry_out(_one(Sql(lambda c: [dict(row) for row in store.open_commands(c, limit=500)], is_read=True))):
         carry_out(run_command(runtime, order))

@@ -22,6 +22,8 @@ from credits.reservations.torture.world import Caller, Server, World
 
 _CROWD: Final = 9
 """Actors at work at once."""
+_FIRST_GRANTERS: Final = 8
+"""There is something to spend from the start."""
 _STRIKE: Final = 0.01
 """How likely something happens to Redis before a step."""
 _MISHAPS: Final = (
@@ -54,7 +56,7 @@ class Simulation:
         self._promises, self.report = Promises(), Report(runs=1)
         self._checker = Checker(self._world, self._promises)
         self._saboteur = Saboteur(self._world, self._checker, self._promises, self.report.faults)
-        self._serial, self._actors = itertools.count(1), list[Actor]()
+        self._serial, self._entered, self._actors = itertools.count(1), itertools.count(), list[Actor]()
         self._mishaps = [(fault, chance) for fault, chance in _MISHAPS if fault in setup.faults]
 
     def play(self) -> Finding | None:
@@ -95,6 +97,8 @@ class Simulation:
     def _enter(self) -> None:
         names = list(ROLES)
         role = self._rng.choices(names, [ROLES[name][1] for name in names])[0]
+        if next(self._entered) < _FIRST_GRANTERS:
+            role = "granter"
         caller = self._rng.choice(self._world.callers)
         scene = Scene(
             rng=self._rng,

@@ -84,7 +84,7 @@ class Wire:
         return [_checked(answer) for answer in answers[len(before) :]]
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        self._socket.sendall(b"".join(hiredis.pack_command(tuple(command)) for command in commands))
+        self._socket.sendall(b"".join(map(_packed, commands)))
         answers: list[Any] = []
         while len(answers) < len(commands):
             answer = self._reader.gets()
@@ -93,6 +93,12 @@ class Wire:
                 continue
             answers.append(answer)
         return answers
+
+
+def _packed(command: Command) -> bytes:
+    words: Any = tuple(command)
+    packed: bytes = hiredis.pack_command(words)
+    return packed
 
 
 def _checked(answer: Any) -> Any:

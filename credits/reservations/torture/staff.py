@@ -10,9 +10,10 @@ from credits.ledger import service as ledger
 from credits.ledger.model import GrantOrder, GrantSource
 from credits.reservations import store
 from credits.reservations.commands import order_expiries, run_command
+from credits.reservations.epochs import renew_epoch
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import DebitKind
-from credits.reservations.protocol import apply_credits, load, on_account, renew_epoch
+from credits.reservations.protocol import apply_credits, load, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, Pause, Sql, Steps
@@ -134,7 +135,7 @@ def unloader(scene: Scene) -> Steps[None]:
 def reader(scene: Scene) -> Steps[None]:
     """Look at an account's balances and holds."""
     runtime = scene.runtime
-    args = (runtime.clock(), runtime.receipt_ms, *scene.credit_types)
+    args: tuple[str | int, ...] = (runtime.clock(), runtime.receipt_ms, *scene.credit_types)
     yield from on_account(runtime, scene.account_id, Verb.READ, args)
     yield Pause(5)
     yield from on_account(runtime, scene.account_id, Verb.LIST_HOLDS, (runtime.clock(), runtime.receipt_ms, 100, ""))

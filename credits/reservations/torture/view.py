@@ -182,7 +182,7 @@ def _read_account(raw: Any) -> GateAccount:
         account.burnable_size, account.holds_size, account.unsettled = numbers[2:]
     for name, value in fields.items():
         if name[0] == "L":
-            free, sort_key = value.split(":")
+            free, sort_key, _type = value.split(":")
             account.lots[int(name[1:], _DIGITS)] = (int(free), sort_key)
     for name, value in fields.items():
         if name[:2] == "c:":
@@ -272,7 +272,7 @@ class LedgerView:
         ).fetchall():
             # Every grant takes the account's next number, in its own transaction.
             numbers[row[1]] += 1
-            self.grants[row[0]] = Grant(*row, numbers[row[1]])
+            self.grants[row[0]] = Grant(*(*row, numbers[row[1]]))
         before = self._last_entry_id
         new = [
             Entry(*row)
