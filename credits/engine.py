@@ -13,15 +13,18 @@ from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.db import open_engine, snapshot, transaction
 from credits.errors import ConfigError
-from credits.grants.rules import manual_key, order_by_hand
-from credits.ids import checked_id, digest, signed_reference
+from credits.grants.rules import order_by_hand
+from credits.ids import checked_id, signed_reference
 from credits.ledger import service as ledger
-from credits.ledger.model import Balance, DeductOrder, Posted
+from credits.ledger.model import Balance, Posted
 from credits.plans.rules import orders_of_plan, period_end_ms
-from credits.units import checked_amount
+from credits.reservations.connect import open_gate
+from credits.reservations.library import Spending
+from credits.reservations.steps import GateRuntime
+from credits.units import MAX_AMOUNT
 
 
-class Credits:
+class Credits(Spending):
     """
     One tenant's credits. Safe to share between threads; make one per process.
 
@@ -37,10 +40,11 @@ class Credits:
         tenant: Tenant,
         secret_key: str = "",
         clock: Clock = system_clock_ms,
+        gate: GateRuntime | None = None,
+        max_exposure: int = MAX_AMOUNT,
     ) -> None:
+        super().__init__(gate=gate, catalogue=catalogue, tenant=tenant, max_exposure=max_exposure)
         self.engine = engine
-        self.catalogue = catalogue
-        self.tenant = tenant
         self._secret_key = secret_key
         self._clock = clock
 
@@ -58,15 +62,20 @@ class Credits:
     @classmethod
     def from_settings(cls, settings: Settings) -> "Credits":
         """Made from settings that are already read."""
+        engine = open_engine(settings.database_url)
         return cls(
-            engine=open_engine(settings.database_url),
+            engine=engine,
             catalogue=load_catalogue(settings.config_path),
             tenant=settings.tenant,
             secret_key=settings.secret_key,
+            gate=open_gate(settings, engine),
+            max_exposure=settings.max_exposure,
         )
 
     def close(self) -> None:
-        """Close the connections to the database."""
+        """Close the connections to the database and to Redis."""
+        if self._gate is not None:
+            self._gate.gate.client.close()
         self.engine.dispose()
 
     def add(
@@ -80,9 +89,13 @@ class Credits:
         actor: str = "app",
         expires_at_ms: int | None = None,
     ) -> Posted:
-        """Put `amount` credits in. They never lapse unless `expires_at_ms` is given."""
+        """
+        Put `amount` credits in. They never lapse unless `expires_at_ms` is given.
+
+        They can be spent at once; with Redis away they are granted all the same, and can be spent when it is back.
+        """
         with transaction(self.engine) as connection:
-            return self.add_in(
+            posted = self.add_in(
                 connection,
                 account,
                 credit_type,
@@ -92,6 +105,8 @@ class Credits:
                 actor=actor,
                 expires_at_ms=expires_at_ms,
             )
+        self.bring_credits(account)
+        return posted
 
     def add_in(
         self,
@@ -105,7 +120,7 @@ class Credits:
         actor: str,
         expires_at_ms: int | None = None,
     ) -> Posted:
-        """As `add`, in a transaction of the caller's."""
+        """As `add`, in a transaction of the caller's. `bring_credits` after it makes them spendable at once."""
         order = order_by_hand(
             account=account,
             credit_type=self.catalogue.credit_type(credit_type).key,
@@ -116,33 +131,6 @@ class Credits:
             expires_at_ms=expires_at_ms,
         )
         return ledger.grant(connection, self.tenant, order, now_ms=self._clock())
-
-    def deduct(
-        self, account: str, credit_type: str, amount: int, *, key: str, reason: str = "", actor: str = "app"
-    ) -> Posted:
-        """
-        Take `amount` credits out, in burn order.
-
-        Raises InsufficientCreditsError, with nothing changed, if fewer are available.
-        """
-        with transaction(self.engine) as connection:
-            return self.deduct_in(connection, account, credit_type, amount, key=key, reason=reason, actor=actor)
-
-    def deduct_in(
-        self, connection: Connection, account: str, credit_type: str, amount: int, *, key: str, reason: str, actor: str
-    ) -> Posted:
-        """As `deduct`, in a transaction of the caller's."""
-        account = checked_id(account, "account")
-        order = DeductOrder(
-            account=account,
-            credit_type=self.catalogue.credit_type(credit_type).key,
-            amount=checked_amount(amount),
-            key=manual_key(key),
-            fingerprint=digest("deduct", account, credit_type, amount),
-            actor=actor,
-            reason=reason,
-        )
-        return ledger.deduct(connection, self.tenant, order, now_ms=self._clock())
 
     def allocate_plan(
         self,
@@ -177,10 +165,25 @@ class Credits:
         )
         with transaction(self.engine) as connection:
             now_ms = self._clock()
-            return tuple(ledger.grant(connection, self.tenant, order, now_ms=now_ms) for order in orders)
+            posted = tuple(ledger.grant(connection, self.tenant, order, now_ms=now_ms) for order in orders)
+        self.bring_credits(account)
+        return posted
 
     def balances(self, account: str, *, at_ms: int | None = None) -> dict[str, Balance]:
-        """Balances per credit type, now or as of `at_ms`; empty for an account that never had credits."""
+        """
+        Balances per credit type, now or as of `at_ms`; empty for an account that never had credits.
+
+        Now: from the ledger and the gate, with what is held, pending and available. As of an instant: from the ledger.
+        Raises GateUnavailableError if Redis does not answer: what the ledger says then is `ledger_balances`.
+        """
+        return self.reservations.balances(account) if at_ms is None else self.ledger_balances(account, at_ms=at_ms)
+
+    def ledger_balances(self, account: str, *, at_ms: int | None = None) -> dict[str, Balance]:
+        """
+        Balances as the ledger alone has them, now or as of `at_ms`.
+
+        It knows nothing of holds, nor of what was committed a moment ago: `available` is at most so much.
+        """
         name = checked_id(account, "account")
         with snapshot(self.engine) as connection:
             return ledger.balances(connection, self.tenant, name, now_ms=self._clock(), at_ms=at_ms)

@@ -279,6 +279,13 @@ class GateUnavailableError(DependencyError):
     fix = "Check that Redis is up; repeat the call with the same key."
 
 
+class LedgerPendingError(DependencyError):
+    """The gate took the credits, and the ledger has not answered yet. Asked again or not, they are taken once."""
+
+    code = "ledger_pending"
+    fix = "Repeat the call with the same key: it answers once the ledger has it. Check that the database is up."
+
+
 def _short(value: object) -> str:
     """`value` as a message may show it: whole if short, cut if somebody sent a megabyte."""
     text = repr(value)

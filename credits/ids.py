@@ -31,6 +31,9 @@ def checked_id(value: object, field: str) -> str:
         raise InvalidIdError(field, f"must be text, got {type(value).__name__}")
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         raise InvalidIdError(field, f"must have 1 to {MAX_ID_LENGTH} characters, got {len(value)}")
+    if value.isascii() and value.isprintable() and value[0] != " " != value[-1]:
+        # What most ids are made of, and its own normal form.
+        return value
     # Categories first: normalising a lone surrogate is harmless, but encoding it later is not.
     if any(unicodedata.category(char) in _UNPRINTABLE for char in value):
         raise InvalidIdError(field, "must have printable characters only (no control characters, no lone surrogates)")

@@ -27,6 +27,20 @@ def open_redis(url: str, *, max_connections: int = 64) -> redis.Redis:
     return client
 
 
+def hurried(client: redis.Redis, *, patience_s: float) -> redis.Redis:
+    """The same server for work that somebody else repeats: whoever does it waits no longer than `patience_s`."""
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:
+        # A cluster's client, which keeps a pool for each node.
+        return client
+    options = {**pool.connection_kwargs, "socket_timeout": patience_s, "socket_connect_timeout": patience_s}
+    return redis.Redis(
+        connection_pool=redis.ConnectionPool(
+            connection_class=pool.connection_class, max_connections=pool.max_connections, **options
+        )
+    )
+
+
 def check_server(client: redis.Redis) -> list[str]:
     """
     Warnings about how this Redis keeps its data.

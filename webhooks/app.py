@@ -17,6 +17,7 @@ from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
 from credits.log import get_logger, set_up_logging
 from credits.queues import QUEUE_OF, Task, make_celery
+from credits.reservations.connect import open_gate
 from webhooks.doorbell import Doorbell
 from webhooks.providers import REGISTRY as PROVIDERS
 from webhooks.receiver import receiver
@@ -52,6 +53,7 @@ def create_app(
             catalogue=load_catalogue(settings.config_path),
             secret_key=settings.secret_key,
             clock=clock,
+            gate=open_gate(settings, engine, clock=clock),
         )
     )
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)

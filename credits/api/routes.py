@@ -14,17 +14,22 @@ from credits.engine import Credits, balances_json
 from credits.errors import AuthenticationError, InvalidInputError, PermissionDeniedError
 from credits.ids import checked_id
 from credits.ledger.shown import entry_json, grant_json
+from credits.reservations.steps import GateRuntime
 
 MAX_PAGE = 200
 
 
-def account_routes(*, engine: Engine, catalogue: Catalogue, secret_key: str, clock: Clock) -> Blueprint:
+def account_routes(
+    *, engine: Engine, catalogue: Catalogue, secret_key: str, clock: Clock, gate: GateRuntime
+) -> Blueprint:
     """`GET /v1/accounts/<account>/balances|entries|grants`."""
     routes = Blueprint("accounts", __name__, url_prefix="/v1/accounts/<path:account>")
 
     def credits_of(scope: Scope) -> Credits:
         key = _caller(engine, clock(), scope)
-        return Credits(engine=engine, catalogue=catalogue, tenant=key.tenant, secret_key=secret_key, clock=clock)
+        return Credits(
+            engine=engine, catalogue=catalogue, tenant=key.tenant, secret_key=secret_key, clock=clock, gate=gate
+        )
 
     @routes.get("/balances")
     def balances(account: str) -> Response:

@@ -15,7 +15,20 @@ _PLAN_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 # A credit type is a keyword of reserve, commit and spend; it must not take the place of a keyword of their own.
 RESERVED_KEYS: Final = frozenset(
-    {"account", "amount", "durability", "final", "items", "key", "overage", "plan", "reservation_id", "self", "ttl_s"}
+    {
+        "account",
+        "amount",
+        "durability",
+        "final",
+        "items",
+        "key",
+        "overage",
+        "plan",
+        "reservation_id",
+        "self",
+        "step",
+        "ttl_s",
+    }
 )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from dotenv import dotenv_values
 
 from credits.errors import ConfigError
+from credits.units import MAX_AMOUNT
 
 DATA_FOLDER: Final = Path(".creditgate")
 """Where `credits dev` keeps its database, its Redis and its secrets, below the folder it was started in."""
@@ -49,6 +50,12 @@ class Settings:
     """By provider name."""
     alarm_age_s: int
     """An event that has waited longer than this for its credits raises the alarm."""
+    max_exposure: int = MAX_AMOUNT
+    """Unsettled credits of one account above which every commit waits for the ledger."""
+    receipt_s: int = 3_600
+    """How long Redis remembers a hold that ended."""
+    idle_unload_s: int = 3_600
+    """An account that nobody used for so long leaves Redis; it comes back on demand."""
 
     def secrets_of(self, provider: str) -> tuple[WebhookSecret, ...]:
         """The signing secrets of `provider`, live and sandbox; empty if none is configured."""
@@ -92,6 +99,9 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         log_format=log_format,
         webhook_secrets=_webhook_secrets(env),
         alarm_age_s=alarm_age_s,
+        max_exposure=_positive_int(env, "CREDITGATE_MAX_EXPOSURE", MAX_AMOUNT, problems, largest=MAX_AMOUNT),
+        receipt_s=_positive_int(env, "CREDITGATE_RECEIPT_S", 3_600, problems, smallest=900, largest=86_400),
+        idle_unload_s=_positive_int(env, "CREDITGATE_IDLE_UNLOAD_S", 3_600, problems, smallest=60),
     )
     if problems:
         raise ConfigError(problems)
@@ -129,9 +139,19 @@ def _tenant(text: str, problems: dict[str, str]) -> Tenant:
         return Tenant.LIVE
 
 
-def _positive_int(env: Mapping[str, str], name: str, default: int, problems: dict[str, str]) -> int:
+def _positive_int(
+    env: Mapping[str, str],
+    name: str,
+    default: int,
+    problems: dict[str, str],
+    *,
+    smallest: int = 1,
+    largest: int | None = None,
+) -> int:
     text = env.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        problems[name] = f"must be a whole number of at least 1, got {text!r}"
+    is_number = text.isascii() and text.isdigit() and len(text) <= 16
+    if not is_number or int(text) < smallest or (largest is not None and int(text) > largest):
+        bound = f"of at least {smallest}" if largest is None else f"from {smallest} to {largest}"
+        problems[name] = f"must be a whole number {bound}, got {text[:40]!r}"
         return default
     return int(text)

@@ -14,10 +14,9 @@ MAX_REASON_LENGTH: Final = 500
 
 
 class EntryKind(StrEnum):
-    """Why an entry moved credits."""
+    """Why the ledger itself moved credits. What the gate takes has a `DebitKind` of its own."""
 
     GRANT = "grant"
-    DEDUCT = "deduct"
 
 
 class GrantSource(StrEnum):
@@ -59,23 +58,6 @@ class GrantOrder:
         checked_text(self.source_ref, "source_ref", max_length=MAX_KEY_LENGTH)
         if self.expires_at_ms is not None:
             checked_instant_ms(self.expires_at_ms, "expires_at")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeductOrder:
-    """Credits to be taken out by hand."""
-
-    account: str
-    credit_type: str
-    amount: int
-    key: str
-    fingerprint: str
-    actor: str
-    reason: str
-    meta: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _check_order(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +117,7 @@ class Balance:
         }
 
 
-def _check_order(order: GrantOrder | DeductOrder) -> None:
+def _check_order(order: GrantOrder) -> None:
     """What the columns hold, said before PostgreSQL refuses it and SQLite does not."""
     checked_amount(order.amount)
     checked_text(order.key, "key", max_length=MAX_KEY_LENGTH)

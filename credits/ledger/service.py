@@ -5,9 +5,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping
 
 from credits.config.settings import Tenant
-from credits.errors import IdempotencyConflictError, InsufficientCreditsError, InvalidInputError, Shortage
+from credits.errors import IdempotencyConflictError, InvalidInputError
 from credits.ledger import rules, store
-from credits.ledger.model import Balance, DeductOrder, EntryKind, GrantOrder, Lot, Posted, Take
+from credits.ledger.model import Balance, EntryKind, GrantOrder, Lot, Posted, Take
 
 MAX_ROWS: Final = 1001
 """The most that one listing reads: a page of a thousand, and the row that tells whether another page follows."""
@@ -43,42 +43,6 @@ def grant(connection: Connection, tenant: Tenant, order: GrantOrder, *, now_ms: 
         connection, tenant, account_id, order, grant_id=grant_id, sv=last_sv + 1, repaid=repaid, now_ms=now_ms
     )
     return _posted(order, seq + 1, order.amount, after)
-
-
-def deduct(connection: Connection, tenant: Tenant, order: DeductOrder, *, now_ms: int) -> Posted:
-    """
-    Take credits out, from the lots in burn order.
-
-    Safe to repeat with the same key, even when the credits are gone by then.
-
-    Raises:
-        IdempotencyConflictError: the key was used before for other content.
-        InsufficientCreditsError: fewer are available; nothing was taken.
-    """
-    account_id = store.find_account(connection, tenant, order.account)
-    if account_id is None:
-        if store.find_entry(connection, tenant, order.key) is not None:
-            return _replay(connection, tenant, order)
-        raise InsufficientCreditsError(Shortage(order.credit_type, order.amount, 0))
-    store.lock_accounts(connection, [account_id])
-    balance, debt, seq = store.read_balance(connection, account_id, order.credit_type)
-    lots = [lot for _, lot in store.open_lots(connection, account_id, order.credit_type)]
-    takes = rules.take(lots, debt, order.amount, now_ms)
-    if takes is None:
-        if store.find_entry(connection, tenant, order.key) is not None:
-            return _replay(connection, tenant, order)
-        raise InsufficientCreditsError(Shortage(order.credit_type, order.amount, rules.available(lots, debt, now_ms)))
-    after = balance - order.amount
-    entry_id = store.insert_entry(
-        connection,
-        _entry_row(tenant, account_id, order, EntryKind.DEDUCT, -order.amount, seq + 1, after, debt, now_ms),
-    )
-    if entry_id is None:
-        return _replay(connection, tenant, order)
-    store.write_balance(connection, tenant, account_id, order.credit_type, balance=after, debt=debt, seq=seq + 1)
-    store.shrink_lots(connection, takes)
-    store.link_lots(connection, tenant, entry_id, [Take(grant_id=t.grant_id, amount=-t.amount) for t in takes])
-    return _posted(order, seq + 1, -order.amount, after)
 
 
 def balances(
@@ -154,7 +118,7 @@ def _check_limit(limit: int) -> None:
 def _entry_row(
     tenant: Tenant,
     account_id: int,
-    order: GrantOrder | DeductOrder,
+    order: GrantOrder,
     kind: EntryKind,
     amount: int,
     seq: int,
@@ -175,13 +139,13 @@ def _entry_row(
         "fingerprint": order.fingerprint,
         "actor": order.actor,
         "reason": order.reason,
-        "event_id": order.event_id if isinstance(order, GrantOrder) else None,
+        "event_id": order.event_id,
         "meta": order.meta,
         "at_ms": now_ms,
     }
 
 
-def _replay(connection: Connection, tenant: Tenant, order: GrantOrder | DeductOrder) -> Posted:
+def _replay(connection: Connection, tenant: Tenant, order: GrantOrder) -> Posted:
     """The first answer to `order.key`, or the conflict."""
     first = store.find_entry(connection, tenant, order.key)
     assert first is not None, "an insert that found its key taken must find the row that took it"  # noqa: S101
@@ -202,7 +166,7 @@ def _replay(connection: Connection, tenant: Tenant, order: GrantOrder | DeductOr
     )
 
 
-def _posted(order: GrantOrder | DeductOrder, seq: int, amount: int, balance_after: int) -> Posted:
+def _posted(order: GrantOrder, seq: int, amount: int, balance_after: int) -> Posted:
     return Posted(
         account=order.account,
         credit_type=order.credit_type,

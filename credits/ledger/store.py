@@ -122,6 +122,21 @@ def find_entry(connection: Connection, tenant: Tenant, key: str) -> RowMapping |
     )
 
 
+def find_first_entry(connection: Connection, tenant: Tenant, keys: Sequence[str]) -> RowMapping | None:
+    """The oldest entry that has one of `keys`, with the external id of its account."""
+    return (
+        connection.execute(
+            select(entries, accounts.c.external_id)
+            .join(accounts, accounts.c.id == entries.c.account_id)
+            .where(entries.c.tenant == tenant, entries.c.key.in_(keys))
+            .order_by(entries.c.id)
+            .limit(1)
+        )
+        .mappings()
+        .one_or_none()
+    )
+
+
 def insert_grant(
     connection: Connection, tenant: Tenant, account_id: int, order: GrantOrder, *, remaining: int, now_ms: int
 ) -> int:
@@ -159,14 +174,6 @@ def link_lots(connection: Connection, tenant: Tenant, entry_id: int, moves: Sequ
                 {"entry_id": entry_id, "grant_id": move.grant_id, "tenant": tenant, "amount": move.amount}
                 for move in moves
             ],
-        )
-
-
-def shrink_lots(connection: Connection, takes: Sequence[Take]) -> None:
-    """Lower the remainder of each lot. Lock the account first."""
-    for one in takes:
-        connection.execute(
-            update(grants).where(grants.c.id == one.grant_id).values(remaining=grants.c.remaining - one.amount)
         )
 
 

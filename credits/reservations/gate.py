@@ -47,6 +47,34 @@ class Gate:
         self._load_library()
         return self._execute(command)
 
+    def call_many(self, calls: Sequence[tuple[Verb, Sequence[str], Sequence[str | int]]]) -> list[list[str] | None]:
+        """
+        Run many scripts in one round trip; answers the words of each, None where the server refused one.
+
+        The calls of one batch are independent: each of them ran or did not. If the connection fails, the whole batch is
+        a GateUnavailableError, and is safe to repeat.
+        """
+        pipeline = self.client.pipeline(transaction=False)
+        for verb, keys, args in calls:
+            pipeline.execute_command("FCALL", self.code.function(verb), len(keys), *keys, *args)  # type: ignore[no-untyped-call]
+        try:
+            answers = pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+        if any(isinstance(answer, ResponseError) and "not found" in str(answer).lower() for answer in answers):
+            self._load_library()
+        return [answer if isinstance(answer, list) else None for answer in answers]
+
+    def journal_lengths(self, shards: Sequence[int]) -> list[int]:
+        """How many lines the journal of each shard has."""
+        pipeline = self.client.pipeline(transaction=False)
+        for shard in shards:
+            pipeline.xlen(shard_keys(shard).journal)
+        try:
+            return [int(length) for length in pipeline.execute()]
+        except (RedisError, OSError) as error:
+            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+
     def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
         """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
         start = after if after == "-" else f"({after}"

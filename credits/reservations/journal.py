@@ -16,7 +16,7 @@ class UnreadableLineError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a debit comes from: a reservation, or somebody's hand with a reason."""
+    """Where a debit comes from: a reservation, or somebody's hand with a reason and the key they gave it."""
 
     reservation_id: str | None = None
     actor: str = "gate"
@@ -24,15 +24,17 @@ class Origin:
 
     def as_text(self) -> str:
         """As the journal carries it. A reservation id never begins with a control character, so the two differ."""
-        return self.reservation_id or f"{_MARK}{self.actor}{_MARK}{self.reason}"
+        if self.reservation_id is not None and self == Origin(reservation_id=self.reservation_id):
+            return self.reservation_id
+        return f"{_MARK}{self.actor}{_MARK}{self.reservation_id or ''}{_MARK}{self.reason}"
 
 
 def read_origin(text: str) -> Origin:
     """What `Origin.as_text` wrote."""
     if not text.startswith(_MARK):
         return Origin(reservation_id=text or None)
-    _, actor, reason = text.split(_MARK, 2)
-    return Origin(actor=actor, reason=reason)
+    _, actor, reservation_id, reason = text.split(_MARK, 3)
+    return Origin(reservation_id=reservation_id or None, actor=actor, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

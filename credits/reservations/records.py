@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from credits.clock import iso
 from credits.reservations.model import HoldState
 
 
@@ -18,11 +20,13 @@ class HoldRecord:
     """When an open hold is freed, or the receipt of an ended one forgotten."""
     left: Mapping[str, int]
     """What it still holds, per credit type."""
+    steps: int
+    """How many commits it has had."""
 
 
 def read_record(hold: str, text: str) -> HoldRecord:
     """What the script wrote as `<state>|<due>|<made>|<load>|<fingerprint>|<items>|<steps>|<name>`."""
-    state, due, made, _load, _fingerprint, items, _steps, name = text.split("|", 7)
+    state, due, made, _load, _fingerprint, items, steps, name = text.split("|", 7)
     return HoldRecord(
         hold=hold,
         reservation_id=name,
@@ -33,4 +37,17 @@ def read_record(hold: str, text: str) -> HoldRecord:
             kind: int(rest.split(",", 1)[0])
             for kind, _, rest in (part.partition("=") for part in items.split(";") if part)
         },
+        steps=steps.count("="),
     )
+
+
+def hold_json(record: HoldRecord) -> dict[str, Any]:
+    """A hold as every face shows it."""
+    return {
+        "reservation_id": record.reservation_id,
+        "state": record.state.name.lower(),
+        "items": dict(record.left),
+        "commits": record.steps,
+        "made_at": iso(record.made_at_ms),
+        "expires_at": iso(record.due_at_ms),
+    }

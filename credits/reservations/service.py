@@ -1,70 +1,65 @@
 """Reservations of one tenant: hold credits, commit what was used, give the rest back. What the library stands on."""
 
-import threading
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from credits.config.settings import Tenant
-from credits.db import snapshot
-from credits.errors import (
-    HoldEndedError,
-    IdempotencyConflictError,
-    InsufficientCreditsError,
-    InvalidInputError,
-    Shortage,
-)
+from credits.db import is_unavailable, snapshot
+from credits.errors import CreditsError, GateUnavailableError, HoldEndedError, IdempotencyConflictError
 from credits.ids import checked_id, digest
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Balance
-from credits.reservations import store
+from credits.reservations import answers
+from credits.reservations.answers import Committed, Held
+from credits.reservations.booked import Bookkeeper, Taken
+from credits.reservations.checks import (
+    MAX_EXTENSION_S,
+    checked_items,
+    checked_ttl_ms,
+    fingerprint,
+    flat,
+    hold_name,
+)
 from credits.reservations.journal import Origin
-from credits.reservations.keys import shard_of
-from credits.reservations.model import Answer, DebitKind, Durability, HoldState, Overage
-from credits.reservations.protocol import on_account
-from credits.reservations.records import HoldRecord, read_record
+from credits.reservations.model import Answer, DebitKind, Durability, Overage
+from credits.reservations.protocol import Answered, in_its_epoch
+from credits.reservations.records import HoldRecord
 from credits.reservations.scripts import Verb
-from credits.reservations.settlement import settle
 from credits.reservations.steps import GateRuntime, run
-from credits.units import MAX_AMOUNT, checked_amount
+from credits.units import MAX_AMOUNT
 
-MAX_TYPES: Final = 16
-MIN_TTL_S: Final = 1
-MAX_TTL_S: Final = 86_400
-MAX_EXTENSION_S: Final = 7 * 86_400
-"""A hold ends this long after it was made, however often it is extended."""
-
-LEDGER_WAIT_S: Final = 5.0
-_POLL_S: Final = 0.002
+_MAX_REMEMBERED: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Credits set aside for one job."""
+class Commit:
+    """What a caller commits."""
 
     account: str
-    account_id: int
     reservation_id: str
-    hold: str
-    items: Mapping[str, int]
-    expires_at_ms: int
-    state: HoldState
-    replayed: bool
+    items: Mapping[str, int] | None = None
+    """What was used (0 allowed); None: all that is held."""
+    step: str = "final"
+    """Names this commit among those of the reservation."""
+    final: bool = True
+    """Whether the rest returns; otherwise it stays held for further steps."""
+    overage: Overage = Overage.DENY
+    if_lost: Mapping[str, int] | None = None
+    """What `items=None` comes to where the hold is gone and cannot say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
-    """The answer to a commit, with what it survives."""
+class Ask:
+    """One call of the gate, ready to be sent."""
 
-    reservation_id: str
-    durability: Durability
-    """`ledger`: booked in SQL. `redis`: as durable as that Redis; booked within moments."""
-    is_pending: bool = False
-    """True if the ledger was asked for but did not answer in time: repeat the commit to learn more."""
-    rescued: bool = False
-    """The hold was gone; what was available paid for it."""
-    replayed: bool = False
+    account_id: int
+    name: str
+    verb: Verb
+    args: tuple[str | int, ...]
+    op: str = ""
+    content: str = ""
 
 
 @dataclass(slots=True)
@@ -79,11 +74,13 @@ class Reservations:
     runtime: GateRuntime
     tenant: Tenant
     credit_types: tuple[str, ...]
-    """Every credit type there is: an op's entries are looked for under these."""
     max_exposure: int = MAX_AMOUNT
     """Unsettled credits of one account above which a commit waits for the ledger whatever it asked for."""
+    books: Bookkeeper = field(init=False)
     _account_ids: dict[str, int] = field(default_factory=dict)
-    _leaders: dict[int, threading.Lock] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.books = Bookkeeper(self.runtime, self.tenant, self.credit_types)
 
     def reserve(self, account: str, items: Mapping[str, int], *, reservation_id: str, ttl_s: float) -> Held:
         """
@@ -93,42 +90,8 @@ class Reservations:
             InsufficientCreditsError: one type at least is short; it names what is needed and available of each.
             IdempotencyConflictError: the id was used before for other items.
         """
-        name, wanted = checked_id(reservation_id, "reservation_id"), checked_items(items)
-        ttl_ms = checked_ttl_ms(ttl_s)
-        account_id = self._account_id(account)
-        if account_id is None:
-            raise InsufficientCreditsError(*(Shortage(kind, amount, 0) for kind, amount in wanted.items()))
-        hold = hold_name(self.tenant, account_id, name)
-        answer = self._call(
-            account_id,
-            Verb.RESERVE,
-            (
-                self.runtime.clock(),
-                hold,
-                fingerprint(*sorted(wanted.items())),
-                ttl_ms,
-                self.runtime.receipt_ms,
-                name,
-                *_flat(wanted),
-            ),
-        )
-        match answer[0]:
-            case Answer.HELD:
-                state, due = HoldState.HELD, int(answer[1])
-            case Answer.REPLAYED:
-                state, due = HoldState(answer[1]), int(answer[2])
-            case _:
-                raise _refusal(answer, name)
-        return Held(
-            account=account,
-            account_id=account_id,
-            reservation_id=name,
-            hold=hold,
-            items=wanted,
-            expires_at_ms=due,
-            state=state,
-            replayed=answer[0] == Answer.REPLAYED,
-        )
+        ask, wanted = self.reserve_ask(account, items, reservation_id=reservation_id, ttl_s=ttl_s)
+        return answers.held(account, ask.account_id, ask.name, str(ask.args[1]), wanted, self.call(ask).words)
 
     def commit(
         self,
@@ -140,6 +103,7 @@ class Reservations:
         final: bool = True,
         overage: Overage = Overage.DENY,
         durability: Durability = Durability.LEDGER,
+        if_lost: Mapping[str, int] | None = None,
     ) -> Committed:
         """
         Turn held credits into spending: all that is held, or `items` (0 allowed), by policy even more.
@@ -152,34 +116,22 @@ class Reservations:
             InsufficientCreditsError: more than held was asked for, and the policy or the balance says no.
             IdempotencyConflictError: the step was committed before with other amounts.
         """
-        name = checked_id(reservation_id, "reservation_id")
-        used = None if items is None else checked_items(items, smallest=0)
-        account_id = self._known_account_id(account, name)
-        hold = hold_name(self.tenant, account_id, name)
-        op = f"c:{hold}:{digest(step)[:12]}"
-        content = fingerprint("all" if used is None else sorted(used.items()), final, overage.value)
-        answer = self._call(
-            account_id,
-            Verb.COMMIT,
-            (
-                account_id,
-                self.runtime.clock(),
-                hold,
-                op,
-                content,
-                int(final),
-                overage.value,
-                self.runtime.receipt_ms,
-                name,
-                *_flat(used or {}),
-            ),
+        commit = Commit(
+            account=account,
+            reservation_id=reservation_id,
+            items=items,
+            step=step,
+            final=final,
+            overage=overage,
+            if_lost=if_lost,
         )
-        if answer[0] == Answer.GONE and self._is_booked(op):
-            # Redis has forgotten what the ledger remembers for ever.
-            return Committed(reservation_id=name, durability=Durability.LEDGER, replayed=True)
-        if answer[0] not in {Answer.COMMITTED, Answer.RESCUED, Answer.REPLAYED}:
-            raise _refusal(answer, name)
-        return self._acknowledged(account_id, name, op, answer, durability)
+        ask = self.commit_ask(commit)
+        answered = self.call(ask)
+        if answered.words[0] == Answer.GONE and if_lost is not None:
+            ask = self.commit_ask(commit, is_lost=True)
+            answered = self.call(ask)
+        replay = self.booked_replay(ask) if answered.words[0] == Answer.GONE else None
+        return replay or self.acknowledged(ask, answered, durability)
 
     def spend(
         self,
@@ -198,153 +150,162 @@ class Reservations:
             InsufficientCreditsError: one type at least is short; nothing was taken.
             IdempotencyConflictError: the key was used before for something else.
         """
-        name, wanted = checked_id(key, "key"), checked_items(items)
-        account_id = self._account_id(account)
+        name, wanted = checked_id(key, "key"), checked_items(items, self.credit_types)
+        account_id = self.account_id(account)
         if account_id is None:
-            raise InsufficientCreditsError(*(Shortage(kind_, amount, 0) for kind_, amount in wanted.items()))
+            raise answers.nothing_there(wanted)
         hold = hold_name(self.tenant, account_id, f"{kind.value}\x1f{name}")
-        op = f"{kind.value[0]}:{hold}"
-        answer = self._call(
-            account_id,
-            Verb.SPEND,
-            (
-                account_id,
-                self.runtime.clock(),
-                hold,
-                op,
-                fingerprint(*sorted(wanted.items())),
-                kind.value,
-                self.runtime.receipt_ms,
-                (origin or Origin(reservation_id=name)).as_text(),
-                *_flat(wanted),
-            ),
-        )
-        if answer[0] == Answer.INSUFFICIENT and self._is_booked(op):
-            return Committed(reservation_id=name, durability=Durability.LEDGER, replayed=True)
-        if answer[0] not in {Answer.COMMITTED, Answer.REPLAYED}:
-            raise _refusal(answer, name)
-        return self._acknowledged(account_id, name, op, answer, durability)
+        op, content = f"{kind.value[0]}:{hold}", fingerprint(*sorted(wanted.items()))
+        text = (origin or Origin(reservation_id=name)).as_text()
+        now_ms, receipt_ms = self.runtime.clock(), self.runtime.receipt_ms
+        args = (account_id, now_ms, hold, op, content, kind.value, receipt_ms, text, *flat(wanted))
+        ask = Ask(account_id=account_id, name=name, verb=Verb.SPEND, args=args, op=op, content=content)
+        # Redis forgets a receipt; the ledger never does. Who waits for the ledger anyway asks it first.
+        replay = self.booked_replay(ask) if durability is Durability.LEDGER else None
+        if replay is not None:
+            return replay
+        answered = self.call(ask)
+        replay = self.booked_replay(ask) if answered.words[0] == Answer.INSUFFICIENT else None
+        return replay or self.acknowledged(ask, answered, durability)
 
     def release(self, account: str, reservation_id: str) -> bool:
         """Give back what a hold still has; True if it was open until now. Safe to repeat."""
         name = checked_id(reservation_id, "reservation_id")
-        account_id = self._account_id(account)
+        account_id = self.account_id(account)
         if account_id is None:
             return False
         hold = hold_name(self.tenant, account_id, name)
-        answer = self._call(account_id, Verb.RELEASE, (self.runtime.clock(), hold, self.runtime.receipt_ms))
-        return answer[0] == Answer.RELEASED
+        return self._words(account_id, Verb.RELEASE, hold, self.runtime.receipt_ms)[0] == Answer.RELEASED
 
     def extend(self, account: str, reservation_id: str, *, ttl_s: float) -> int:
         """
-        Move a hold's deadline to `ttl_s` from now, never nearer; answers it in ms.
+        Move a hold's deadline to `ttl_s` from now, never nearer; answers it in ms. It ends 7 days after it was made.
 
         Raises HoldEndedError if the hold is over.
         """
         name, ttl_ms = checked_id(reservation_id, "reservation_id"), checked_ttl_ms(ttl_s)
-        account_id = self._account_id(account)
-        if account_id is None:
-            raise HoldEndedError(f"there is no hold {name!r}")
-        answer = self._call(
-            account_id,
-            Verb.EXTEND,
-            (self.runtime.clock(), hold_name(self.tenant, account_id, name), ttl_ms, MAX_EXTENSION_S * 1000),
-        )
+        account_id = self._account_id_of_hold(account, name)
+        hold = hold_name(self.tenant, account_id, name)
+        answer = self._words(account_id, Verb.EXTEND, hold, ttl_ms, MAX_EXTENSION_S * 1000)
         if answer[0] != Answer.EXTENDED:
             raise HoldEndedError(f"hold {name!r} is over")
         return int(answer[1])
 
     def balances(self, account: str) -> dict[str, Balance]:
         """
-        Balance, held, pending, available and debt per credit type, exact to this instant.
+        Per credit type: the ledger's balance, what is held, pending and available, and the debt, at this instant.
 
-        `balance` is what the ledger will say once everything pending is booked plus what is pending: the ledger's own.
+        `pending` is what was committed and is not in the ledger yet; `balance` does not know of it yet.
         """
-        account_id = self._account_id(account)
+        account_id = self.account_id(account)
         if account_id is None:
             return {}
-        with snapshot(self.runtime.engine) as connection:
-            booked = {kind: (sum_, debt) for kind, sum_, debt in ledger_store.all_balances(connection, account_id)}
-        answer = self._call(account_id, Verb.READ, (self.runtime.clock(), self.runtime.receipt_ms, *booked))
+        with database_needed(), snapshot(self.runtime.engine) as connection:
+            booked = {kind: sum_ for kind, sum_, _ in ledger_store.all_balances(connection, account_id)}
+        answer = self._words(account_id, Verb.READ, self.runtime.receipt_ms, *booked)
         found = {}
         for at in range(1, len(answer), 6):
             kind, free, held, pending, debt = answer[at], *(int(word) for word in answer[at + 1 : at + 5])
-            found[kind] = Balance(balance=booked[kind][0], held=held, pending=pending, available=free, debt=debt)
+            found[kind] = Balance(balance=booked[kind], held=held, pending=pending, available=free, debt=debt)
         return found
+
+    def available(self, account: str, credit_type: str) -> int:
+        """What could be reserved of one type right now."""
+        account_id = self.account_id(account)
+        if account_id is None:
+            return 0
+        return int(self._words(account_id, Verb.READ, self.runtime.receipt_ms, credit_type)[2])
 
     def holds(self, account: str, *, limit: int = 100) -> list[HoldRecord]:
         """Open holds, the soonest due first."""
-        account_id = self._account_id(account)
+        account_id = self.account_id(account)
         if account_id is None:
             return []
-        args = (self.runtime.clock(), self.runtime.receipt_ms, limit, "")
-        return _records(self._call(account_id, Verb.LIST_HOLDS, args))
+        return answers.hold_records(self._words(account_id, Verb.LIST_HOLDS, self.runtime.receipt_ms, limit, ""))
 
     def find(self, account: str, reservation_id: str) -> HoldRecord | None:
         """A hold by its id, one that ended included while Redis remembers it."""
-        account_id = self._account_id(account)
+        name = checked_id(reservation_id, "reservation_id")
+        account_id = self.account_id(account)
         if account_id is None:
             return None
-        hold = hold_name(self.tenant, account_id, checked_id(reservation_id, "reservation_id"))
-        args = (self.runtime.clock(), self.runtime.receipt_ms, 1, hold)
-        found = _records(self._call(account_id, Verb.LIST_HOLDS, args))
+        hold = hold_name(self.tenant, account_id, name)
+        found = answers.hold_records(self._words(account_id, Verb.LIST_HOLDS, self.runtime.receipt_ms, 1, hold))
         return found[0] if found else None
 
-    def _call(self, account_id: int, verb: Verb, args: Sequence[str | int]) -> list[str]:
-        return run(self.runtime, on_account(self.runtime, account_id, verb, args))
+    # ── What single calls and batches share ──────────────────────────────────────────────────────────────
 
-    def _acknowledged(
-        self, account_id: int, name: str, op: str, answer: list[str], durability: Durability
-    ) -> Committed:
-        unsettled = int(answer[1]) if len(answer) > 1 else 0
-        must_book = durability is Durability.LEDGER or unsettled > self.max_exposure
-        # A rescue may have charged a second time for what is booked: one settlement gives that back.
-        is_booked = must_book and self._await_booked(account_id, op, settle_first=answer[0] == Answer.RESCUED)
-        return Committed(
-            reservation_id=name,
-            durability=Durability.LEDGER if is_booked else Durability.REDIS,
-            is_pending=must_book and not is_booked,
-            rescued=answer[0] == Answer.RESCUED,
-            replayed=answer[0] == Answer.REPLAYED,
+    def reserve_ask(
+        self, account: str, items: Mapping[str, int], *, reservation_id: str, ttl_s: float
+    ) -> tuple[Ask, dict[str, int]]:
+        """A reservation as the gate is asked for it, with the checked items."""
+        name, wanted = checked_id(reservation_id, "reservation_id"), checked_items(items, self.credit_types)
+        ttl_ms = checked_ttl_ms(ttl_s)
+        account_id = self.account_id(account)
+        if account_id is None:
+            raise answers.nothing_there(wanted)
+        hold, content = hold_name(self.tenant, account_id, name), fingerprint(*sorted(wanted.items()))
+        args = (self.runtime.clock(), hold, content, ttl_ms, self.runtime.receipt_ms, name, *flat(wanted))
+        return Ask(account_id=account_id, name=name, verb=Verb.RESERVE, args=args), wanted
+
+    def commit_ask(self, commit: Commit, *, is_lost: bool = False) -> Ask:
+        """A commit as the gate is asked for it; `is_lost`: with the amounts that the hold can no longer tell."""
+        name = checked_id(commit.reservation_id, "reservation_id")
+        sent = None if commit.items is None else checked_items(commit.items, self.credit_types, smallest=0)
+        account_id = self._account_id_of_hold(commit.account, name)
+        hold = hold_name(self.tenant, account_id, name)
+        op = f"c:{hold}:{digest(checked_id(commit.step, 'step'))[:12]}"
+        # A digest of what was sent, without anything derived: a repetition must find the same.
+        content = fingerprint("all" if sent is None else sorted(sent.items()), commit.final, commit.overage.value)
+        used = commit.if_lost if is_lost else sent
+        policy, receipt_ms = commit.overage.value, self.runtime.receipt_ms
+        args = (account_id, self.runtime.clock(), hold, op, content, int(commit.final), policy, receipt_ms, name)
+        return Ask(
+            account_id=account_id,
+            name=name,
+            verb=Verb.COMMIT,
+            args=(*args, *flat(used or {})),
+            op=op,
+            content=content,
         )
 
-    def _await_booked(self, account_id: int, op: str, *, settle_first: bool) -> bool:
-        """
-        Settle until `op` is booked; False if that does not happen in 5 s.
+    def call(self, ask: Ask) -> Answered:
+        """Ask the gate, and let the account be loaded first if it has to."""
+        with database_needed():
+            return run(self.runtime, in_its_epoch(self.runtime, ask.account_id, ask.verb, ask.args))
 
-        One thread of the process leads the shard's settlement; its transaction serves all who wait meanwhile.
-        """
-        shard = shard_of(account_id)
-        leader = self._leaders.setdefault(shard, threading.Lock())
-        deadline = time.monotonic() + LEDGER_WAIT_S
-        while time.monotonic() < deadline:
-            if leader.acquire(timeout=LEDGER_WAIT_S):
-                try:
-                    if not settle_first and self._is_booked(op):
-                        return True
-                    settled = run(self.runtime, settle(self.runtime, shard))
-                finally:
-                    leader.release()
-                if self._is_booked(op):
-                    return True
-                if settled == 0:
-                    # Nothing left to book: a commit of nothing, or a line that another settler has in hand.
-                    if not self.runtime.gate.read_journal(shard, count=1):
-                        return True
-                    time.sleep(_POLL_S)
-        return False
+    def booked_replay(self, ask: Ask) -> Committed | None:
+        """The answer to an op that the ledger has, whatever Redis remembers. Raises IdempotencyConflictError."""
+        with database_needed():
+            found = self.books.fingerprints([ask.op]).get(ask.op)
+        if found is None:
+            return None
+        _check_content(ask, found)
+        return Committed(reservation_id=ask.name, durability=Durability.LEDGER, replayed=True)
 
-    def _is_booked(self, op: str) -> bool:
-        with snapshot(self.runtime.engine) as connection:
-            return store.is_booked(connection, self.tenant, op, self.credit_types)
+    def acknowledged(self, ask: Ask, answered: Answered, durability: Durability) -> Committed:
+        """The answer to a commit or a spend, once it is as durable as it was asked to be, or after 5 s."""
+        taken = self.taken(ask, answered, durability)
+        if taken is not None:
+            self.books.await_booked([taken])
+        return committed(ask, answered, taken)
 
-    def _account_id(self, account: str) -> int | None:
+    def taken(self, ask: Ask, answered: Answered, durability: Durability) -> Taken | None:
+        """What has to be seen in the ledger before the answer; None if Redis will do. Raises what a refusal means."""
+        if answered.words[0] not in {Answer.COMMITTED, Answer.RESCUED, Answer.REPLAYED}:
+            raise answers.refusal(answered.words, ask.name)
+        unsettled = int(answered.words[1]) if len(answered.words) > 1 else 0
+        if durability is Durability.REDIS and unsettled <= self.max_exposure:
+            return None
+        return Taken(op=ask.op, account_id=ask.account_id, epoch=answered.epoch)
+
+    def account_id(self, account: str) -> int | None:
         """The internal id of an account; None if it never had credits. Ids never change, so they are remembered."""
         name = checked_id(account, "account")
         known = self._account_ids.get(name)
         if known is not None:
             return known
-        with snapshot(self.runtime.engine) as connection:
+        with database_needed(), snapshot(self.runtime.engine) as connection:
             found = ledger_store.find_account(connection, self.tenant, name)
         if found is not None:
             if len(self._account_ids) >= _MAX_REMEMBERED:
@@ -352,63 +313,45 @@ class Reservations:
             self._account_ids[name] = found
         return found
 
-    def _known_account_id(self, account: str, name: str) -> int:
-        account_id = self._account_id(account)
+    def _account_id_of_hold(self, account: str, name: str) -> int:
+        account_id = self.account_id(account)
         if account_id is None:
             raise HoldEndedError(f"there is no hold {name!r}: account {account!r} never had credits")
         return account_id
 
-
-_MAX_REMEMBERED: Final = 100_000
-
-
-def hold_name(tenant: Tenant, account_id: int, reservation_id: str) -> str:
-    """A hold as Redis knows it: a digest of tenant, account and the caller's id, so that no spelling reaches a key."""
-    return digest(tenant.value, account_id, reservation_id)[:32]
+    def _words(self, account_id: int, verb: Verb, *args: str | int) -> list[str]:
+        ask = Ask(account_id=account_id, name="", verb=verb, args=(self.runtime.clock(), *args))
+        return self.call(ask).words
 
 
-def fingerprint(*content: object) -> str:
-    """What a call asked for, digested: the same name with another fingerprint is a conflict."""
-    return digest(*content)[:32]
+def committed(ask: Ask, answered: Answered, taken: Taken | None) -> Committed:
+    """What a commit came to. Raises IdempotencyConflictError if its key had booked something else long ago."""
+    if taken is not None and taken.fingerprint is not None:
+        _check_content(ask, taken.fingerprint)
+    is_booked = taken is not None and taken.is_booked
+    return Committed(
+        reservation_id=ask.name,
+        durability=Durability.LEDGER if is_booked else Durability.REDIS,
+        is_pending=taken is not None and not is_booked,
+        rescued=answered.words[0] == Answer.RESCUED,
+        replayed=answered.words[0] == Answer.REPLAYED,
+    )
 
 
-def checked_items(items: Mapping[str, int], *, smallest: int = 1) -> dict[str, int]:
-    """The amounts per credit type, each within its bounds. Raises InvalidInputError."""
-    if not 1 <= len(items) <= MAX_TYPES:
-        raise InvalidInputError("items", f"must name 1 to {MAX_TYPES} credit types, got {len(items)}")
-    return {
-        kind: 0 if smallest == 0 and type(amount) is int and amount == 0 else checked_amount(amount, f"items.{kind}")
-        for kind, amount in items.items()
-    }
+@contextmanager
+def database_needed() -> Iterator[None]:
+    """Say of a database that is away what is said of Redis: the call is safe to repeat."""
+    try:
+        yield
+    except CreditsError:
+        raise
+    # A driver's error has no class of ours; whether the server was there can be known of it.
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        raise GateUnavailableError(f"the database did not answer ({type(error).__name__})") from error
 
 
-def checked_ttl_ms(ttl_s: float) -> int:
-    """A hold's time to live in ms. Raises InvalidInputError outside 1 s to 24 h."""
-    if type(ttl_s) not in {int, float} or not MIN_TTL_S <= ttl_s <= MAX_TTL_S:
-        raise InvalidInputError("ttl_s", f"must be from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {ttl_s!r}")
-    return round(ttl_s * 1000)
-
-
-def _flat(items: Mapping[str, int]) -> Iterable[str | int]:
-    for kind, amount in items.items():
-        yield kind
-        yield amount
-
-
-def _refusal(answer: list[str], name: str) -> Exception:
-    """The error that an answer of refusal stands for."""
-    shortages = [Shortage(answer[at], int(answer[at + 1]), int(answer[at + 2])) for at in range(1, len(answer) - 2, 3)]
-    match answer[0]:
-        case Answer.CONFLICT:
-            return IdempotencyConflictError(name, first="other content", now="this")
-        case Answer.INSUFFICIENT:
-            return InsufficientCreditsError(*shortages)
-        case Answer.GONE:
-            words = "; ".join(f"{one.credit_type}: {one.needed} needed, {one.available} available" for one in shortages)
-            return HoldEndedError(f"hold {name!r} is over" + (f" ({words})" if words else ""))
-        case _:
-            return InvalidInputError("items", f"the gate refused them ({answer[0]})")
-
-
-def _records(answer: list[str]) -> list[HoldRecord]:
-    return [read_record(answer[at], answer[at + 1]) for at in range(1, len(answer), 2)]
+def _check_content(ask: Ask, booked: str) -> None:
+    if booked != ask.content:
+        raise IdempotencyConflictError(ask.name, first="other content", now="this")

@@ -10,6 +10,9 @@ from psycopg import sql
 
 from credits.allocation.model import Runtime
 from credits.db import metadata
+from credits.redis_client import open_redis
+from credits.reservations.gate import Gate
+from credits.reservations.steps import GateRuntime
 from tests.support.pipeline import Pipeline
 from tests.support.postgres import PostgresServer
 
@@ -38,9 +41,17 @@ def shared_postgres_url(postgres_server: PostgresServer, migrated_postgres_templ
 
 
 @pytest.fixture
-def pipeline(runtime: Runtime) -> Pipeline:
-    """Inbox, allocation and ledger of the sandbox, once per database."""
-    return Pipeline(runtime=runtime)
+def gate(runtime: Runtime, redis_url: str) -> Iterator[GateRuntime]:
+    """The gate on an empty Redis, at the time of the test's clock."""
+    client = open_redis(redis_url)
+    yield GateRuntime(gate=Gate(client), engine=runtime.engine, clock=runtime.clock, is_virtual=True)
+    client.close()
+
+
+@pytest.fixture
+def pipeline(runtime: Runtime, gate: GateRuntime) -> Pipeline:
+    """Inbox, allocation, ledger and gate of the sandbox, once per database."""
+    return Pipeline(runtime=runtime, gate=gate)
 
 
 def empty(postgres_url: str) -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -39,8 +39,8 @@ class Caller:
 
 
 @pytest.fixture
-def client(settings: Settings, engine: Engine, clock: VirtualClock) -> FlaskClient:
-    doorbell = Doorbell(lambda _: None)
+def client(settings: Settings, redis_url: str, engine: Engine, clock: VirtualClock) -> FlaskClient:
+    settings, doorbell = replace(settings, redis_url=redis_url), Doorbell(lambda _: None)
     return create_app(
         settings, engine=engine, doorbell=doorbell, clock=clock, registry=CollectorRegistry()
     ).test_client()

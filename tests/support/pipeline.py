@@ -21,6 +21,7 @@ from credits.inbox.tables import events
 from credits.ledger.store import ensure_account, lock_accounts, read_balance
 from credits.ledger.tables import accounts, balances, entries
 from credits.payload import parse
+from credits.reservations.steps import GateRuntime
 from tests.support.clock import NOON_MS
 from tests.support.webhooks import simulation
 
@@ -35,21 +36,23 @@ class Pipeline:
 
     runtime: Runtime
     tenant: Tenant = Tenant.SANDBOX
+    gate: GateRuntime | None = None
 
     @property
     def credits(self) -> Credits:
-        """The library over the same database."""
+        """The library over the same database and gate."""
         return Credits(
             engine=self.runtime.engine,
             catalogue=self.runtime.catalogue,
             tenant=self.tenant,
             secret_key=self.runtime.secret_key,
             clock=self.runtime.clock,
+            gate=self.gate,
         )
 
     def with_catalogue(self, catalogue: Catalogue) -> "Pipeline":
         """The same database after credits.toml changed."""
-        return Pipeline(runtime=replace(self.runtime, catalogue=catalogue), tenant=self.tenant)
+        return replace(self, runtime=replace(self.runtime, catalogue=catalogue))
 
     def with_price(self, plan: str, product_id: str, *, provider: str = "stripe") -> "Pipeline":
         """The same database after `product_id` was added to a plan in credits.toml."""
@@ -120,7 +123,7 @@ class Pipeline:
 
     def balance(self, account: str, credit_type: str = "image_generation") -> int:
         """The account's balance in this pipeline's tenant; 0 if it has none."""
-        found = self.credits.balances(account).get(credit_type)
+        found = self.credits.ledger_balances(account).get(credit_type)
         return 0 if found is None else found.balance
 
     def posted(self) -> set[tuple[str, str, str, int]]:

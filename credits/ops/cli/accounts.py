@@ -1,5 +1,6 @@
-"""Commands about accounts: balance, entries, grants, grant, deduct."""
+"""Commands about accounts: balance, entries, grants, holds, grant, deduct, can-deduct."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -8,10 +9,12 @@ from sqlalchemy import Connection
 from credits import audit_log
 from credits.clock import from_iso, iso, system_clock_ms
 from credits.engine import balances_json
-from credits.errors import InvalidInputError
+from credits.errors import GateUnavailableError, InvalidInputError
 from credits.ledger.model import Posted
 from credits.ledger.shown import entry_json, grant_json
 from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
+from credits.reservations.deduct import deduction, rehearse
+from credits.reservations.records import hold_json
 
 Account = Annotated[str, typer.Argument(help="The account, as your app calls it.")]
 CreditType = Annotated[str, typer.Argument(help="The credit type, as in credits.toml.")]
@@ -23,8 +26,9 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many r
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (balance, entries, grants, grant, deduct):
+    for command in (balance, entries, grants, holds, grant, deduct):
         app.command()(command)
+    app.command("can-deduct")(can_deduct)
 
 
 def balance(
@@ -35,7 +39,13 @@ def balance(
 ) -> None:
     """What an account has: balance, held, pending, available, debt."""
     command = this(context)
-    found = command.credits.balances(account, at_ms=None if at is None else _instant("at", at))
+    at_ms = None if at is None else _instant("at", at)
+    note = ""
+    try:
+        found = command.credits.balances(account, at_ms=at_ms)
+    except GateUnavailableError as error:
+        found = command.credits.ledger_balances(account)
+        note = f"{error}: these are the ledger's figures, without holds and without what was committed a moment ago"
     if as_json:
         command.print_json(balances_json(account, found))
     elif not found:
@@ -46,6 +56,38 @@ def balance(
             ("credit type", "balance", "held", "pending", "available", "debt"),
             [(name, b.balance, b.held, b.pending, b.available, b.debt) for name, b in found.items()],
         )
+    if note:
+        typer.echo(f"note: {note}", err=True)
+
+
+def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json: AsJson = False) -> None:
+    """An account's open holds, the soonest due first."""
+    command = this(context)
+    rows = [hold_json(hold) for hold in command.credits.holds(account, limit=limit)]
+    if as_json:
+        command.print_json({"account": account, "items": rows})
+        return
+    columns = ("reservation_id", "items", "made_at", "expires_at")
+    shown = [[row["reservation_id"], _amounts(row["items"]), row["made_at"], row["expires_at"]] for row in rows]
+    command.print_table(f"Holds of {account}", columns, shown)
+
+
+def can_deduct(
+    context: typer.Context, account: Account, credit_type: CreditType, amount: Amount, as_json: AsJson = False
+) -> None:
+    """Whether an account could pay so much right now; exit status 1 if not."""
+    command = this(context)
+    can = command.credits.can_deduct(account, credit_type, amount)
+    if as_json:
+        command.print_json({"account": account, "credit_type": credit_type, "amount": amount, "can_deduct": can})
+    else:
+        command.say(f"{account} {'can' if can else 'cannot'} pay {amount} {credit_type} now.")
+    if not can:
+        raise typer.Exit(1)
+
+
+def _amounts(items: Mapping[str, int]) -> str:
+    return ", ".join(f"{amount} {kind}" for kind, amount in items.items())
 
 
 def entries(
@@ -101,6 +143,8 @@ def grant(
             expires_at_ms=None if expires_at is None else _instant("expires_at", expires_at),
         )
         _log_change(command, connection, act, "ledger.grant", posted)
+    if not dry_run:
+        command.credits.bring_credits(account)
     _show(command, posted, dry_run=dry_run, as_json=as_json)
 
 
@@ -118,11 +162,15 @@ def deduct(
     """Take credits out of an account by hand."""
     command = this(context)
     act = act_of(by, reason)
-    with command.changing(dry_run=dry_run) as connection:
-        posted = command.credits.deduct_in(
-            connection, account, credit_type, amount, key=key, reason=act.reason, actor=act.actor
+    if dry_run:
+        order = deduction(
+            account=account, credit_type=credit_type, amount=amount, key=key, actor=act.actor, reason=act.reason
         )
-        _log_change(command, connection, act, "ledger.deduct", posted)
+        posted = rehearse(command.credits.reservations, order)
+    else:
+        posted = command.credits.deduct(account, credit_type, amount, key=key, reason=act.reason, actor=act.actor)
+        with command.changing(dry_run=False) as connection:
+            _log_change(command, connection, act, "ledger.deduct", posted)
     _show(command, posted, dry_run=dry_run, as_json=as_json)
 
 
@@ -158,7 +206,7 @@ def _show(command: Command, posted: Posted, *, dry_run: bool, as_json: bool) -> 
     how = "would change" if dry_run else "changed before under the same key" if posted.replayed else "changed"
     command.say(
         f"{posted.credit_type} of {posted.account} {how} by {posted.amount:+d}; "
-        f"balance after it {posted.balance_after} (entry {posted.seq})"
+        f"balance after it {posted.balance_after}" + (f" (entry {posted.seq})" if posted.seq else "")
     )
 
 

@@ -25,6 +25,7 @@ from credits.engine import Credits
 from credits.errors import CreditsError
 from credits.inbox.provider import Provider
 from credits.ops.cli.table import lines_of
+from credits.reservations.connect import open_gate
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
@@ -63,6 +64,8 @@ class Command:
             catalogue=self.catalogue,
             tenant=self.tenant,
             secret_key=self.settings.secret_key,
+            gate=open_gate(self.settings, self.engine),
+            max_exposure=self.settings.max_exposure,
         )
 
     def changing(self, *, dry_run: bool) -> AbstractContextManager[Connection]:

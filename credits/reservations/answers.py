@@ -1,0 +1,90 @@
+"""What the gate's answers mean to a caller: values for a yes, errors for a no."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from credits.errors import (
+    CreditsError,
+    HoldEndedError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+    InvalidInputError,
+    Shortage,
+)
+from credits.reservations.model import Answer, Durability, HoldState
+from credits.reservations.records import HoldRecord, read_record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Credits set aside for one job."""
+
+    account: str
+    account_id: int
+    reservation_id: str
+    hold: str
+    items: Mapping[str, int]
+    expires_at_ms: int
+    state: HoldState
+    """HELD, or what became of the hold since, if the same reservation was made before."""
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The answer to a commit, with what it survives."""
+
+    reservation_id: str
+    durability: Durability
+    """`ledger`: booked in SQL. `redis`: as durable as that Redis; booked within moments."""
+    is_pending: bool = False
+    """True if the ledger was asked for but did not answer in time: repeat the commit to learn more."""
+    rescued: bool = False
+    """The hold was gone; what was available paid for it."""
+    replayed: bool = False
+
+
+def held(account: str, account_id: int, name: str, hold: str, items: Mapping[str, int], answer: Sequence[str]) -> Held:
+    """The hold that `reserve` answered. Raises the error that a refusal stands for."""
+    match answer[0]:
+        case Answer.HELD:
+            state, due = HoldState.HELD, int(answer[1])
+        case Answer.REPLAYED:
+            state, due = HoldState(answer[1]), int(answer[2])
+        case _:
+            raise refusal(answer, name)
+    return Held(
+        account=account,
+        account_id=account_id,
+        reservation_id=name,
+        hold=hold,
+        items=items,
+        expires_at_ms=due,
+        state=state,
+        replayed=answer[0] == Answer.REPLAYED,
+    )
+
+
+def refusal(answer: Sequence[str], name: str) -> CreditsError:
+    """The error that an answer of refusal stands for."""
+    shortages = [Shortage(answer[at], int(answer[at + 1]), int(answer[at + 2])) for at in range(1, len(answer) - 2, 3)]
+    match answer[0]:
+        case Answer.CONFLICT:
+            return IdempotencyConflictError(name, first="other content", now="this")
+        case Answer.INSUFFICIENT:
+            return InsufficientCreditsError(*shortages)
+        case Answer.GONE:
+            words = "; ".join(f"{one.credit_type}: {one.needed} needed, {one.available} available" for one in shortages)
+            return HoldEndedError(f"hold {name!r} is over" + (f" ({words})" if words else ""))
+        case _:
+            return InvalidInputError("items", f"the gate refused them ({answer[0]}): too many steps, or not amounts")
+
+
+def nothing_there(items: Mapping[str, int]) -> InsufficientCreditsError:
+    """The refusal of an account that never had credits."""
+    return InsufficientCreditsError(*(Shortage(kind, amount, 0) for kind, amount in items.items()))
+
+
+def hold_records(answer: Sequence[str]) -> list[HoldRecord]:
+    """The holds that `list_holds` answered."""
+    return [read_record(answer[at], answer[at + 1]) for at in range(1, len(answer), 2)]

@@ -1,0 +1,56 @@
+"""What a caller may ask of the gate, and the names and digests under which it is asked. Pure functions."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from credits.config.settings import Tenant
+from credits.errors import InvalidInputError, UnknownCreditTypeError
+from credits.ids import digest
+from credits.units import checked_amount
+
+MAX_TYPES: Final = 16
+MIN_TTL_S: Final = 1
+MAX_TTL_S: Final = 86_400
+MAX_EXTENSION_S: Final = 7 * 86_400
+"""A hold ends this long after it was made, however often it is extended."""
+
+
+def checked_items(items: Mapping[str, int], known: Collection[str], *, smallest: int = 1) -> dict[str, int]:
+    """
+    The amounts per credit type, each within its bounds.
+
+    Raises InvalidInputError, InvalidAmountError or UnknownCreditTypeError.
+    """
+    if not 1 <= len(items) <= MAX_TYPES:
+        raise InvalidInputError("items", f"must name 1 to {MAX_TYPES} credit types, got {len(items)}")
+    checked = {}
+    for kind, amount in items.items():
+        if kind not in known:
+            raise UnknownCreditTypeError(kind, ", ".join(known))
+        is_allowed_zero = smallest == 0 and type(amount) is int and amount == 0
+        checked[kind] = 0 if is_allowed_zero else checked_amount(amount, f"items.{kind}")
+    return checked
+
+
+def checked_ttl_ms(ttl_s: float) -> int:
+    """A hold's time to live in ms. Raises InvalidInputError outside 1 s to 24 h."""
+    if type(ttl_s) not in {int, float} or not MIN_TTL_S <= ttl_s <= MAX_TTL_S:
+        raise InvalidInputError("ttl_s", f"must be from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {ttl_s!r}")
+    return round(ttl_s * 1000)
+
+
+def hold_name(tenant: Tenant, account_id: int, reservation_id: str) -> str:
+    """A hold as Redis knows it: a digest of tenant, account and the caller's id, so that no spelling reaches a key."""
+    return digest(tenant.value, account_id, reservation_id)[:32]
+
+
+def fingerprint(*content: object) -> str:
+    """What a call asked for, digested: the same name with another fingerprint is a conflict."""
+    return digest(*content)[:32]
+
+
+def flat(items: Mapping[str, int]) -> Iterator[str | int]:
+    """Items as the scripts take them: type, amount, type, amount."""
+    for kind, amount in items.items():
+        yield kind
+        yield amount

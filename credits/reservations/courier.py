@@ -1,0 +1,78 @@
+"""Brings new credits to the gate right after SQL has committed them, and makes nobody wait for a Redis that is away."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sqlalchemy import Engine, select
+
+from credits.db import snapshot
+from credits.errors import GateUnavailableError
+from credits.ledger.tables import entries, outbox
+from credits.log import get_logger
+from credits.redis_client import hurried
+from credits.reservations.gate import Gate
+from credits.reservations.protocol import apply_credits
+from credits.reservations.steps import GateRuntime, run
+
+PATIENCE_S: Final = 0.25
+"""How long one call may take here. The sweep brings whatever could not be brought."""
+
+_PAUSE_S: Final = 5.0
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Courier:
+    """Brings credits while Redis answers; after a failure it leaves the work to the sweep for five seconds."""
+
+    runtime: GateRuntime
+    _away_until_s: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def over(cls, runtime: GateRuntime) -> "Courier":
+        """A courier on the gate of `runtime`, with less patience and the same knowledge of epochs."""
+        gate = runtime.gate
+        quick = Gate(hurried(gate.client, patience_s=PATIENCE_S), code=gate.code, epochs=gate.epochs)
+        return cls(replace(runtime, gate=quick))
+
+    def bring(self, find: Callable[[], Iterable[int]]) -> None:
+        """
+        Bring what the accounts that `find` answers were granted.
+
+        Never raises: the credits are granted, whatever happens here.
+        """
+        with self._lock:
+            is_paused = time.monotonic() < self._away_until_s
+        if is_paused:
+            return
+        try:
+            for account_id in find():
+                run(self.runtime, apply_credits(self.runtime, account_id))
+        except GateUnavailableError as error:
+            self._pause()
+            log.warning("gate.credits_wait", message=str(error))
+        # A grant that is committed must not fail for what comes after it.
+        except Exception:
+            self._pause()
+            log.exception("gate.credits_wait")
+
+    def _pause(self) -> None:
+        with self._lock:
+            self._away_until_s = time.monotonic() + _PAUSE_S
+
+
+def accounts_of_events(engine: Engine, event_ids: Iterable[int]) -> list[int]:
+    """The accounts that these events have granted something which waits for the gate."""
+    query = (
+        select(outbox.c.account_id)
+        .join(entries, entries.c.account_id == outbox.c.account_id)
+        .where(entries.c.event_id.in_(list(event_ids)))
+        .distinct()
+    )
+    with snapshot(engine) as connection:
+        return list(connection.execute(query).scalars())

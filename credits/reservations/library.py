@@ -1,0 +1,154 @@
+"""What the library does with the gate: the half of `Credits` that spends."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from credits.config.catalogue import Catalogue
+from credits.config.settings import Tenant
+from credits.errors import CreditsError, GateUnavailableError
+from credits.ids import new_id
+from credits.ledger.model import Posted
+from credits.reservations import batch
+from credits.reservations import deduct as by_hand
+from credits.reservations.answers import Committed
+from credits.reservations.batch import Reserve
+from credits.reservations.checks import checked_items
+from credits.reservations.courier import Courier
+from credits.reservations.hold import Hold, chosen, chosen_items
+from credits.reservations.model import Durability
+from credits.reservations.records import HoldRecord
+from credits.reservations.service import Commit, Reservations
+from credits.reservations.steps import GateRuntime
+from credits.units import MAX_AMOUNT
+
+
+class Spending:
+    """Reserve, commit, spend and deduct for one tenant. Safe to share between threads; made once per process."""
+
+    def __init__(
+        self, *, gate: GateRuntime | None, catalogue: Catalogue, tenant: Tenant, max_exposure: int = MAX_AMOUNT
+    ) -> None:
+        self.catalogue = catalogue
+        self.tenant = tenant
+        self._gate = gate
+        self._max_exposure = max_exposure
+
+    @cached_property
+    def reservations(self) -> Reservations:
+        """The calls of the gate, one by one. Raises GateUnavailableError where there is no Redis to go to."""
+        if self._gate is None:
+            raise GateUnavailableError("this Credits was made without a Redis")
+        return Reservations(
+            runtime=self._gate,
+            tenant=self.tenant,
+            credit_types=tuple(self.catalogue.credit_types),
+            max_exposure=self._max_exposure,
+        )
+
+    def reserve(
+        self,
+        account: str,
+        items: Mapping[str, int] | None = None,
+        *,
+        reservation_id: str | None = None,
+        ttl_s: float = 60,
+        **amounts: int,
+    ) -> Hold:
+        """
+        Hold credits for one job: `reserve("user_1", image_generation=1)`, several types at once all or none.
+
+        Use it as a context manager: it is extended while the block runs, and what is not committed goes back when the
+        block ends. Safe to repeat with the same `reservation_id`, from any process: the same hold again. Without one,
+        each call is another reservation.
+
+        Raises:
+            InsufficientCreditsError: one type at least is short; nothing is held.
+            IdempotencyConflictError: the id was used before for other items.
+            InvalidInputError: an amount, id, type or ttl_s is outside its bounds.
+            GateUnavailableError: Redis did not answer; nothing is known to be held. Repeat it with the same id.
+        """
+        name, wanted = reservation_id or new_id(), chosen_items(items, amounts) or {}
+        held = self.reservations.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s)
+        return Hold(self.reservations, held, ttl_s=ttl_s)
+
+    def spend(
+        self,
+        account: str,
+        items: Mapping[str, int] | None = None,
+        *,
+        key: str,
+        durability: Durability | str = Durability.LEDGER,
+        **amounts: int,
+    ) -> Committed:
+        """
+        Take credits in one step, for work that is done or costs a known amount. Once per key; errors as `reserve`.
+        """
+        wanted = chosen_items(items, amounts) or {}
+        level = chosen(Durability, durability, "durability")
+        return self.reservations.spend(account, wanted, key=key, durability=level)
+
+    def deduct(
+        self, account: str, credit_type: str, amount: int, *, key: str, reason: str = "", actor: str = "app"
+    ) -> Posted:
+        """
+        Take credits out by hand, in burn order, and answer the ledger's entry. Once per key, for ever.
+
+        Raises:
+            InsufficientCreditsError: fewer are available; nothing was taken, and the key may be used again.
+            IdempotencyConflictError: the key was used before for something else, by a grant by hand too.
+            LedgerPendingError: taken, but the database does not answer; repeat it with the same key.
+            GateUnavailableError: Redis did not answer; repeat it with the same key.
+        """
+        order = by_hand.deduction(
+            account=account, credit_type=credit_type, amount=amount, key=key, actor=actor, reason=reason
+        )
+        return by_hand.deduct(self.reservations, order)
+
+    def can_deduct(self, account: str, credit_type: str, amount: int) -> bool:
+        """Whether so much could be taken right now. It holds nothing: a moment later the answer may be another one."""
+        wanted = checked_items({credit_type: amount}, tuple(self.catalogue.credit_types))
+        return self.reservations.available(account, credit_type) >= wanted[credit_type]
+
+    def holds(self, account: str, *, limit: int = 100) -> list[HoldRecord]:
+        """An account's open holds, the soonest due first."""
+        return self.reservations.holds(account, limit=limit)
+
+    def find_hold(self, account: str, reservation_id: str) -> HoldRecord | None:
+        """A hold by its id. One that ended is found while Redis keeps its receipt, an hour if not set otherwise."""
+        return self.reservations.find(account, reservation_id)
+
+    def reserve_many(self, wanted: Sequence[Reserve]) -> list[Hold | CreditsError]:
+        """
+        Reserve up to 10,000 times in a few round trips; one hold or error each, in the same order.
+
+        Each is by itself, as with `reserve`. The holds are extended only by those who enter them.
+        """
+        found = batch.reserve_many(self.reservations, wanted)
+        return [
+            held if isinstance(held, CreditsError) else Hold(self.reservations, held, ttl_s=one.ttl_s)
+            for held, one in zip(found, wanted, strict=True)
+        ]
+
+    def commit_many(
+        self, commits: Sequence[Commit], *, durability: Durability | str = Durability.LEDGER
+    ) -> list[Committed | CreditsError]:
+        """Commit up to 10,000 times in a few round trips and transactions; one answer or error each, in order."""
+        level = chosen(Durability, durability, "durability")
+        return batch.commit_many(self.reservations, commits, durability=level)
+
+    @cached_property
+    def _courier(self) -> Courier | None:
+        return None if self._gate is None else Courier.over(self._gate)
+
+    def bring_credits(self, account: str) -> None:
+        """
+        Bring what an account was granted to the gate, now that SQL has committed it.
+
+        Only whoever grants in a transaction of their own needs it, and only for speed: a sweep does it, too.
+        """
+        if self._courier is not None:
+            self._courier.bring(lambda: self._ids_of(account))
+
+    def _ids_of(self, account: str) -> list[int]:
+        found = self.reservations.account_id(account)
+        return [] if found is None else [found]
