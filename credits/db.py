@@ -1,10 +1,12 @@
 """The SQL database: engines, the one place that commits, and the few words the two dialects spell differently."""
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     BigInteger,
@@ -42,6 +44,9 @@ metadata = MetaData(
 RowId: Final = BigInteger().with_variant(Integer, "sqlite")
 
 _READ_ONLY: Final = "creditgate_read_only"
+
+_BUSY_S: Final = 5
+_TURNS: Final[WeakKeyDictionary[Engine, threading.Lock]] = WeakKeyDictionary()
 
 
 def id_column() -> Column[int]:
@@ -102,14 +107,14 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     SQLite takes its write lock at once (BEGIN IMMEDIATE), so that what the block reads is what it writes on.
     """
-    with engine.connect() as connection, connection.begin():
+    with _turn(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def rehearsal(engine: Engine) -> Iterator[Connection]:
     """A transaction that is always rolled back: what would happen, and every error, with nothing changed."""
-    with engine.connect() as connection, connection.begin() as begun:
+    with _turn(engine), engine.connect() as connection, connection.begin() as begun:
         yield connection
         begun.rollback()
 
@@ -155,6 +160,26 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
 
 
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """
+    One SQLite writer at a time in this process; nothing to wait for on PostgreSQL.
+
+    SQLite lets writers wait by asking again after ever longer pauses: of eight busy threads, one may ask in vain until
+    its 5 s are over. Here they queue, and only other processes are left to ask.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    lock = _TURNS.setdefault(engine, threading.Lock())
+    if not lock.acquire(timeout=_BUSY_S):
+        raise DependencyError(f"the database is busy: it was not this thread's turn to write within {_BUSY_S} s")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # The driver's own implicit BEGIN comes too late and too weak; we begin by hand.
     connection.isolation_level = None
@@ -163,7 +188,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     # NORMAL would lose the last commits in a power cut; a 200 has promised them to the provider.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA busy_timeout = 5000")
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000}")
     cursor.close()
 
 
