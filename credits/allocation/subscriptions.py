@@ -110,9 +110,10 @@ def _period_end_ms(subscription: Subscription | None, start_ms: int) -> int | No
     """
     if subscription is None:
         return None
-    if subscription.interval is not None:
-        return rules.period_end_ms(start_ms, subscription.interval)
-    return rules.end_by_renewal_ms(start_ms, subscription.period_end_ms)
+    interval = subscription.interval or rules.interval_by_renewal(
+        start_ms, subscription.period_end_ms, seen_at_ms=subscription.stamp_ms
+    )
+    return None if interval is None else rules.period_end_ms(start_ms, interval)
 
 
 def _grant_line(

@@ -75,11 +75,16 @@ def interval_of(first_period_ms: tuple[int, int]) -> str | None:
     return next((name for shortest, longest, name in _INTERVALS if shortest <= length <= longest), None)
 
 
-def end_by_renewal_ms(start_ms: int, renews_at_ms: int | None) -> int | None:
-    """The next renewal, if it is one billing period of a length that is sold away from the start; None otherwise."""
-    if renews_at_ms is None or interval_of((start_ms, renews_at_ms)) is None:
+def interval_by_renewal(start_ms: int, renews_at_ms: int | None, *, seen_at_ms: int) -> str | None:
+    """
+    The billing interval between the start of a period and the next renewal; None if that cannot be known.
+
+    A renewal that was seen long after the start may be several periods away. The second of two periods begins about in
+    the middle of the span, or a little sooner where a short month comes first: the first two fifths are safe from it.
+    """
+    if renews_at_ms is None or abs(seen_at_ms - start_ms) * 5 >= (renews_at_ms - start_ms) * 2:
         return None
-    return renews_at_ms
+    return interval_of((start_ms, renews_at_ms))
 
 
 def period_end_ms(start_ms: int, interval: str) -> int:
