@@ -20,7 +20,7 @@ dev: $(READY) ## Run everything on http://127.0.0.1:PORT: Redis, database, recei
 	@exec $(BIN)/credits dev --stop-with-parent --port $(PORT) $(ARGS)
 
 test: $(READY) ## Run all tests; they start the servers they need
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: lint types contracts ## What to run before each commit: lint, types, import contracts, unit tests (< 30 s)
 	$(BIN)/python -m pytest tests/unit $(ARGS)
