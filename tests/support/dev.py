@@ -91,7 +91,7 @@ class DevRun:
         return text.isdigit() and int(text) != old_leader and is_alive(self.folder / RUN_FOLDER / f"{service}.pid")
 
     def buy(self, account: str, amount: int) -> None:
-        """Deliver a signed webhook that says `account` has paid for `amount` credits; again after a 503, as providers do."""
+        """Deliver a signed webhook that says `account` has paid; again after a 503, as providers do."""
         provider = REGISTRY["fake"]
         now_s = int(time.time())
         bought = simulation(
@@ -103,16 +103,16 @@ class DevRun:
         wait_until(lambda: _status(request) == 200, timeout_s=20, what="the webhook is answered with 200")
 
     def balance(self, account: str) -> int:
-        """The balance that the API answers, with the key that was printed; 0 for an account it does not know."""
+        """The balance that the API answers, with the printed key; 0 while it knows no account or is busy."""
         request = urllib.request.Request(
             f"{self.url}/v1/accounts/{account}/balances",
             headers={"Authorization": f"Bearer {self.environment[API_KEY]}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=5) as response:
+            with urllib.request.urlopen(request, timeout=10) as response:
                 balances = json.load(response)["balances"]
         except urllib.error.HTTPError as error:
-            if error.code != 404:
+            if error.code not in {404, 503}:
                 raise
             return 0
         return int(balances["image_generation"]["balance"]) if balances else 0
