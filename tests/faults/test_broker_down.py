@@ -7,8 +7,9 @@ from tests.support.ledger import assert_ledger_is_sound, balance_of
 from tests.support.processes import wait_until
 from tests.support.valkey import ValkeyServer
 
-# The figure to hold is 50 ms; a test machine that runs other tests beside it hiccups.
-_QUICK_S = 0.5
+# The figure to hold is 50 ms. A test machine that runs other tests beside it hiccups, but a broker that is waited for
+# costs two seconds and more.
+_QUICK_S = 1.0
 
 
 def test_a_frozen_broker_delays_credits_but_no_answer(
@@ -25,7 +26,7 @@ def test_a_frozen_broker_delays_credits_but_no_answer(
 
     assert {answer.status for answer in answers} == {200}
     assert max(answer.duration_s for answer in answers) < _QUICK_S
-    wait_until(lambda: balance_of(engine, "user_1") == 2100, timeout_s=30, what="all credits are there")
+    wait_until(lambda: balance_of(engine, "user_1") == 2100, timeout_s=60, what="all credits are there")
     assert_ledger_is_sound(engine)
 
 
@@ -43,11 +44,11 @@ def test_a_killed_broker_forgets_its_queue_and_no_payment_is_lost(
 
     assert {answer.status for answer in answers} == {200}
     assert max(answer.duration_s for answer in answers) < _QUICK_S
-    wait_until(lambda: balance_of(engine, "user_1") == 2100, timeout_s=45, what="all credits are there")
+    wait_until(lambda: balance_of(engine, "user_1") == 2100, timeout_s=80, what="all credits are there")
     assert_ledger_is_sound(engine)
 
 
 def _pay_and_wait(installation: Installation, engine: Engine, *, payments: int) -> None:
     for number in range(payments):
         assert installation.post(signed_purchase(f"before-{number}")).status == 200
-    wait_until(lambda: balance_of(engine, "user_1") == 100 * payments, timeout_s=20, what="credits before the fault")
+    wait_until(lambda: balance_of(engine, "user_1") == 100 * payments, timeout_s=60, what="credits before the fault")

@@ -45,10 +45,11 @@ def test_a_killed_postgres_costs_no_payment(
 
     assert {answer.status for answer in refused} == {503}
     assert {answer.status for answer in stored} == {200}
-    wait_until(lambda: balance_of(engine, "user_1") == 1100, timeout_s=45, what="all credits are there")
+    wait_until(lambda: balance_of(engine, "user_1") == 1100, timeout_s=80, what="all credits are there")
     assert_ledger_is_sound(engine)
 
 
+@pytest.mark.slow
 def test_a_frozen_postgres_is_given_up_on_and_costs_no_payment(
     installation: Installation, postgres: PostgresServer, engine: Engine
 ) -> None:
@@ -65,5 +66,5 @@ def test_a_frozen_postgres_is_given_up_on_and_costs_no_payment(
     assert refused.status == 503
     assert refused.duration_s < 20
     assert stored.status == 200
-    wait_until(lambda: balance_of(engine, "user_1") == 200, timeout_s=45, what="all credits are there")
+    wait_until(lambda: balance_of(engine, "user_1") == 200, timeout_s=80, what="all credits are there")
     assert_ledger_is_sound(engine)

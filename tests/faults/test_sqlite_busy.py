@@ -31,7 +31,7 @@ def test_a_locked_file_costs_no_payment(installation: Installation, engine: Engi
     assert refused.status == 503
     assert refused.duration_s < 15
     assert stored.status == 200
-    wait_until(lambda: balance_of(engine, "user_1") == 100, timeout_s=45, what="the credits are there")
+    wait_until(lambda: balance_of(engine, "user_1") == 100, timeout_s=80, what="the credits are there")
     assert_ledger_is_sound(engine)
 
 

@@ -154,7 +154,7 @@ class Installation:
 
     def _wait_for(self, name: str, is_ready: Any) -> None:
         process = self._processes[name]
-        wait_until(lambda: is_ready() or process.poll() is not None, timeout_s=30, what=f"{name} is ready")
+        wait_until(lambda: is_ready() or process.poll() is not None, timeout_s=60, what=f"{name} is ready")
         if process.poll() is not None:
             raise AssertionError(f"{name} exited with {process.returncode}\n{self.logs()}")
 
