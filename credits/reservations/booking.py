@@ -131,7 +131,8 @@ def _post_conflict(
 
 
 def _suspense_key(debit: Debit) -> str:
-    return f"suspense:{debit.journal_id}:{debit.credit_type}"
+    # With the account: two shards may number their lines alike.
+    return f"suspense:{debit.account_id}:{debit.journal_id}:{debit.credit_type}"
 
 
 def _add_entry(

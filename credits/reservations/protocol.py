@@ -22,7 +22,10 @@ from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, GateRuntime, Pause, Sql, Steps
 
 MAX_ROUNDS: Final = 12
-_LOADING_PAUSE_MS: Final = 5
+_LOADING_MS: Final = 2_100
+"""How long a caller waits for somebody else's load: a little longer than the gate believes that one to be alive."""
+_SHORTEST_PAUSE_MS: Final = 5
+_LONGEST_PAUSE_MS: Final = 80
 
 
 def on_account(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int]) -> Steps[list[str]]:
@@ -69,20 +72,30 @@ def load(runtime: GateRuntime, account_id: int) -> Steps[None]:
     shard, keys = shard_of(account_id), account_keys(account_id)
     named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
     epoch, token = runtime.gate.epochs.get(shard, 0), new_id()
-    answer: list[str] = yield Call(Verb.BEGIN_LOAD, named, (epoch, account_id, token, runtime.clock()))
+    waited_ms = 0
+    while True:
+        answer: list[str] = yield Call(Verb.BEGIN_LOAD, named, (epoch, account_id, token, runtime.clock()))
+        if answer[0] != Answer.LOADING or waited_ms >= _LOADING_MS:
+            break
+        # Most loads take milliseconds; one whose loader died is given up after two seconds.
+        pause_ms = min(_SHORTEST_PAUSE_MS + waited_ms // 2, _LONGEST_PAUSE_MS)
+        yield Pause(pause_ms)
+        waited_ms += pause_ms
     if answer[0] == Answer.STALE:
         yield from renew_epoch(runtime, shard, epoch)
     elif answer[0] == Answer.DRAIN:
         yield from settle(runtime, shard)
-    elif answer[0] == Answer.LOADING:
-        yield Pause(_LOADING_PAUSE_MS)
     if answer[0] != Answer.BEGUN:
         return
     found: store.Snapshot | None = yield Sql(
         lambda connection: store.read_snapshot(connection, shard, account_id), is_read=True
     )
-    if found is None or found.epoch != epoch:
-        # Another epoch has begun since: what this snapshot says is not what that epoch may believe.
+    if found is None:
+        return
+    if found.epoch != epoch:
+        # Another epoch has begun since: what this snapshot says is not what that epoch may believe. Whoever began it may
+        # have died before arming it; then the next round meets STALE, and begins another.
+        runtime.gate.epochs[shard] = found.epoch
         return
     yield Call(Verb.FINISH_LOAD, named, _load_args(runtime, account_id, epoch, token, found))
 

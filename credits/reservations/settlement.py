@@ -1,8 +1,8 @@
 """
 Settlement: the journal's lines become ledger entries, in batches, each once.
 
-Read lines; in one transaction that holds the shard's epoch still, book what is new; then tell the gate to forget the
-lines. Killed between any two of these, the next settler reads the lines again and finds them booked.
+See that the shard's Redis is in the epoch; read lines; in one transaction that holds the epoch still, book what is new;
+then tell the gate to forget the lines. Killed between any two of these, the next settler reads the lines again and finds them booked.
 """
 
 from typing import Final
@@ -27,7 +27,13 @@ def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
     Safe to repeat, and to run in any number of processes at once. A line that cannot be read stays, and keeps its
     account from being loaded again; the others go on.
     """
-    epoch = runtime.gate.epochs.get(shard, 0)
+    epoch, of_shard = runtime.gate.epochs.get(shard, 0), shard_keys(shard)
+    # First of all, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
+    # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
+    served: list[str] = yield Call(Verb.SETTLED, (of_shard.shard, of_shard.journal), (epoch, runtime.clock()))
+    if served[0] == Answer.STALE:
+        yield from renew_epoch(runtime, shard, epoch)
+        return 0
     lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
     readable = _readable(lines)
     if not readable:
@@ -41,11 +47,7 @@ def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
         return 0
     keys, args = _settled_call(shard, booked)
     answer: list[str] = yield Call(Verb.SETTLED, keys, (epoch, runtime.clock(), *args))
-    if answer[0] == Answer.STALE:
-        # An idle shard has nobody else to notice that its Redis restarted: its lines would be read for ever.
-        yield from renew_epoch(runtime, shard, epoch)
-        return 0
-    return int(answer[1])
+    return int(answer[1]) if answer[0] == Answer.SETTLED else 0
 
 
 def unreadable(lines: list[JournalLine]) -> list[JournalLine]:

@@ -131,7 +131,9 @@ class Checker:
         written = sum(item.amount for _, item in items)
         if shard.is_whole and has.unsettled != written:
             raise Violation(f"{where}: the journal says {written}")
-        pending = sum(item.amount for line, item in items if (line.journal_id, credit_type) not in self.ledger.booked)
+        pending = sum(
+            item.amount for line, item in items if (line.journal_id, account_id, credit_type) not in self.ledger.booked
+        )
         posted = self.ledger.balances.get((account_id, credit_type), (0, 0, 0))[0]
         truth = posted - sum(grant.amount for grant in later)
         total = has.available + has.held + has.lapsed - has.debt + pending
@@ -146,7 +148,7 @@ class Checker:
         pending: Counter[int] = Counter()
         for line in lines:
             for item in line.items:
-                if (line.journal_id, item.credit_type) not in self.ledger.booked:
+                if (line.journal_id, account_id, item.credit_type) not in self.ledger.booked:
                     pending.update(item.lots)
         for grant in grants:
             free = account.lots[grant.id][0] if grant.id in account.lots else 0

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from credits.reservations.torture.mutants import Mutant
+
 
 class Fault(StrEnum):
     """What the simulator does to a step, or to Redis."""
@@ -36,8 +38,12 @@ class Setup:
     accounts: int = 3
     credit_types: int = 2
     faults: frozenset[Fault] = frozenset(Fault)
-    steps: int = 600
+    steps: int = 800
     """Steps before the run comes to rest."""
+    strike_chance: float = 0.01
+    """How likely something happens to Redis before a step."""
+    mutant: Mutant | None = None
+    """The guard that is missing, to see that it is missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

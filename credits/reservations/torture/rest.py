@@ -15,7 +15,7 @@ from credits.reservations.torture.view import Counters
 from credits.reservations.torture.world import Caller, World
 
 _ROUNDS: Final = 6
-_ALL_OVER_MS: Final = 30 * 60_000
+_ALL_OVER_MS: Final = 150 * 60_000
 """Longer than any hold, receipt and clock error of a run."""
 
 
@@ -27,7 +27,7 @@ def come_to_rest(world: World, checker: Checker, promises: Promises, report: Rep
         each.clock_offset_ms = 0
 
     def carry_out(steps: Steps[Any]) -> Any:
-        return _carry_out(world, checker, caller, steps)
+        return _carry_out(world, checker, caller, report, steps)
 
     for _ in range(_ROUNDS):
         world.pass_time(_ALL_OVER_MS // _ROUNDS + 1)
@@ -55,7 +55,7 @@ def _one(step: Sql) -> Steps[Any]:
     return (yield step)
 
 
-def _carry_out(world: World, checker: Checker, caller: Caller, steps: Steps[Any]) -> Any:
+def _carry_out(world: World, checker: Checker, caller: Caller, report: Report, steps: Steps[Any]) -> Any:
     answer: Any = None
     while True:
         try:
@@ -63,6 +63,7 @@ def _carry_out(world: World, checker: Checker, caller: Caller, steps: Steps[Any]
         except StopIteration as end:
             return end.value
         answer = None
+        report.steps += 1
         if isinstance(step, Pause):
             world.pass_time(step.ms)
             continue

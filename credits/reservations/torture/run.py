@@ -1,20 +1,21 @@
 """Runs of the simulator: who moves next, what goes wrong with the step, and the rest that every run comes to."""
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy.exc import OperationalError
 
 from credits.errors import GateUnavailableError
 from credits.reservations.keys import SHARD_COUNT
+from credits.reservations.scripts import Verb
 from credits.reservations.steps import Call, Pause, Sql, Step, Steps
 from credits.reservations.torture.actors import Scene
 from credits.reservations.torture.checks import Checker
 from credits.reservations.torture.faults import Saboteur
 from credits.reservations.torture.model import Fault, Finding, Promises, Report, Setup, Violation
+from credits.reservations.torture.mutants import Tamper, without_guard
 from credits.reservations.torture.rest import come_to_rest
 from credits.reservations.torture.staff import ROLES
 from credits.reservations.torture.view import questions
@@ -24,8 +25,6 @@ _CROWD: Final = 9
 """Actors at work at once."""
 _FIRST_GRANTERS: Final = 8
 """There is something to spend from the start."""
-_STRIKE: Final = 0.01
-"""How likely something happens to Redis before a step."""
 _MISHAPS: Final = (
     (Fault.CRASH_BEFORE, 0.010),
     (Fault.CRASH_AFTER, 0.010),
@@ -45,13 +44,15 @@ class Actor:
     steps: Steps[None]
     step: Step
     asleep: int = 0
+    epochs_read: dict[int, int] = field(default_factory=dict)
+    """By shard, as SQL had them at its last reading step."""
 
 
 class Simulation:
     """One run, from its seed."""
 
-    def __init__(self, server: Server, seed: int, setup: Setup) -> None:
-        self._world = World(server, seed, setup)
+    def __init__(self, server: Server, seed: int, setup: Setup, tamper: Tamper) -> None:
+        self._world = World(server, seed, setup, tamper)
         self._rng = self._world.rng
         self._promises, self.report = Promises(), Report(runs=1)
         self._checker = Checker(self._world, self._promises)
@@ -90,7 +91,7 @@ class Simulation:
             actor.asleep = actor.step.ms // 10
             self._go_on(actor, lambda: actor.steps.send(None))
             return
-        if self._rng.random() < _STRIKE:
+        if self._rng.random() < self._world.setup.strike_chance:
             self._saboteur.strike()
         self._step(actor)
 
@@ -131,7 +132,7 @@ class Simulation:
         if mishap is Fault.REFUSED:
             self._go_on(actor, lambda: actor.steps.throw(_outage(actor.step)))
             return
-        answer = self._checked(actor.caller, actor.step)
+        answer = self._checked(actor)
         match mishap:
             case Fault.CRASH_AFTER:
                 self._leave(actor)
@@ -163,8 +164,9 @@ class Simulation:
         actor.steps.close()
         self._actors.remove(actor)
 
-    def _checked(self, caller: Caller, step: Step) -> Any:
+    def _checked(self, actor: Actor) -> Any:
         """Carry a step out, and check what it may have changed. What a script may change is read in its own packet."""
+        caller, step = actor.caller, actor.step
         if isinstance(step, Call):
             wire = self._world.server.wire
             shard, account_ids = _touched(step, self._world.account_ids)
@@ -173,10 +175,14 @@ class Simulation:
                 answer = self._world.perform(caller, step)
             finally:
                 wire.after = []
+            if step.verb is Verb.FINISH_LOAD and answer[0] == "LOADED" and step.args[0] != actor.epochs_read[shard]:
+                raise Violation(f"loaded in epoch {step.args[0]} what was read in {actor.epochs_read[shard]}")
             self._checker.check_gate([shard], account_ids, wire.seen)
             return answer
         answer = self._world.perform(caller, step)
-        if isinstance(step, Sql) and not step.is_read:
+        if isinstance(step, Sql) and step.is_read:
+            actor.epochs_read = self._checker.ledger.epochs()
+        elif isinstance(step, Sql):
             self._checker.check_ledger()
         return answer
 
@@ -207,13 +213,9 @@ def campaign(server: Server, setup: Setup, *, first_seed: int, steps: int) -> It
 
 def play(server: Server, seed: int, setup: Setup) -> Report:
     """Play one seed."""
-    simulation = Simulation(server, seed, setup)
-    finding = simulation.play()
+    with without_guard(setup.mutant) as tamper:
+        simulation = Simulation(server, seed, setup, tamper)
+        finding = simulation.play()
     if finding is not None:
         simulation.report.findings.append(finding)
     return simulation.report
-
-
-def describe(counts: Counter[str]) -> dict[str, Any]:
-    """Counts in the order of their names."""
-    return dict(sorted(counts.items()))

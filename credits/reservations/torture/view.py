@@ -254,11 +254,15 @@ class LedgerView:
         self.balances: dict[tuple[int, str], tuple[int, int, int]] = {}
         self.grants: dict[int, Grant] = {}
         self.entries: dict[str, Entry] = {}
-        self.booked: set[tuple[str, str]] = set()
-        """(journal id, credit type) of every entry."""
+        self.booked: set[tuple[str, int, str]] = set()
+        """(journal id, account, credit type) of every entry: two shards may number their lines alike."""
         self.moved: Counter[int] = Counter()
         """Σ of what entries moved, by grant."""
         self._last_entry_id = 0
+
+    def epochs(self) -> dict[int, int]:
+        """The epoch of each shard, at this moment."""
+        return dict(self._sql.execute("SELECT id, epoch FROM shards").fetchall())
 
     def read(self) -> list[Entry]:
         """Read what a transaction may have changed; answers the entries that are new, the oldest first."""
@@ -287,7 +291,7 @@ class LedgerView:
             for entry in new:
                 self.entries[entry.key] = entry
                 if entry.journal_id:
-                    self.booked.add((entry.journal_id, entry.credit_type))
+                    self.booked.add((entry.journal_id, entry.account_id, entry.credit_type))
             query = "SELECT grant_id, amount FROM entry_lots WHERE entry_id > ?"
             for grant_id, amount in ask(query, (before,)).fetchall():
                 self.moved[grant_id] += amount

@@ -17,6 +17,7 @@ from credits.reservations.scripts import Library, Verb, library
 from credits.reservations.steps import Call, GateRuntime, Step, perform
 from credits.reservations.tables import shards
 from credits.reservations.torture.model import Setup
+from credits.reservations.torture.mutants import Tamper
 from credits.reservations.torture.server import Wire
 
 TENANT: Final = Tenant.SANDBOX
@@ -77,8 +78,8 @@ class World:
     everywhere else, and the simulator answers for it.
     """
 
-    def __init__(self, server: Server, seed: int, setup: Setup) -> None:
-        self.server, self.setup, self.seed = server, setup, seed
+    def __init__(self, server: Server, seed: int, setup: Setup, tamper: Tamper) -> None:
+        self.server, self.setup, self.seed, self._tamper = server, setup, seed, tamper
         self.rng = random.Random(seed)  # noqa: S311
         self.is_virtual = self.rng.random() < 0.5
         self.now_ms = BEGIN_MS
@@ -117,10 +118,11 @@ class World:
 
     def perform(self, caller: Caller, step: Step) -> Any:
         """Carry a step out, as the shipped code does."""
+        step = self._tamper.step(step)
         answer = perform(caller.runtime, step)
         if isinstance(step, Call) and step.verb is Verb.ARM and answer[0] == "ARMED":
             self.armed[int(step.keys[0].split("{")[1].split("}")[0])] = str(step.args[0])
-        return answer
+        return self._tamper.answer(step, answer)
 
     def restart(self) -> None:
         """Redis starts again with its data: what was volatile is gone."""

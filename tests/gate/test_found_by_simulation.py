@@ -1,0 +1,327 @@
+"""What the simulator found in the procedures, each as the few steps that it takes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from credits.ids import digest
+from credits.ledger import service as ledger
+from credits.ledger.model import GrantOrder, GrantSource
+from credits.reservations import booking, store
+from credits.reservations.commands import run_command
+from credits.reservations.epochs import renew_epoch
+from credits.reservations.journal import Debit
+from credits.reservations.keys import shard_of
+from credits.reservations.model import DebitKind
+from credits.reservations.protocol import load, on_account
+from credits.reservations.scripts import Verb
+from credits.reservations.settlement import settle
+from credits.reservations.steps import Call, Pause, ReadJournal, Sql, Steps
+from credits.reservations.torture.model import Setup
+from credits.reservations.torture.mutants import Tamper
+from credits.reservations.torture.server import own_server
+from credits.reservations.torture.world import TENANT, Caller, Server, World, name_of
+
+VIRTUAL_TIME_SEED = 1
+FP = "ab" * 16
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with own_server() as path:
+        server = Server(path)
+        yield server
+        server.close()
+
+
+@pytest.fixture
+def world(server: Server) -> World:
+    return World(server, VIRTUAL_TIME_SEED, Setup(accounts=2, credit_types=1), Tamper())
+
+
+def test_a_commit_above_its_hold_books_a_lot_once_that_it_held_from_and_takes_more_from(world: World) -> None:
+    account_id = granted(world, 100)
+    reserve(world, account_id, "a", 10)
+    commit(world, account_id, "a", 15)
+
+    settled = finish(world, settle(world.callers[0].runtime, shard_of(account_id)))
+
+    assert settled == 1
+    assert balance(world, account_id) == 85
+
+
+def test_a_settler_that_learnt_an_epoch_before_it_was_armed_books_nothing_that_is_wiped_meanwhile(world: World) -> None:
+    account_id, shard = granted(world, 100), shard_of(world.account_ids[0])
+    spend(world, account_id, "a", 5)
+    manager, settler, client = world.callers[0], world.callers[1], world.callers[2]
+    epoch = manager.runtime.gate.epochs[shard]
+    beginning = renew_epoch(manager.runtime, shard, epoch)
+    arming = go_to(world, manager, beginning, Verb.ARM)
+    settler.runtime.gate.epochs[shard] = epoch + 1
+    settling = settle(settler.runtime, shard)
+    booking_step = go_to_sql(world, settler, settling)
+
+    world.wipe()
+    answer = world.perform(manager, arming)
+    send(beginning, answer)
+    client.runtime.gate.epochs[shard] = epoch + 1
+    available = finish(world, on_account(client.runtime, account_id, Verb.READ, read_args(world)), client)[2]
+    if booking_step is not None:
+        world.perform(settler, booking_step)
+
+    assert int(available) == balance(world, account_id)
+
+
+def test_a_settler_begins_the_epoch_that_an_idle_shard_needs_after_a_restart(world: World) -> None:
+    account_id, shard = granted(world, 100), shard_of(world.account_ids[0])
+    spend(world, account_id, "a", 5)
+    world.restart()
+
+    rounds = [finish(world, settle(world.callers[0].runtime, shard)) for _ in range(3)]
+
+    assert sum(rounds) == 1
+    assert balance(world, account_id) == 95
+
+
+def test_an_account_is_loaded_although_the_beginner_of_the_next_epoch_died_before_arming_it(world: World) -> None:
+    account_id, shard = granted(world, 100), shard_of(world.account_ids[0])
+    epoch = world.callers[0].runtime.gate.epochs[shard]
+    dead = renew_epoch(world.callers[1].runtime, shard, epoch)
+    go_to(world, world.callers[1], dead, Verb.ARM)
+    world.server.wire.execute_command("DEL", f"cg:{{{shard}}}:account:{account_id}")
+
+    answer = finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
+
+    assert answer[:3] == ["READ", "images", "100"]
+
+
+def test_an_account_whose_loader_died_is_loaded_by_those_who_wait(world: World) -> None:
+    account_id = granted(world, 100)
+    world.wipe()
+    finish(world, settle(world.callers[0].runtime, shard_of(account_id)))
+    dead = load(world.callers[0].runtime, account_id)
+    world.perform(world.callers[0], next(dead))
+    dead.close()
+    before_ms = world.now_ms
+
+    answer = finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
+
+    assert answer[:3] == ["READ", "images", "100"]
+    assert world.now_ms - before_ms < 2500
+
+
+def test_an_order_whose_line_is_not_booked_yet_is_not_closed_as_one_that_took_nothing(world: World) -> None:
+    account_id = granted(world, 100)
+    order = ordered(world, account_id, 30)
+    take_lots = go_to(world, world.callers[0], run_command(world.callers[0].runtime, order), Verb.TAKE_LOTS)
+    world.perform(world.callers[0], take_lots)
+    again = run_command(world.callers[0].runtime, order)
+    world.perform(world.callers[0], next(again))
+
+    # The journal is lost before anybody settles it.
+    world.server.wire.execute_command("DEL", f"cg:{{{shard_of(account_id)}}}:journal")
+    while_lost = finish(world, run_command(world.callers[0].runtime, order))
+
+    assert while_lost is True
+    assert state_of(world, order) == ("open", None)
+
+
+def test_an_order_that_found_nothing_to_take_is_closed_even_if_its_closer_died(world: World) -> None:
+    account_id = granted(world, 100)
+    reserve(world, account_id, "a", 100)
+    order = ordered(world, account_id, 30)
+    take_lots = go_to(world, world.callers[0], run_command(world.callers[0].runtime, order), Verb.TAKE_LOTS)
+    world.perform(world.callers[0], take_lots)
+
+    finish(world, run_command(world.callers[0].runtime, order))
+
+    assert state_of(world, order) == ("done", 0)
+
+
+def test_an_order_is_closed_although_its_lots_turned_out_to_be_short(world: World) -> None:
+    account_id = granted(world, 100)
+    order = ordered(world, account_id, 130)
+    line = debit(account_id, op=order["op"], kind=DebitKind.CLAWBACK, amount=130, lots=((1, 130),))
+
+    with world.server.engine.begin() as connection:
+        booking.book(connection, shard_of(account_id), 1, [line], now_ms=world.now_ms)
+
+    assert state_of(world, order) == ("done", 130)
+
+
+def test_lines_of_two_shards_that_are_numbered_alike_both_become_suspense(world: World) -> None:
+    first = granted(world, 100)
+    second = granted(world, 100, world.account_ids[1])
+    with world.server.engine.begin() as connection:
+        for account_id in (first, second):
+            one = debit(account_id, op=f"s:{account_id}", kind=DebitKind.SPEND, amount=1, lots=((account_id, 1),))
+            booking.book(
+                connection, shard_of(account_id), store.read_epoch(connection, shard_of(account_id)), [one], now_ms=1
+            )
+
+    with world.server.engine.begin() as connection:
+        for account_id in (first, second):
+            other = debit(
+                account_id,
+                op=f"s:{account_id}",
+                kind=DebitKind.SPEND,
+                amount=2,
+                lots=(),
+                fingerprint="cd",
+                debt=2,
+                journal="7-7",
+            )
+            epoch = store.read_epoch(connection, shard_of(account_id))
+            booking.book(connection, shard_of(account_id), epoch, [other], now_ms=1)
+
+    assert [balance(world, account_id) for account_id in (first, second)] == [97, 97]
+
+
+# ── the few words these tests are written in ─────────────────────────────────────────────────────────────
+
+
+def granted(world: World, amount: int, account_id: int = 0) -> int:
+    """An account with one lot, loaded."""
+    account_id = account_id or world.account_ids[0]
+    key = f"grant {account_id}"
+    order = GrantOrder(
+        account=name_of(account_id),
+        credit_type="images",
+        amount=amount,
+        key=key,
+        fingerprint=digest(key),
+        source=GrantSource.PURCHASE,
+        source_ref=key,
+        priority=100,
+        effective_at_ms=world.now_ms,
+        expires_at_ms=None,
+        actor="test",
+        reason="test",
+    )
+    with world.server.engine.begin() as connection:
+        ledger.grant(connection, TENANT, order, now_ms=world.now_ms)
+    finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
+    return account_id
+
+
+def read_args(world: World) -> tuple[str | int, ...]:
+    return (world.now_ms, 60_000, "images")
+
+
+def reserve(world: World, account_id: int, hold: str, amount: int) -> None:
+    args = (world.now_ms, hold, FP, 60_000, 60_000, hold, "images", amount)
+    assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.RESERVE, args))[0] == "HELD"
+
+
+def commit(world: World, account_id: int, hold: str, amount: int) -> None:
+    args = (account_id, world.now_ms, hold, f"c:{hold}", FP, 1, "if_available", 60_000, hold, "images", amount)
+    assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.COMMIT, args))[0] == "COMMITTED"
+
+
+def spend(world: World, account_id: int, hold: str, amount: int) -> None:
+    args = (account_id, world.now_ms, hold, f"s:{hold}", FP, "spend", 60_000, hold, "images", amount)
+    assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.SPEND, args))[0] == "COMMITTED"
+
+
+def ordered(world: World, account_id: int, amount: int) -> dict[str, Any]:
+    """A clawback of the account's lot, as the sweep reads it."""
+    with world.server.engine.begin() as connection:
+        (lot,) = connection.exec_driver_sql("SELECT id FROM grants WHERE account_id = ?", (account_id,)).one()
+        store.order_command(
+            connection,
+            TENANT,
+            account_id,
+            kind=DebitKind.CLAWBACK,
+            credit_type="images",
+            amount=amount,
+            grant_ids=[lot],
+            allow_debt=False,
+            op="clawback:1",
+            fingerprint=FP,
+            actor="test",
+            reason="test",
+            now_ms=world.now_ms,
+        )
+        return dict(store.open_commands(connection, limit=1)[0])
+
+
+def debit(
+    account_id: int,
+    *,
+    op: str,
+    kind: DebitKind,
+    amount: int,
+    lots: tuple[tuple[int, int], ...],
+    fingerprint: str = FP,
+    debt: int = 0,
+    journal: str = "1-1",
+) -> Debit:
+    return Debit(
+        journal_id=journal,
+        stream_id=journal.partition("-")[2],
+        account_id=account_id,
+        op=op,
+        kind=kind,
+        fingerprint=fingerprint,
+        reservation_id=None,
+        actor="test",
+        reason="",
+        credit_type="images",
+        amount=amount,
+        debt=debt,
+        lots=lots,
+    )
+
+
+def balance(world: World, account_id: int) -> int:
+    (found,) = world.server.sql.execute("SELECT balance FROM balances WHERE account_id = ?", (account_id,)).fetchone()
+    return int(found)
+
+
+def state_of(world: World, order: dict[str, Any]) -> tuple[str, int | None]:
+    found: tuple[str, int | None] = world.server.sql.execute(
+        "SELECT state, taken FROM commands WHERE id = ?", (order["id"],)
+    ).fetchone()
+    return found
+
+
+def finish(world: World, steps: Steps[Any], caller: Caller | None = None) -> Any:
+    """Carry a procedure out to its end; what it answers."""
+    answer: Any = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+        if isinstance(step, Pause):
+            world.pass_time(step.ms)
+            answer = None
+        else:
+            answer = world.perform(caller or world.callers[0], step)
+
+
+def go_to(world: World, caller: Caller, steps: Steps[Any], verb: Verb) -> Call:
+    """Carry a procedure out up to its first call of `verb`; that step, not carried out."""
+    step = next(steps)
+    while not (isinstance(step, Call) and step.verb is verb):
+        step = steps.send(world.perform(caller, step))
+    return step
+
+
+def go_to_sql(world: World, caller: Caller, settling: Steps[Any]) -> Sql | None:
+    """Carry a settlement out up to its booking; None if it reads no lines and books nothing."""
+    has_read, step = False, next(settling)
+    while not (isinstance(step, Sql) and has_read):
+        has_read = has_read or isinstance(step, ReadJournal)
+        try:
+            step = settling.send(world.perform(caller, step))
+        except StopIteration:
+            return None
+    return step
+
+
+def send(steps: Steps[Any], answer: Any) -> None:
+    """Let a procedure end with this answer."""
+    with pytest.raises(StopIteration):
+        steps.send(answer)
