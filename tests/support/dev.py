@@ -64,7 +64,7 @@ class DevRun:
         """Wait for the banner."""
         wait_until(
             lambda: "Creditgate is up" in self.output or self.process.poll() is not None,
-            timeout_s=30,
+            timeout_s=60,
             what=f"credits dev is up:\n{self.output}",
         )
         assert self.process.poll() is None, self.output
