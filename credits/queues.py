@@ -12,13 +12,20 @@ class Task(StrEnum):
 
     PROCESS_EVENTS = "creditgate.process_events"
     SWEEP_INBOX = "creditgate.sweep_inbox"
+    SETTLE_JOURNALS = "creditgate.settle_journals"
+    SWEEP_GATE = "creditgate.sweep_gate"
 
 
 QUEUE_OF: Final = {
     Task.PROCESS_EVENTS: "events",
     # Apart, so that a flood of events cannot delay the sweep that guards them.
     Task.SWEEP_INBOX: "sweeps",
+    Task.SETTLE_JOURNALS: "sweeps",
+    Task.SWEEP_GATE: "sweeps",
 }
+
+EVERY_S: Final = {Task.SWEEP_INBOX: 5.0, Task.SETTLE_JOURNALS: 2.0, Task.SWEEP_GATE: 5.0}
+"""How often beat sends each of the periodic tasks."""
 
 TASK_TIME_LIMIT_S: Final = 60
 VISIBILITY_TIMEOUT_S: Final = 2 * TASK_TIME_LIMIT_S
@@ -72,11 +79,12 @@ def make_celery(broker_url: str) -> Celery:
         broker_transport_options=_transport_options(broker_url),
         # Ticks that nobody took in time are worthless: the next one does their work.
         beat_schedule={
-            "sweep-inbox": {
-                "task": Task.SWEEP_INBOX.value,
-                "schedule": 5.0,
-                "options": {"expires": 10, "queue": QUEUE_OF[Task.SWEEP_INBOX]},
+            task.value: {
+                "task": task.value,
+                "schedule": every_s,
+                "options": {"expires": 2 * every_s, "queue": QUEUE_OF[task]},
             }
+            for task, every_s in EVERY_S.items()
         },
         # Kept in memory: a tick is idempotent per slot in SQL, so there is nothing worth a file.
         beat_scheduler="celery.beat:Scheduler",

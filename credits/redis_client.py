@@ -41,6 +41,21 @@ def hurried(client: redis.Redis, *, patience_s: float) -> redis.Redis:
     )
 
 
+def warnings_of(url: str) -> list[str]:
+    """
+    As `check_server`, for the Redis at `url`; none if it cannot be asked: it may be up a moment later.
+
+    Raises ConfigError if it may evict keys.
+    """
+    client = open_redis(url, max_connections=1)
+    try:
+        return check_server(client)
+    except (redis.RedisError, OSError):
+        return []
+    finally:
+        client.close()
+
+
 def check_server(client: redis.Redis) -> list[str]:
     """
     Warnings about how this Redis keeps its data.

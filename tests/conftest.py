@@ -17,6 +17,7 @@ from credits.db import open_engine
 from credits.log import set_up_logging
 from credits.ops.migrate import migrate
 from tests.support.clock import VirtualClock
+from tests.support.library import Shop
 from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.rabbitmq import find_rabbitmq
 from tests.support.valkey import ValkeyServer
@@ -166,6 +167,12 @@ def runtime(engine: Engine, catalogue: Catalogue, settings: Settings, clock: Vir
         secret_key=settings.secret_key,
         clock=clock,
     )
+
+
+@pytest.fixture
+def shop(engine: Engine, redis_url: str, catalogue: Catalogue) -> Shop:
+    """An installation on `engine` and an empty Redis, without processes; it tells the real time."""
+    return Shop(engine=engine, redis_url=redis_url, catalogue=catalogue)
 
 
 def _temporary_database(server: PostgresServer, *, template: str) -> Iterator[str]:

@@ -9,6 +9,10 @@ from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
+from credits.reservations.connect import open_gate
+from credits.reservations.courier import Courier
+from credits.reservations.steps import GateRuntime
+from credits.reservations.sweeps import Unloading
 from webhooks.providers import REGISTRY
 
 
@@ -16,6 +20,25 @@ from webhooks.providers import REGISTRY
 def runtime() -> Runtime:
     """This process's runtime, from its environment."""
     return runtime_of(load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()))
+
+
+@functools.cache
+def gate_runtime() -> GateRuntime:
+    """This process's connection to the gate."""
+    settings = load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
+    return open_gate(settings, runtime().engine)
+
+
+@functools.cache
+def courier() -> Courier:
+    """Brings to the gate what this process has granted."""
+    return Courier.over(gate_runtime())
+
+
+@functools.cache
+def unloading() -> Unloading:
+    """How far this process has searched for idle accounts."""
+    return Unloading(idle_s=load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()).idle_unload_s)
 
 
 def runtime_of(settings: Settings) -> Runtime:

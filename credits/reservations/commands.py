@@ -58,14 +58,14 @@ def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]
     return True
 
 
-def order_expiries(connection: Connection, *, now_ms: int, limit: int = 500) -> int:
+def order_expiries(connection: Connection, *, now_ms: int, limit: int = 500, pause_ms: int = 0) -> int:
     """
     Order the expiry of every lapsed lot that still has credits on the books; answers how many orders it wrote.
 
     Credits under hold lapse when their hold ends: a later sweep orders those, under the next number.
     """
     written = 0
-    for lot in store.lapsed_lots(connection, now_ms=now_ms, limit=limit):
+    for lot in store.lapsed_lots(connection, now_ms=now_ms, limit=limit, pause_ms=pause_ms):
         number = store.count_expiries(connection, lot["account_id"], lot["id"])
         op = f"expire:{lot['id']}:{number}"
         written += store.order_command(

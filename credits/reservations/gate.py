@@ -75,6 +75,14 @@ class Gate:
         except (RedisError, OSError) as error:
             raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
 
+    def scan(self, cursor: int, pattern: str, *, count: int) -> tuple[int, list[str]]:
+        """Some keys that match, and where to go on; 0 at the end. It never stops the server as KEYS would."""
+        try:
+            after, keys = self.client.scan(cursor, match=pattern, count=count)
+        except (RedisError, OSError) as error:
+            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+        return int(after), [str(key) for key in keys]
+
     def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
         """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
         start = after if after == "-" else f"({after}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, String, bindparam, cast, delete, func, literal, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -219,17 +219,33 @@ def close_command(connection: Connection, command_id: int, *, taken: int, now_ms
     )
 
 
-def lapsed_lots(connection: Connection, *, now_ms: int, limit: int) -> list[RowMapping]:
-    """Lots past their expiry that still have credits on the books and no open order."""
+def lapsed_lots(connection: Connection, *, now_ms: int, limit: int, pause_ms: int = 0) -> list[RowMapping]:
+    """
+    Lots past their expiry that still have credits on the books and no open order.
+
+    One of which an order found nothing free (all of it is held) is left alone for `pause_ms`: a hold may take hours,
+    and each order is a row.
+    """
     ordered = select(commands.c.id).where(
         commands.c.account_id == grants.c.account_id,
         commands.c.kind == DebitKind.EXPIRE,
         commands.c.state == "open",
     )
+    in_vain = select(commands.c.id).where(
+        commands.c.account_id == grants.c.account_id,
+        commands.c.op.like(literal("expire:") + cast(grants.c.id, String) + ":%"),
+        commands.c.taken == 0,
+        commands.c.done_at_ms > now_ms - pause_ms,
+    )
     return list(
         connection.execute(
             select(grants)
-            .where(grants.c.expires_at_ms <= now_ms, grants.c.remaining > grants.c.frozen, ~ordered.exists())
+            .where(
+                grants.c.expires_at_ms <= now_ms,
+                grants.c.remaining > grants.c.frozen,
+                ~ordered.exists(),
+                ~in_vain.exists(),
+            )
             .order_by(grants.c.expires_at_ms)
             .limit(limit)
         ).mappings()

@@ -13,6 +13,7 @@ from credits.config.settings import Settings, Tenant, load_settings, read_enviro
 from credits.errors import ConfigError
 from credits.ops.commands import beat_argv, receiver_argv, worker_argv
 from credits.ops.commands import supervised as under_supervisor
+from credits.redis_client import warnings_of
 
 Supervised = Annotated[
     bool,
@@ -59,6 +60,7 @@ def serve(
     settings = _settings()
     refuse_without_secrets(settings)
     load_catalogue(settings.config_path)
+    warn_about_redis(settings)
     _become(receiver_argv(host=host, port=port, processes=workers, threads=threads, patience_s=patience_s))
 
 
@@ -69,7 +71,9 @@ def worker(
 ) -> None:
     """Run a Celery worker."""
     # The workers' processes read it for themselves; what is wrong in it is said here, once.
-    load_catalogue(_settings().config_path)
+    settings = _settings()
+    load_catalogue(settings.config_path)
+    warn_about_redis(settings)
     names = [name.strip() for name in queues.split(",") if name.strip()]
     _run("worker", worker_argv(concurrency=concurrency, queues=names), supervised=supervised)
 
@@ -104,6 +108,16 @@ def refuse_without_secrets(settings: Settings) -> None:
             "provider, or CREDITGATE_TENANT=sandbox to try things out"
         )
         raise ConfigError({"STRIPE_WEBHOOK_SECRETS": reason})
+
+
+def warn_about_redis(settings: Settings) -> None:
+    """
+    Say on standard error what this Redis may lose. One that does not answer is no reason not to start.
+
+    Raises ConfigError for a Redis that evicts keys.
+    """
+    for warning in warnings_of(settings.redis_url):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _run(name: str, argv: Sequence[str], *, supervised: bool) -> NoReturn:

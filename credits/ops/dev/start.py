@@ -36,6 +36,7 @@ from credits.ops.dev.runner import Runner
 from credits.ops.dev.services import PATIENCE_S, all_services
 from credits.ops.migrate import migrate
 from credits.ops.supervise.probes import HEARTBEAT_VARIABLE, server_answers
+from credits.redis_client import warnings_of
 
 DEFAULT_PORT: Final = 8000
 
@@ -96,6 +97,10 @@ def prepare(folder: Path, *, port: int, environ: Mapping[str, str]) -> Prepared:
             f"the Redis that REDIS_URL or CREDITGATE_REDIS_URL names ({where.hostname}:{where.port or 6379}) does not "
             "answer. Start it, or unset the variable to use the embedded one"
         )
+    if redis_server is None:
+        # The embedded one is configured here; what somebody else's may do to holds has to be asked.
+        for warning in warnings_of(settings.redis_url):
+            print(f"warning: {warning}", file=sys.stderr)
     if not settings.config_path.exists():
         settings.config_path.write_text(EXAMPLE_CONFIG.read_text(encoding="utf-8"), encoding="utf-8")
     # What is wrong in it is said once, in sentences, and not by every program in a traceback.

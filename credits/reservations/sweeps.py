@@ -1,0 +1,158 @@
+"""
+The sweeps of the gate: whatever is left lying between SQL and Redis is found here and finished.
+
+They are the guarantee behind every shortcut: a worker that died between two steps, a Redis that was away, a commit
+that asked for nobody to wait. Any number of processes may sweep at once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+from credits.db import is_unavailable, snapshot, transaction
+from credits.log import get_logger
+from credits.reservations import store
+from credits.reservations.commands import order_expiries, run_command
+from credits.reservations.keys import PREFIX, SHARD_COUNT, account_keys, shard_of
+from credits.reservations.model import Answer
+from credits.reservations.protocol import apply_credits
+from credits.reservations.scripts import Verb
+from credits.reservations.settlement import settle
+from credits.reservations.steps import GateRuntime, run
+
+IDLE_UNLOAD_S: Final = 3_600
+
+_ACCOUNTS: Final = 500
+_ORDERS: Final = 500
+_ROUNDS: Final = 200
+_EXPIRY_PAUSE_MS: Final = 60_000
+_SCANS: Final = 10
+_SCANNED: Final = 500
+_ACCOUNT_PATTERN: Final = f"{PREFIX}{{*}}:account:*"
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Unloading:
+    """How far the search for idle accounts has come. Keep it between sweeps; a new one begins at the start."""
+
+    idle_s: int = IDLE_UNLOAD_S
+    cursor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep found and finished."""
+
+    settled: int
+    credits_applied: int
+    expiries_ordered: int
+    orders_run: int
+    unloaded: int
+
+
+def sweep_gate(runtime: GateRuntime, unloading: Unloading | None = None) -> Swept:
+    """
+    Settle every journal, bring every credit, order and run expiries, run open orders, unload idle accounts.
+
+    Idempotent, and bounded: what is left over is the next sweep's. A server that is away ends the part that needs it,
+    and is logged; nothing is raised for it.
+    """
+    return Swept(
+        settled=_guarded("settle", settle_journals, runtime),
+        credits_applied=_guarded("apply_credits", apply_outbox, runtime),
+        expiries_ordered=_guarded("order_expiries", _order_expiries, runtime),
+        orders_run=_guarded("run_orders", run_orders, runtime),
+        unloaded=_guarded("unload", lambda one: unload_idle(one, unloading or Unloading()), runtime),
+    )
+
+
+def settle_journals(runtime: GateRuntime) -> int:
+    """Book every line of every journal; answers how many."""
+    shards = list(range(SHARD_COUNT))
+    lengths = runtime.gate.journal_lengths(shards)
+    return sum(_settle_shard(runtime, shard) for shard, length in zip(shards, lengths, strict=True) if length)
+
+
+def apply_outbox(runtime: GateRuntime) -> int:
+    """Bring the credits that wait in the outbox to the gate, account by account; answers how many."""
+    return sum(run(runtime, apply_credits(runtime, account_id)) for account_id in waiting_accounts(runtime.engine))
+
+
+def waiting_accounts(engine: Engine) -> list[int]:
+    """Some of the accounts whose credits wait in the outbox."""
+    with snapshot(engine) as connection:
+        return store.accounts_with_pending_credits(connection, limit=_ACCOUNTS)
+
+
+def run_orders(runtime: GateRuntime) -> int:
+    """Carry out the debits that SQL has ordered, the oldest first; answers how many were not refused."""
+    with snapshot(runtime.engine) as connection:
+        orders = store.open_commands(connection, limit=_ORDERS)
+    return sum(run(runtime, run_command(runtime, dict(order))) for order in orders)
+
+
+def unload_idle(runtime: GateRuntime, unloading: Unloading) -> int:
+    """Look at some thousand keys, and unload the accounts among them that nobody used for long; answers how many."""
+    unloaded = 0
+    for _ in range(_SCANS):
+        unloading.cursor, keys = runtime.gate.scan(unloading.cursor, _ACCOUNT_PATTERN, count=_SCANNED)
+        unloaded += _unload(runtime, [int(key.rpartition(":")[2]) for key in keys], unloading.idle_s * 1000)
+        if unloading.cursor == 0:
+            break
+    return unloaded
+
+
+def _settle_shard(runtime: GateRuntime, shard: int) -> int:
+    total = idle_rounds = 0
+    for _ in range(_ROUNDS):
+        settled = run(runtime, settle(runtime, shard))
+        total += settled
+        # A round in which it learned of another epoch has settled nothing, and the next one may.
+        idle_rounds = 0 if settled else idle_rounds + 1
+        if idle_rounds == 2:
+            break
+    return total
+
+
+def _order_expiries(runtime: GateRuntime) -> int:
+    with transaction(runtime.engine) as connection:
+        return order_expiries(connection, now_ms=runtime.clock(), limit=_ORDERS, pause_ms=_EXPIRY_PAUSE_MS)
+
+
+def _unload(runtime: GateRuntime, account_ids: Sequence[int], idle_ms: int) -> int:
+    if not account_ids:
+        return 0
+    epochs, now_ms = runtime.gate.epochs, runtime.clock()
+    _learn_epochs(runtime.engine, epochs, {shard_of(account_id) for account_id in account_ids})
+    calls: list[tuple[Verb, tuple[str, ...], tuple[str | int, ...]]] = []
+    for account_id in account_ids:
+        keys = account_keys(account_id)
+        named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+        calls.append((Verb.UNLOAD, named, (epochs[shard_of(account_id)], account_id, now_ms, idle_ms)))
+    answers = runtime.gate.call_many(calls)
+    return sum(1 for words in answers if words is not None and words[0] == Answer.UNLOADED)
+
+
+def _learn_epochs(engine: Engine, epochs: dict[int, int], shards: set[int]) -> None:
+    missing = shards - epochs.keys()
+    if missing:
+        with snapshot(engine) as connection:
+            epochs.update({shard: store.read_epoch(connection, shard) for shard in missing})
+
+
+def _guarded(part: str, work: Callable[[GateRuntime], int], runtime: GateRuntime) -> int:
+    try:
+        done: Any = work(runtime)
+    # Servers come back, and so does the sweep; the other parts may not need the one that is away.
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        log.warning("gate.sweep_failed", part=part, error=type(error).__name__, message=str(error)[:200])
+        return 0
+    if done:
+        log.info("gate.swept", part=part, count=done)
+    return int(done)
