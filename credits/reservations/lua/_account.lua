@@ -9,7 +9,7 @@
     account  hash    m         <load>|<sv>|<next expiry>                load: <epoch>.<number>; sv: last credit applied
                      w         <time>|<next due>|<zn>|<hn>|<unsettled>  last time seen, sizes of lots and of holds
                      c:<type>  <available>:<held>:<unsettled>:<debt>:<lapsed>:<sort key of the type's only lot>
-                     L<lot>    <available>:<sort key>                   of every lot that is not its type's only one
+                     L<lot>    <available>:<sort key>:<type>            of every lot that is not its type's only one (of that: none, or stale)
     lots     zset    <type>|<sort key> of every lot that has something available and is not its type's only one
     holds    hash    <hold>  record (see _holds.lua) of each open hold and each receipt
     due      zset    <hold> by the time its record is due: an open hold to be freed, a receipt to be forgotten

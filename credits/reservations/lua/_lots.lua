@@ -7,16 +7,19 @@ local PAGE = 8
 local function expiry(sort_key) return tonumber(string.sub(sort_key, 5, 13), 36) end
 local function lot_of(sort_key) return string.sub(sort_key, 15) end
 
--- What is available of a lot, and its sort key; nil if there is no such lot.
-local function lot(k, a, c, id)
+-- What is available of a lot, and its sort key; nil if the type has no such lot.
+local function lot(k, a, name, c, id)
   if c.one ~= '' and lot_of(c.one) == id then return c.av, c.one end
   local value = a.set['L' .. id] or redis.call('HGET', k.account, 'L' .. id)
   if not value then return nil end
-  local available, sort_key = string.match(value, '^(%d+):(%w+)$')
+  local available, sort_key, owner = string.match(value, '^(%d+):(%w+):(.+)$')
+  if owner ~= name then return nil end
   return tonumber(available), sort_key
 end
 
-local function put_lot(a, sort_key, available) a.set['L' .. lot_of(sort_key)] = I(available) .. ':' .. sort_key end
+local function put_lot(a, name, sort_key, available)
+  a.set['L' .. lot_of(sort_key)] = string.format('%d:%s:%s', available, sort_key, name)
+end
 
 local function enlist(k, a, name, sort_key)
   later(a, 'ZADD', k.lots, '0', name .. '|' .. sort_key)
@@ -31,14 +34,14 @@ end
 -- Make `n` more of a lot available, which has `before`.
 local function give(k, a, name, c, sort_key, before, n)
   if c.one ~= '' and c.one ~= sort_key then
-    put_lot(a, c.one, c.av)
+    put_lot(a, name, c.one, c.av)
     if c.av > 0 then enlist(k, a, name, c.one) end
     c.one = ''
   end
   if c.av == 0 then
     c.one = sort_key
   elseif c.one == '' then
-    put_lot(a, sort_key, before + n)
+    put_lot(a, name, sort_key, before + n)
     if before == 0 then enlist(k, a, name, sort_key) end
   end
   c.av = c.av + n
@@ -48,7 +51,7 @@ end
 -- Take `n` of the `before` that a lot has available.
 local function take(k, a, name, c, sort_key, before, n)
   if c.one ~= sort_key then
-    put_lot(a, sort_key, before - n)
+    put_lot(a, name, sort_key, before - n)
     if before == n then delist(k, a, name, sort_key) end
   end
   c.av = c.av - n
@@ -63,9 +66,9 @@ local function lapse(k, a)
     if name and not a.kinds[name] then read_kind(a, name, fields[i + 1]) end
   end
   a.x = NEVER
-  for _, c in pairs(a.kinds) do
+  for name, c in pairs(a.kinds) do
     if c.one ~= '' and expiry(c.one) <= a.sure then
-      put_lot(a, c.one, c.av)
+      put_lot(a, name, c.one, c.av)
       c.lp, c.av, c.one = c.lp + c.av, 0, ''
     elseif c.one ~= '' then
       a.x = math.min(a.x, expiry(c.one))
@@ -77,7 +80,7 @@ local function lapse(k, a)
     local at = expiry(sort_key)
     if at <= a.sure then
       local c = kind(k, a, name)
-      local available = lot(k, a, c, lot_of(sort_key))
+      local available = lot(k, a, name, c, lot_of(sort_key))
       c.av, c.lp = c.av - available, c.lp + available
       delist(k, a, name, sort_key)
     else
@@ -103,7 +106,7 @@ local function find(k, a, name, wanted, spare)
     for _, member in ipairs(members) do
       local sort_key = string.sub(member, #name + 2)
       if expiry(sort_key) > a.now then
-        local available = lot(k, a, c, lot_of(sort_key))
+        local available = lot(k, a, name, c, lot_of(sort_key))
         local part = math.min(missing, available)
         if part > 0 then takes[#takes + 1] = { sort_key = sort_key, before = available, part = part } end
         found, missing = found + available, missing - part
@@ -130,12 +133,12 @@ end
 local function give_back(k, a, name, lots)
   local c = kind(k, a, name)
   for id, part in string.gmatch(lots, '(%w+):(%d+)') do
-    local available, sort_key = lot(k, a, c, id)
+    local available, sort_key = lot(k, a, name, c, id)
     local n = tonumber(part)
     if not available then
       a.is_broken = true
     elseif expiry(sort_key) <= a.sure then
-      put_lot(a, sort_key, available + n)
+      put_lot(a, name, sort_key, available + n)
       c.lp = c.lp + n
     else
       give(k, a, name, c, sort_key, available, n)

@@ -31,12 +31,12 @@ local function apply(keys, args)
   end
   a.sv, c.dt = sv, c.dt - repaid
   if kept > 0 then
-    local before = lot(k, a, c, lot_of(sort_key)) or 0
+    local before = lot(k, a, name, c, lot_of(sort_key)) or 0
     if expiry(sort_key) > a.sure then
       give(k, a, name, c, sort_key, before, kept)
     else
       -- A credit may come after its own expiry.
-      put_lot(a, sort_key, before + kept)
+      put_lot(a, name, sort_key, before + kept)
       c.lp = c.lp + kept
     end
   end

@@ -10,7 +10,7 @@
     COMMITTED     unsettled of the account in all, this included · what the hold still has of every type together
     RESCUED       the same, paid without the hold
     REPLAYED      this op was done before with the same content
-    CONFLICT      this op was done before with other content; nothing changed
+    CONFLICT      this op was done before with other content, or the name is no hold's but a spending's; nothing changed
     INSUFFICIENT  (type · asked · possible, the hold included) of each type that is short; nothing changed
     GONE          (type · asked · available): the hold is gone and the credits do not suffice; nothing changed.
                   No types: it is not even known what it had
@@ -61,6 +61,7 @@ local function commit(keys, args)
   if known then
     local fp = step_fingerprint(known, args[5])
     if fp then return leave(k, a, fp == args[6] and 'REPLAYED' or 'CONFLICT') end
+    if known.state == 'S' then return leave(k, a, 'CONFLICT') end
     if count_steps(known) >= MAX_STEPS then return leave(k, a, 'BAD') end
   end
   local is_held = is_open(a, known)

@@ -38,7 +38,7 @@ local function install_lots(k, a, types)
     c.dt, c.av = found.debt, found.sum
     local members = {}
     for i, one in ipairs(found.lots) do
-      put_lot(a, one.sort_key, one.available)
+      put_lot(a, name, one.sort_key, one.available)
       members[2 * i - 1], members[2 * i] = '0', name .. '|' .. one.sort_key
       a.x = math.min(a.x, expiry(one.sort_key))
     end
@@ -58,14 +58,14 @@ end
 local function adopt_hold(k, a, r)
   for _, name in ipairs(r.order) do
     for id, part in string.gmatch(r.items[name].lots, '(%w+):(%d+)') do
-      local have = lot(k, a, kind(k, a, name), id)
+      local have = lot(k, a, name, kind(k, a, name), id)
       if not have or have < tonumber(part) then return false end
     end
   end
   for _, name in ipairs(r.order) do
     local c = kind(k, a, name)
     for id, part in string.gmatch(r.items[name].lots, '(%w+):(%d+)') do
-      local have, sort_key = lot(k, a, c, id)
+      local have, sort_key = lot(k, a, name, c, id)
       local n = tonumber(part)
       take(k, a, name, c, sort_key, have, n)
       c.hd = c.hd + n

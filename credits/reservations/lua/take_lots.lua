@@ -15,18 +15,15 @@
 -- Take up to `wanted` of one lot, be it available or lapsed; returns how much.
 local function take_of_lot(k, a, name, id, wanted)
   local c = kind(k, a, name)
-  local have, sort_key = lot(k, a, c, id)
+  local have, sort_key = lot(k, a, name, c, id)
   if not have then return 0 end
-  if expiry(sort_key) <= a.sure then
-    local part = math.min(have, wanted, c.lp)
-    put_lot(a, sort_key, have - part)
-    c.lp = c.lp - part
-    return part
-  end
   local part = math.min(have, wanted)
-  -- The list says whose lot it is: a command that names another type's takes nothing.
-  if part == 0 or (c.one ~= sort_key and not redis.call('ZSCORE', k.lots, name .. '|' .. sort_key)) then return 0 end
-  take(k, a, name, c, sort_key, have, part)
+  if expiry(sort_key) <= a.sure then
+    put_lot(a, name, sort_key, have - part)
+    c.lp = c.lp - part
+  elseif part > 0 then
+    take(k, a, name, c, sort_key, have, part)
+  end
   return part
 end
 

@@ -1,0 +1,247 @@
+"""The scripts and their readable twin do the same, whatever they are asked in whatever order."""
+
+import os
+
+import hypothesis.strategies as st
+import pytest
+import redis
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from credits.reservations import rules
+from credits.reservations.model import HoldState, Overage
+from tests.support.clock import NOON_MS, VirtualClock
+from tests.support.gate import RECEIPT_MS, GateDriver, LotSpec, Words
+from tests.support.gate_keys import seen_by_twin
+
+EXAMPLES = int(os.environ.get("CREDITGATE_TWIN_EXAMPLES", "200"))
+TYPES = ("image", "image_hd", "video")
+HOLDS = tuple(f"h{number}" for number in range(24))
+
+credit_types = st.sampled_from(TYPES)
+sizes = st.sampled_from([1, 2, 5, 8, 13, 21, 34, 10**14, 2**53 - 1])
+items = st.dictionaries(credit_types, st.integers(1, 9), min_size=1, max_size=2)
+used = st.one_of(st.just({}), st.dictionaries(credit_types, st.integers(0, 11), max_size=2))
+ttls = st.sampled_from([1_000, 30_000, 600_000])
+turns = st.integers(0, 9_999)
+"""Picks a hold: mostly one that is there."""
+fingerprints = st.sampled_from(["aa", "aa", "aa", "bb"])
+expiries = st.one_of(st.none(), st.integers(1, 400_000).map(lambda ms: NOON_MS + ms))
+
+
+class TwinMachine(RuleBasedStateMachine):
+    """One account; each rule asks the scripts and the twin the same, and the whole state is compared."""
+
+    client: redis.Redis
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client.flushall()
+        self.clock = VirtualClock()
+        self.gate = GateDriver(client=self.client, clock=self.clock)
+        self.gate.arm()
+        self.grants = 0
+        self.ops = 0
+        self.twin = rules.Account(sv=0, last_ms=self.clock())
+
+    @initialize(lots=st.lists(st.tuples(credit_types, st.sampled_from([8, 30, 200]), expiries), min_size=1, max_size=8))
+    def start(self, lots: list[tuple[str, int, int | None]]) -> None:
+        specs = [self.new_lot(credit_type, amount, expires, 1) for credit_type, amount, expires in lots]
+        self.twin = rules.Account(sv=0, last_ms=self.clock(), lots={lot.name: _twin_lot(lot) for lot in specs})
+        assert self.gate.load(*specs) == ("LOADED", "0")
+
+    def check(self, asked: Words, told: tuple[rules.Account, tuple[str, ...]]) -> None:
+        """The scripts' answer and keys against the twin's."""
+        self.twin, answer = told
+        self.twin = rules.at_time(self.twin, self.moment())
+        assert asked == tuple(str(word) for word in answer)
+        assert self.gate.seen() == seen_by_twin(self.twin)
+
+    def moment(self) -> rules.Moment:
+        now = self.clock()
+        return rules.moment(self.twin.last_ms, server_ms=now, caller_ms=now)
+
+    def pick(self, turn: int) -> str:
+        opened = sorted(name for name, hold in self.twin.holds.items() if hold.state is HoldState.HELD)
+        names = opened if opened and turn % 4 else [*sorted(self.twin.holds), *HOLDS]
+        return names[turn % len(names)]
+
+    def request(self, hold: str, op: str, fingerprint: str, name: str = "job 1") -> rules.Request:
+        return rules.Request(hold=hold, op=op, fingerprint=fingerprint, name=name, receipt_ms=RECEIPT_MS)
+
+    def booked_debt(self, credit_type: str) -> int:
+        """What the ledger knows of a debt, and a grant can repay: not what the journal still has."""
+        items = [item for entry in self.twin.journal for item in entry.items if item.credit_type == credit_type]
+        return self.twin.debts.get(credit_type, 0) - sum(item.debt for item in items)
+
+    def new_lot(self, credit_type: str, amount: int, expires_at_ms: int | None, priority: int) -> LotSpec:
+        self.grants += 1
+        return LotSpec(
+            grant_id=self.grants,
+            amount=amount,
+            credit_type=credit_type,
+            expires_at_ms=expires_at_ms,
+            priority=priority,
+            is_paid=self.grants % 2 == 0,
+        )
+
+    @rule(credit_type=credit_types, amount=sizes, expires=expiries, priority=st.integers(1, 2), share=st.integers(0, 2))
+    def apply(self, credit_type: str, amount: int, expires: int | None, priority: int, share: int) -> None:
+        repaid = min(amount, self.twin.debts.get(credit_type, 0)) if share else 0
+        lot = self.new_lot(credit_type, amount - repaid, expires, priority)
+        sv = self.twin.sv + 1
+        told = rules.apply(
+            self.twin,
+            sv,
+            credit_type,
+            kept=lot.amount,
+            repaid=repaid,
+            lot=lot.name,
+            sort_key=lot.sort_key,
+            at=self.moment(),
+        )
+        self.check(self.gate.apply(sv, lot, repaid=repaid), told)
+
+    @rule(
+        hold=st.sampled_from(HOLDS),
+        wanted=items,
+        fingerprint=fingerprints,
+        ttl_ms=st.sampled_from([1_000, 30_000, 600_000]),
+    )
+    def reserve(self, hold: str, wanted: dict[str, int], fingerprint: str, ttl_ms: int) -> None:
+        told = rules.reserve(self.twin, self.moment(), self.request(hold, "", fingerprint), ttl_ms, wanted)
+        self.check(self.gate.reserve(wanted, hold=hold, fingerprint=fingerprint, ttl_ms=ttl_ms), told)
+
+    @rule(
+        turn=turns,
+        wanted=used,
+        step=st.sampled_from("xyz"),
+        fingerprint=fingerprints,
+        final=st.booleans(),
+        overage=st.sampled_from(Overage),
+    )
+    def commit(
+        self, turn: int, wanted: dict[str, int], step: str, fingerprint: str, final: bool, overage: Overage
+    ) -> None:
+        hold = self.pick(turn)
+        op = f"c:{hold}:{step}"
+        told = rules.commit(
+            self.twin,
+            self.moment(),
+            self.request(hold, op, fingerprint),
+            wanted,
+            is_final=final,
+            overage=overage,
+        )
+        asked = self.gate.commit(wanted, hold=hold, op=op, fingerprint=fingerprint, final=final, overage=overage)
+        self.check(asked, told)
+
+    @rule(turn=turns)
+    def release(self, turn: int) -> None:
+        hold = self.pick(turn)
+        self.check(self.gate.release(hold), rules.release(self.twin, self.moment(), hold, RECEIPT_MS))
+
+    @rule(turn=turns, ttl_ms=st.sampled_from([1_000, 90_000]))
+    def extend(self, turn: int, ttl_ms: int) -> None:
+        hold = self.pick(turn)
+        told = rules.extend(self.twin, self.moment(), hold, ttl_ms, 200_000)
+        self.check(self.gate.extend(hold, ttl_ms=ttl_ms, longest_ms=200_000), told)
+
+    @rule(hold=st.sampled_from(["h1", "s1", "s2", "s3", "s4", "s5", "s6"]), wanted=items, fingerprint=fingerprints)
+    def spend(self, hold: str, wanted: dict[str, int], fingerprint: str) -> None:
+        request = self.request(hold, f"s:{hold}", fingerprint)
+        told = rules.spend(self.twin, self.moment(), request, "deduct", wanted)
+        self.check(self.gate.spend(wanted, hold=hold, fingerprint=fingerprint, kind="deduct"), told)
+
+    @rule(
+        credit_type=credit_types,
+        wanted=sizes,
+        allow_debt=st.booleans(),
+        hold=st.sampled_from(["t1", "t2", "t3", "s1"]),
+        data=st.data(),
+    )
+    def take_lots(self, credit_type: str, wanted: int, allow_debt: bool, hold: str, data: st.DataObject) -> None:
+        lots = data.draw(st.lists(st.integers(1, max(1, self.grants)), max_size=3))
+        request = self.request(hold, f"t:{hold}", "dd", "lapsed")
+        told = rules.take_lots(
+            self.twin,
+            self.moment(),
+            request,
+            "expire",
+            credit_type,
+            wanted,
+            allow_debt=allow_debt,
+            lots=[LotSpec(grant_id=number, amount=1).name for number in lots],
+        )
+        asked = self.gate.take_lots(
+            wanted, *lots, credit_type=credit_type, allow_debt=allow_debt, hold=hold, fingerprint="dd"
+        )
+        self.check(asked, told)
+
+    @rule(refunds=st.lists(st.sampled_from([False, False, True]), max_size=4))
+    def settle(self, refunds: list[bool]) -> None:
+        ids = self.gate.journal_ids()
+        chosen = list(zip(ids, refunds, strict=False))
+        if not chosen:
+            # A settlement of nothing looks at no account.
+            return
+        told = rules.settle(self.twin, (is_refund for _, is_refund in chosen))
+        # Named twice, an entry still counts once.
+        self.check(self.gate.settled(*chosen, *chosen), told)
+
+    @rule()
+    def read(self) -> None:
+        self.check(self.gate.read(*TYPES), rules.read(self.twin, self.moment(), RECEIPT_MS, TYPES))
+
+    @rule(ms=st.sampled_from([1, 500, 1_000, 30_000, 60_000, 200_000, RECEIPT_MS]))
+    def wait(self, ms: int) -> None:
+        self.clock.advance_ms(ms)
+
+    @precondition(lambda self: not self.twin.journal)
+    @rule(data=st.data())
+    def reload(self, data: st.DataObject) -> None:
+        """A restart that kept the keys: a new epoch, and the ledger says what there is; it may say less than before."""
+        account, at = self.twin, self.moment()
+        specs = [self._surviving(name, lot, data) for name, lot in account.lots.items()]
+        lots = [lot for lot in specs if lot.amount]
+        self.gate.arm()
+        fresh = rules.Account(
+            sv=account.sv,
+            last_ms=self.clock(),
+            lots={lot.name: _twin_lot(lot) for lot in lots},
+            debts=account.debts,
+        )
+        told = rules.load(fresh, account.holds, at, RECEIPT_MS)
+        self.check(self.gate.load(*lots, debts=account.debts, sv=account.sv), told)
+
+    def _surviving(self, name: str, lot: rules.Lot, data: st.DataObject) -> LotSpec:
+        held = sum(
+            part
+            for hold in self.twin.holds.values()
+            if hold.state == "H"
+            for item in hold.items.values()
+            for held_lot, part in item.lots
+            if held_lot == name
+        )
+        remaining = lot.available + held
+        key = lot.sort_key
+        return LotSpec(
+            grant_id=int(name, 36),
+            amount=data.draw(st.sampled_from([remaining, remaining, remaining // 2])),
+            credit_type=lot.credit_type,
+            priority=int(key[:4], 36),
+            expires_at_ms=None if key[4:13] == "z" * 9 else int(key[4:13], 36),
+            is_paid=key[13] == "1",
+        )
+
+
+def _twin_lot(lot: LotSpec) -> rules.Lot:
+    return rules.Lot(credit_type=lot.credit_type, sort_key=lot.sort_key, available=lot.amount)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_scripts_and_their_twin_agree_on_every_answer_and_the_whole_state(client: redis.Redis) -> None:
+    machine = type("Machine", (TwinMachine,), {"client": client})
+
+    run_state_machine_as_test(machine, settings=settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None))

@@ -1,0 +1,279 @@
+"""Drives the gate's scripts on a real server: verbs with their arguments by name."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from credits.reservations.keys import AccountKeys, account_keys
+from credits.reservations.model import Overage, lot_name, sort_key
+from credits.reservations.scripts import Library, Verb, library
+from tests.support.clock import VirtualClock
+from tests.support.gate_keys import Seen, read_keys
+
+RECEIPT_MS = 900_000
+TTL_MS = 60_000
+A_TYPE = "image_generation"
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LotSpec:
+    """A lot to load or to apply."""
+
+    grant_id: int
+    amount: int
+    credit_type: str = A_TYPE
+    priority: int = 100
+    expires_at_ms: int | None = None
+    is_paid: bool = True
+
+    @property
+    def name(self) -> str:
+        return lot_name(self.grant_id)
+
+    @property
+    def sort_key(self) -> str:
+        return sort_key(
+            priority=self.priority,
+            expires_at_ms=self.expires_at_ms,
+            is_paid=self.is_paid,
+            grant_id=self.grant_id,
+        )
+
+
+@dataclass(kw_only=True)
+class GateDriver:
+    """
+    One shard's gate, as a caller who makes no mistakes sees it; `call` is for those who do.
+
+    With `is_virtual` (the default) the scripts take the time from `clock`; without it from the server, and `clock` is
+    only what the caller says.
+    """
+
+    client: redis.Redis
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    code: Library = field(default_factory=library)
+    is_virtual: bool = True
+    epoch: int = 0
+    account_id: int = 1
+    receipt_ms: int = RECEIPT_MS
+    is_loading: bool = True
+    """Whether it loads the library: that empties what a library of this name had in its volatile memory."""
+    _tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if self.is_loading:
+            self.client.function_load(self.code.code, replace=True)
+
+    @property
+    def keys(self) -> AccountKeys:
+        return account_keys(self.account_id)
+
+    def call(self, verb: Verb, *args: object, keys: Sequence[str] | None = None) -> Words:
+        """Run a verb on the account's seven keys, with ARGV as they are."""
+        k = self.keys
+        names = keys or (k.shard, k.account, k.lots, k.holds, k.due, k.journal, k.token)
+        answer: Any = self.client.execute_command(  # type: ignore[no-untyped-call]
+            "FCALL", self.code.function(verb), len(names), *names, *map(str, args)
+        )
+        return tuple(answer)
+
+    def arm(self, epoch: int | None = None) -> Words:
+        """Begin the next epoch, or the one given."""
+        self.epoch = self.epoch + 1 if epoch is None else epoch
+        return self.call(Verb.ARM, self.epoch, int(self.is_virtual), keys=(self.keys.shard, self.keys.journal))
+
+    def begin_load(self, token: str = "t0") -> Words:  # noqa: S107
+        return self.call(Verb.BEGIN_LOAD, self.epoch, self.account_id, token, self.clock())
+
+    def finish_load(
+        self,
+        lots: Iterable[LotSpec] = (),
+        *,
+        debts: Mapping[str, int] | None = None,
+        sv: int = 0,
+        token: str = "t0",  # noqa: S107
+    ) -> Words:
+        owed = debts or {}
+        args: list[object] = [self.epoch, self.account_id, token, self.clock(), self.receipt_ms, sv, len(owed)]
+        for credit_type, debt in owed.items():
+            args += [credit_type, debt]
+        for lot in lots:
+            args += [lot.credit_type, lot.amount, lot.sort_key]
+        return self.call(Verb.FINISH_LOAD, *args)
+
+    def load(self, *lots: LotSpec | int, debts: Mapping[str, int] | None = None, sv: int = 0) -> Words:
+        """Load the account; a number is a lot of that many credits that never expires."""
+        specs = [LotSpec(grant_id=at + 1, amount=lot) if isinstance(lot, int) else lot for at, lot in enumerate(lots)]
+        self._tokens += 1
+        token = f"tok-{self._tokens}"
+        begun = self.begin_load(token)
+        return self.finish_load(specs, debts=debts, sv=sv, token=token) if begun == ("BEGUN",) else begun
+
+    def apply(self, sv: int, lot: LotSpec, *, repaid: int = 0) -> Words:
+        return self.call(Verb.APPLY, self.epoch, self.clock(), sv, lot.credit_type, lot.amount, repaid, lot.sort_key)
+
+    def reserve(
+        self,
+        items: Mapping[str, int] | int = 1,
+        *,
+        hold: str = "h1",
+        fingerprint: str = "a1",
+        ttl_ms: int = TTL_MS,
+        name: str = "job 1",
+    ) -> Words:
+        return self.call(
+            Verb.RESERVE,
+            self.epoch,
+            self.clock(),
+            hold,
+            fingerprint,
+            ttl_ms,
+            self.receipt_ms,
+            name,
+            *_flat(items),
+        )
+
+    def commit(
+        self,
+        items: Mapping[str, int] | int | None = None,
+        *,
+        hold: str = "h1",
+        op: str = "",
+        fingerprint: str = "c1",
+        final: bool = True,
+        overage: Overage = Overage.DENY,
+        name: str = "job 1",
+    ) -> Words:
+        return self.call(
+            Verb.COMMIT,
+            self.epoch,
+            self.account_id,
+            self.clock(),
+            hold,
+            op or f"c:{hold}",
+            fingerprint,
+            int(final),
+            overage.value,
+            self.receipt_ms,
+            name,
+            *_flat({} if items is None else items),
+        )
+
+    def release(self, hold: str = "h1") -> Words:
+        return self.call(Verb.RELEASE, self.epoch, self.clock(), hold, self.receipt_ms)
+
+    def extend(self, hold: str = "h1", *, ttl_ms: int = TTL_MS, longest_ms: int = 10 * TTL_MS) -> Words:
+        return self.call(Verb.EXTEND, self.epoch, self.clock(), hold, ttl_ms, longest_ms)
+
+    def spend(
+        self,
+        items: Mapping[str, int] | int = 1,
+        *,
+        hold: str = "s1",
+        op: str = "",
+        fingerprint: str = "e1",
+        kind: str = "spend",
+        name: str = "job 1",
+    ) -> Words:
+        return self.call(
+            Verb.SPEND,
+            self.epoch,
+            self.account_id,
+            self.clock(),
+            hold,
+            op or f"s:{hold}",
+            fingerprint,
+            kind,
+            self.receipt_ms,
+            name,
+            *_flat(items),
+        )
+
+    def take_lots(
+        self,
+        amount: int,
+        *grant_ids: int,
+        credit_type: str = A_TYPE,
+        allow_debt: bool = False,
+        hold: str = "t1",
+        op: str = "",
+        fingerprint: str = "d1",
+        kind: str = "expire",
+        name: str = "lapsed",
+    ) -> Words:
+        return self.call(
+            Verb.TAKE_LOTS,
+            self.epoch,
+            self.account_id,
+            self.clock(),
+            hold,
+            op or f"t:{hold}",
+            fingerprint,
+            kind,
+            self.receipt_ms,
+            name,
+            credit_type,
+            amount,
+            int(allow_debt),
+            *(lot_name(grant_id) for grant_id in grant_ids),
+        )
+
+    def settled(self, *entries: tuple[str, bool]) -> Words:
+        """Settle (entry id, whether its charge is given back) of this account."""
+        args: list[object] = []
+        for entry_id, is_refund in entries:
+            args += [entry_id, 0, int(is_refund)]
+        k = self.keys
+        return self.call(Verb.SETTLED, self.epoch, self.clock(), *args, keys=(k.shard, k.journal, *k.of_account()))
+
+    def settle_all(self) -> Words:
+        """Settle the whole journal, which must be this account's."""
+        return self.settled(*((entry_id, False) for entry_id in self.journal_ids()))
+
+    def read(self, *types: str) -> Words:
+        return self.call(Verb.READ, self.epoch, self.clock(), self.receipt_ms, *(types or (A_TYPE,)))
+
+    def figures(self, credit_type: str = A_TYPE) -> tuple[int, ...]:
+        """Available, held, unsettled, debt, lapsed."""
+        return tuple(int(word) for word in self.read(credit_type)[2:])
+
+    def list_holds(self, *, limit: int = 100, hold: str = "") -> Words:
+        return self.call(Verb.LIST_HOLDS, self.epoch, self.clock(), self.receipt_ms, limit, hold)
+
+    def unload(self, *, idle_ms: int = 0) -> Words:
+        return self.call(Verb.UNLOAD, self.epoch, self.account_id, self.clock(), idle_ms)
+
+    def handover(self) -> Words:
+        return self.call(Verb.HANDOVER, self.epoch, keys=(self.keys.shard,))
+
+    def adopt(self) -> Words:
+        return self.call(Verb.ADOPT, self.epoch, keys=(self.keys.shard,))
+
+    def journal_ids(self) -> list[str]:
+        found: Any = self.client.xrange(self.keys.journal)
+        return [entry_id for entry_id, _ in found]
+
+    def dump(self) -> dict[str, bytes]:
+        """Every key of the server, to see whether anything changed."""
+        raw = redis.Redis(connection_pool=redis.ConnectionPool(**self._connection()))
+        try:
+            return {name: raw.dump(name) or b"" for name in sorted(self.client.keys("*"))}
+        finally:
+            raw.close()
+
+    def seen(self) -> Seen:
+        """The account as its keys have it, with every sum and size checked on the way."""
+        return read_keys(self.client, self.keys, self.account_id)
+
+    def _connection(self) -> dict[str, Any]:
+        known = self.client.connection_pool.connection_kwargs
+        return {"host": known["host"], "port": known["port"], "decode_responses": False}
+
+
+def _flat(items: Mapping[str, int] | int) -> list[object]:
+    wanted = {A_TYPE: items} if isinstance(items, int) else items
+    return [word for item in wanted.items() for word in item]
