@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PORT ?= 8000
 ARGS ?=
+STEPS ?= 400000
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check lint format types contracts bench clean
+.PHONY: help install dev test check lint format types contracts bench torture clean
 
 help: ## List these targets
-	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000]"
+	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000] [STEPS=400000] [SEED=1]"
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -38,6 +40,9 @@ types: $(READY) ## Check types (mypy, strict)
 
 contracts: $(READY) ## Check that imports run one way (import-linter)
 	$(BIN)/lint-imports
+
+torture: $(READY) ## Simulate the gate for STEPS steps with crashes, wipes and rollbacks, checking each of them
+	$(BIN)/credits torture --simulated --steps $(STEPS) --seed $(SEED) --keep tests/gate/seeds.txt $(ARGS)
 
 bench: $(READY) ## Measure webhooks and events per second beside bare Flask and an empty task
 	$(BIN)/python -m benchmarks.webhooks $(ARGS)

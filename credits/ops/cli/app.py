@@ -7,7 +7,7 @@ import typer
 
 from credits.config.settings import Tenant
 from credits.inbox.provider import Provider
-from credits.ops.cli import accounts, run, simulate
+from credits.ops.cli import accounts, audit, run, simulate, torture
 from credits.ops.cli.config import config_app
 from credits.ops.cli.context import Command
 from credits.ops.cli.events import events_app
@@ -35,7 +35,9 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
 
     run.register(app)
     accounts.register(app)
+    audit.register(app)
     simulate.register(app)
+    torture.register(app)
     app.add_typer(events_app, name="events")
     app.add_typer(keys_app, name="keys")
     app.add_typer(config_app, name="config")

@@ -16,7 +16,7 @@ from credits.reservations.keys import SHARD_COUNT, shard_of
 from credits.reservations.scripts import Library, Verb, library
 from credits.reservations.steps import Call, GateRuntime, Step, perform
 from credits.reservations.tables import shards
-from credits.reservations.torture.model import Setup
+from credits.reservations.torture.model import Setup, Violation
 from credits.reservations.torture.mutants import Tamper
 from credits.reservations.torture.server import Wire
 
@@ -93,6 +93,7 @@ class World:
         self.shards = sorted({shard_of(account_id) for account_id in self.account_ids})
         self.armed: dict[int, str] = {}
         """The epoch that each shard's volatile table holds."""
+        self._ever_armed: set[tuple[int, str]] = set()
         server.empty()
         for account_id in self.account_ids:
             server.sql.execute(
@@ -121,7 +122,7 @@ class World:
         step = self._tamper.step(step)
         answer = perform(caller.runtime, step)
         if isinstance(step, Call) and step.verb is Verb.ARM and answer[0] == "ARMED":
-            self.armed[int(step.keys[0].split("{")[1].split("}")[0])] = str(step.args[0])
+            self._arm(int(step.keys[0].split("{")[1].split("}")[0]), str(step.args[0]))
         return self._tamper.answer(step, answer)
 
     def restart(self) -> None:
@@ -146,6 +147,13 @@ class World:
         self.wipe()
         if copied:
             self.server.blobs.ask([("RESTORE", key, 0, value) for key, value in copied])
+
+    def _arm(self, shard: int, epoch: str) -> None:
+        # Armed again after a wipe, it would name two incarnations: what was read in one would be booked in the other.
+        if (shard, epoch) in self._ever_armed:
+            raise Violation(f"epoch {epoch} of shard {shard} was armed twice")
+        self._ever_armed.add((shard, epoch))
+        self.armed[shard] = epoch
 
     def _tell_time(self) -> None:
         if not self.is_virtual:

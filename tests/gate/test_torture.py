@@ -1,0 +1,107 @@
+"""The simulator: it finds nothing in what we ship, and finds every guard that is missing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from credits.ops.cli.app import build
+from credits.reservations.torture import seeds
+from credits.reservations.torture.model import Fault, Finding, Report, Setup
+from credits.reservations.torture.mutants import Mutant
+from credits.reservations.torture.run import campaign, play
+from credits.reservations.torture.server import own_server
+from credits.reservations.torture.world import Server
+
+SEEDS_FILE = Path(__file__).with_name("seeds.txt")
+SHORT_STEPS = 4_000
+MUTANT_STEPS = 60_000
+STRIKES = {
+    Mutant.LOSER_ARMS: 0.05,
+    Mutant.SETTLES_ANY_EPOCH: 0.02,
+    Mutant.BOOKS_TWICE: 0.02,
+    Mutant.LOADS_ANY_EPOCH: 0.02,
+    # What is out of order heals whenever an account is loaded again.
+    Mutant.CREDITS_UNORDERED: 0.0,
+    Mutant.FORGETS_UNAPPLIED: 0.02,
+    Mutant.LOADS_UNDRAINED: 0.02,
+    Mutant.NEVER_REFUNDS: 0.02,
+}
+"""How often Redis is harmed, where the missing guard shows soonest."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with own_server() as path:
+        server = Server(path)
+        yield server
+        server.close()
+
+
+def test_no_order_of_events_breaks_a_promise(server: Server) -> None:
+    total = Report()
+
+    for report in campaign(server, Setup(), first_seed=1, steps=SHORT_STEPS):
+        total.add(report)
+
+    assert total.findings == []
+    assert total.steps >= SHORT_STEPS
+    assert min(total.outcomes[name] for name in ("commit COMMITTED", "grant", "ledger booked", "command run")) > 0
+
+
+def test_harsh_runs_meet_every_fault_and_break_no_promise(server: Server) -> None:
+    total = Report()
+
+    for report in campaign(server, Setup(accounts=1, strike_chance=0.05), first_seed=1, steps=SHORT_STEPS):
+        total.add(report)
+
+    assert total.findings == []
+    assert {fault for fault in Fault if total.faults[fault.value] == 0} == set()
+
+
+@pytest.mark.parametrize("kept", list(seeds.kept(SEEDS_FILE)), ids=lambda kept: str(kept.seed))
+def test_a_seed_that_failed_once_fails_no_more(kept: seeds.KeptSeed, server: Server) -> None:
+    report = play(server, kept.seed, kept.setup)
+
+    assert report.findings == []
+
+
+@pytest.mark.parametrize("mutant", list(Mutant), ids=lambda mutant: mutant.name.lower())
+def test_a_missing_guard_is_found(mutant: Mutant, server: Server) -> None:
+    setup = Setup(accounts=2, credit_types=1, strike_chance=STRIKES[mutant], mutant=mutant)
+
+    found = any(report.findings for report in campaign(server, setup, first_seed=1, steps=MUTANT_STEPS))
+
+    assert found, f"{MUTANT_STEPS} steps did not show that {mutant}"
+
+
+def test_one_seed_plays_one_run(server: Server) -> None:
+    first = play(server, 7, Setup())
+
+    second = play(server, 7, Setup())
+
+    assert first == second
+
+
+def test_a_finding_is_kept_as_a_line_that_replays_it(tmp_path: Path) -> None:
+    setup = Setup(accounts=4, credit_types=1, faults=frozenset({Fault.WIPE, Fault.STALL}))
+
+    seeds.keep(tmp_path / "seeds.txt", Finding(seed=42, step=7, message="what was\nseen"), setup)
+
+    assert list(seeds.kept(tmp_path / "seeds.txt")) == [seeds.KeptSeed(42, setup)]
+
+
+def test_the_command_reports_steps_faults_and_violations() -> None:
+    result = CliRunner().invoke(build({}), ["torture", "--simulated", "--steps", "500", "--seed", "3"])
+
+    assert result.exit_code == 0, result.output
+    assert "violations: 0" in result.output
+    assert "reply_lost" in result.output
+
+
+def test_the_command_refuses_a_fault_that_is_none() -> None:
+    result = CliRunner().invoke(build({}), ["torture", "--simulated", "--faults", "earthquake"])
+
+    assert result.exit_code != 0
+    assert "earthquake" in str(result.exception)
