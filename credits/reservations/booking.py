@@ -16,6 +16,25 @@ from credits.reservations.tables import commands
 
 SUSPENSE: Final = "suspense"
 
+# Every settlement runs these: built once, with parameters.
+_BALANCES: Final = select(
+    balances.c.account_id, balances.c.credit_type, balances.c.balance, balances.c.debt, balances.c.seq
+).where(balances.c.account_id.in_(bindparam("account_ids", expanding=True)))
+_REMAINING: Final = select(grants.c.id, grants.c.remaining).where(
+    grants.c.id.in_(bindparam("grant_ids", expanding=True))
+)
+_KNOWN: Final = select(entries.c.tenant, entries.c.key, entries.c.journal_id, entries.c.fingerprint).where(
+    entries.c.tenant.in_(bindparam("tenants", expanding=True)), entries.c.key.in_(bindparam("keys", expanding=True))
+)
+_INSERT_ENTRIES: Final = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
+_INSERT_MOVES: Final = insert(entry_lots)
+_UPDATE_REMAINING: Final = update(grants).where(grants.c.id == bindparam("grant")).values(remaining=bindparam("left"))
+_UPDATE_BALANCES: Final = (
+    update(balances)
+    .where(balances.c.account_id == bindparam("account"), balances.c.credit_type == bindparam("type"))
+    .values(balance=bindparam("sum"), debt=bindparam("owed"), seq=bindparam("last"))
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
@@ -86,8 +105,8 @@ def book(
 
 def _open_books(connection: Connection, debits: Sequence[Debit], account_ids: set[int]) -> _Books:
     grant_ids = sorted({grant_id for debit in debits for grant_id, _ in debit.lots})
-    owned = connection.execute(select(balances).where(balances.c.account_id.in_(sorted(account_ids))))
-    left = connection.execute(select(grants.c.id, grants.c.remaining).where(grants.c.id.in_(grant_ids)))
+    owned = connection.execute(_BALANCES, {"account_ids": sorted(account_ids)})
+    left = connection.execute(_REMAINING, {"grant_ids": grant_ids})
     return _Books(
         tenants=store.tenants_of(connection, account_ids),
         balances={(row.account_id, row.credit_type): [row.balance, row.debt, row.seq] for row in owned},
@@ -100,11 +119,8 @@ def _known_entries(
 ) -> dict[tuple[Tenant, str], tuple[str, str]]:
     """(journal id, fingerprint) by tenant and key, for the ops that are booked."""
     keys = sorted({debit.key for debit in debits} | {_suspense_key(debit) for debit in debits})
-    rows = connection.execute(
-        select(entries.c.tenant, entries.c.key, entries.c.journal_id, entries.c.fingerprint).where(
-            entries.c.tenant.in_(sorted(set(books.tenants.values()))), entries.c.key.in_(keys)
-        )
-    )
+    tenants = sorted(set(books.tenants.values()))
+    rows = connection.execute(_KNOWN, {"tenants": tenants, "keys": keys})
     return {(Tenant(row.tenant), row.key): (row.journal_id or "", row.fingerprint) for row in rows}
 
 
@@ -179,26 +195,22 @@ def _add_entry(
 def _write(connection: Connection, books: _Books, now_ms: int) -> None:
     if not books.entries:
         return
-    ids = connection.execute(
-        insert(entries).returning(entries.c.id, sort_by_parameter_order=True), books.entries
-    ).scalars()
+    ids = connection.execute(_INSERT_ENTRIES, books.entries).scalars()
     moves = [
         {"entry_id": entry_id, "grant_id": grant_id, "tenant": entry["tenant"], "amount": -part}
         for entry_id, entry, lots in zip(ids, books.entries, books.lots, strict=True)
         for grant_id, part in lots
     ]
     if moves:
-        connection.execute(insert(entry_lots), moves)
+        connection.execute(_INSERT_MOVES, moves)
         used = sorted({move["grant_id"] for move in moves})
         connection.execute(
-            update(grants).where(grants.c.id == bindparam("grant")).values(remaining=bindparam("left")),
+            _UPDATE_REMAINING,
             [{"grant": grant_id, "left": books.remaining[grant_id]} for grant_id in used],
         )
     touched = sorted({(entry["account_id"], entry["credit_type"]) for entry in books.entries})
     connection.execute(
-        update(balances)
-        .where(balances.c.account_id == bindparam("account"), balances.c.credit_type == bindparam("type"))
-        .values(balance=bindparam("sum"), debt=bindparam("owed"), seq=bindparam("last")),
+        _UPDATE_BALANCES,
         [
             dict(zip(("account", "type", "sum", "owed", "last"), (*name, *books.balances[name]), strict=True))
             for name in touched
