@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from credits.api.problems import problem
 from credits.clock import Clock
 from credits.config.settings import Settings, Tenant
-from credits.db import is_unavailable, transaction
+from credits.db import is_unavailable, single_statements
 from credits.errors import MalformedPayloadError, SignatureError
 from credits.failpoints import failpoint
 from credits.inbox import store
@@ -150,7 +150,7 @@ def _store(engine: Engine, event: NewEvent) -> Receipt:
     """One insert, committed. A connection that died unnoticed in the pool is worth a second try; the insert is safe."""
     for last_try in (False, True):
         try:
-            with transaction(engine) as connection:
+            with single_statements(engine) as connection:
                 return store.insert_event(connection, event) or store.count_delivery(connection, event)
         except DBAPIError as error:
             if last_try or not error.connection_invalidated:
