@@ -80,7 +80,7 @@ end
 
 -- The counters of one credit type: available, held, unsettled, debt, lapsed, and the sort key of its only lot or ''.
 local function read_kind(a, name, text)
-  local c = { av = 0, hd = 0, us = 0, dt = 0, lp = 0, one = '' }
+  local c = { text = '0:0:0:0:0:', av = 0, hd = 0, us = 0, dt = 0, lp = 0, one = '' }
   if text then
     local av, hd, us, dt, lp, one = string.match(text, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%w*)$')
     c = { text = text, av = tonumber(av), hd = tonumber(hd), us = tonumber(us), dt = tonumber(dt), lp = tonumber(lp), one = one }

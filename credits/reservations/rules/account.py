@@ -117,7 +117,7 @@ def available(account: Account, credit_type: str, at_ms: int) -> int:
 
 
 def burn_order(account: Account, credit_type: str, at_ms: int) -> list[Lot]:
-    """The type's lots that have not lapsed, the first to be burnt first (the order of `ledger.rules.burn_order`)."""
+    """The type's lots that have not lapsed, the first to be burnt first."""
     alive = (lot for lot in account.lots.values() if lot.credit_type == credit_type and lot.expires_at_ms > at_ms)
     return sorted(alive, key=lambda lot: lot.sort_key)
 

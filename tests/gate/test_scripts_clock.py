@@ -1,0 +1,126 @@
+"""Time: a wrong clock, of the server or of the caller, ends nothing early and lets nothing lapsed be reserved."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from credits.reservations.scripts import Verb
+from tests.support.clock import VirtualClock
+from tests.support.gate import A_TYPE, GateDriver, LotSpec
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+@pytest.fixture
+def server_ms(client: redis.Redis) -> int:
+    seconds, micros = client.time()  # type: ignore[misc]
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+@pytest.fixture
+def gate(client: redis.Redis, server_ms: int) -> GateDriver:
+    """A gate that takes the time from its server; `clock` is the caller's."""
+    driver = GateDriver(client=client, clock=VirtualClock(server_ms), is_virtual=False)
+    driver.arm()
+    return driver
+
+
+def test_a_server_clock_a_day_ahead_frees_and_lapses_nothing_but_refuses_what_is_past_its_instant(
+    gate: GateDriver,
+) -> None:
+    # A caller a day behind is to the scripts what a server a day ahead is.
+    gate.clock.advance_ms(-DAY_MS)
+    soon = gate.clock() + HOUR_MS
+    gate.load(LotSpec(grant_id=1, amount=10, expires_at_ms=soon), LotSpec(grant_id=2, amount=5))
+    gate.call(Verb.RESERVE, gate.epoch, gate.clock(), "h1", "a1", 1, 1_000, "job", A_TYPE, 3)
+
+    assert gate.read() == ("READ", A_TYPE, "2", "3", "0", "0", "0")
+    assert gate.reserve(3, hold="h2") == ("INSUFFICIENT", A_TYPE, "3", "2")
+
+    gate.clock.advance_ms(HOUR_MS)
+    assert gate.read() == ("READ", A_TYPE, "2", "3", "0", "0", "10")
+
+
+def test_a_hold_that_is_overdue_by_the_servers_clock_alone_is_kept(gate: GateDriver) -> None:
+    gate.load(10)
+    gate.reserve(10, ttl_ms=1)
+    gate.clock.advance_ms(-DAY_MS)
+    while gate.clock() + DAY_MS >= _now_ms(gate) - 5:
+        pass
+
+    # The server has seen the deadline pass, this caller's clock is a day before it; `last` is from when it was made.
+    assert gate.reserve(1, hold="h2")[0] == "INSUFFICIENT"
+    gate.clock.advance_ms(DAY_MS)
+
+    assert gate.reserve(1, hold="h2")[0] == "HELD"
+
+
+def test_the_servers_clock_may_be_a_minute_ahead_of_the_callers_and_is_believed(gate: GateDriver) -> None:
+    gate.load(LotSpec(grant_id=1, amount=10, expires_at_ms=gate.clock() - 1))
+    gate.clock.advance_ms(-50_000)
+
+    assert gate.figures() == (0, 0, 0, 0, 10)
+
+
+@pytest.mark.parametrize("ahead_ms", [HOUR_MS, DAY_MS])
+def test_a_caller_ahead_of_time_ends_nothing_early(ahead_ms: int, gate: GateDriver) -> None:
+    gate.load(LotSpec(grant_id=1, amount=10, expires_at_ms=gate.clock() + 60_000))
+    gate.reserve(4)
+    gate.clock.advance_ms(ahead_ms)
+
+    assert gate.figures() == (6, 4, 0, 0, 0)
+
+
+@pytest.mark.parametrize("behind_ms", [HOUR_MS, DAY_MS])
+def test_a_caller_behind_time_makes_holds_that_last_as_long_as_any(
+    behind_ms: int, gate: GateDriver, server_ms: int
+) -> None:
+    gate.load(10)
+    gate.clock.advance_ms(-behind_ms)
+    _, due = gate.reserve(4)
+
+    gate.clock.advance_ms(behind_ms)
+
+    assert int(due) >= server_ms + 60_000
+    assert gate.figures() == (6, 4, 0, 0, 0)
+
+
+def test_a_clock_that_goes_back_brings_nothing_back(gate: GateDriver, server_ms: int) -> None:
+    gate.load(LotSpec(grant_id=1, amount=10, expires_at_ms=server_ms + HOUR_MS), LotSpec(grant_id=2, amount=5))
+    gate.reserve(2, ttl_ms=60_000)
+    # As if the account had been used two hours from now, by a server whose clock was then put right.
+    _set_last_seen(gate, server_ms + 2 * HOUR_MS)
+
+    assert gate.reserve(8, hold="h2") == ("INSUFFICIENT", A_TYPE, "8", "5")
+    assert gate.figures() == (5, 0, 0, 0, 10)
+
+
+def test_a_loader_of_the_future_keeps_nobody_from_loading(gate: GateDriver, server_ms: int) -> None:
+    gate.client.set(gate.keys.token, f"other|{server_ms + HOUR_MS}")
+
+    assert gate.begin_load() == ("BEGUN",)
+
+
+def test_a_virtual_clock_does_not_go_back_either(client: redis.Redis, clock: VirtualClock) -> None:
+    gate = GateDriver(client=client, clock=clock)
+    gate.arm()
+    gate.load(LotSpec(grant_id=1, amount=10, expires_at_ms=clock() + 1_000))
+    clock.advance_ms(1_000)
+    assert gate.figures() == (0, 0, 0, 0, 10)
+
+    clock.advance_ms(-1_000)
+
+    assert gate.reserve(1)[0] == "INSUFFICIENT"
+
+
+def _now_ms(gate: GateDriver) -> int:
+    seconds, micros = gate.client.time()  # type: ignore[misc]
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _set_last_seen(gate: GateDriver, at_ms: int) -> None:
+    written: Any = gate.client.hget(gate.keys.account, "w")
+    _, _, rest = written.partition("|")
+    gate.client.hset(gate.keys.account, "w", f"{at_ms}|{rest}")
