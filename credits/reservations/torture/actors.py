@@ -177,7 +177,31 @@ def _send(scene: Scene, debiting: Debiting) -> Steps[bool]:
     while scene.rng.random() < 0.25:
         yield Pause(scene.rng.choice((5, 100, 700)))
         is_done = (yield from _send_once(scene, debiting, is_ledger=is_ledger)) or is_done
+    if is_done and scene.rng.random() < 0.05:
+        yield from _mistake(scene, debiting)
     return bool(is_done)
+
+
+def _mistake(scene: Scene, debiting: Debiting) -> Steps[None]:
+    """The same name for something else. Redis says so while it remembers; if it does not, somebody has to look."""
+    other = {kind: amount + 1 for kind, amount in debiting.items.items()}
+    scene.promises.contested[debiting.op] = other
+    hold, op, _fingerprint, *more = debiting.args
+    words = [word for item in other.items() for word in item]
+    count = 4 if debiting.verb is Verb.COMMIT else 3
+    args = (
+        scene.account_id,
+        scene.runtime.clock(),
+        hold,
+        op,
+        fingerprint(sorted(other.items())),
+        *more[:count],
+        *words,
+    )
+    answer = yield from on_account(scene.runtime, scene.account_id, debiting.verb, args)
+    scene.outcomes[f"mistaken {debiting.verb.value} {answer[0]}"] += 1
+    if answer[0] == Answer.REPLAYED:
+        raise Violation(f"{debiting.op} was answered {answer} for another content")
 
 
 def _send_once(scene: Scene, debiting: Debiting, *, is_ledger: bool) -> Steps[bool | None]:

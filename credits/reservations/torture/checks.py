@@ -96,7 +96,7 @@ class Checker:
             )
         if entry.debt_after > debt and entry.kind != "suspense" and _op(entry) not in self._promises.may_owe:
             raise Violation(f"entry {entry.key} made a debt that nobody allowed")
-        if entry.kind == "suspense" and not self.suspense_is_allowed and _op(entry) not in self._promises.contested:
+        if entry.kind == "suspense" and not self.suspense_is_allowed and not self._promises.contested:
             raise Violation(f"entry {entry.key} is suspense although Redis never went back")
         running[name] = (entry.balance_after, entry.debt_after, entry.seq)
 

@@ -72,8 +72,8 @@ class Promises:
     """By op."""
     refused: set[str] = field(default_factory=set)
     """Ops whose caller was told, finally, that nothing was charged."""
-    contested: set[str] = field(default_factory=set)
-    """Ops that were sent with two contents."""
+    contested: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """Ops that were sent with a second content, by mistake of their caller: that content."""
     of_rest: set[str] = field(default_factory=set)
     """Ops that commit whatever their hold still has: a Redis that goes back may have it hold more."""
     losable: set[str] = field(default_factory=set)

@@ -111,7 +111,9 @@ def _check_promises(checker: Checker, promises: Promises, report: Report) -> Non
     for op, promise in promises.kept.items():
         due = {kind: amount for kind, amount in promise.items.items() if amount > 0}
         booked = {kind: -entries[f"{op}:{kind}"].amount for kind in due if f"{op}:{kind}" in entries}
-        if booked == due or (op in promises.of_rest and checker.suspense_is_allowed and booked):
+        if booked in (due, promises.contested.get(op)) or (
+            op in promises.of_rest and checker.suspense_is_allowed and booked
+        ):
             continue
         if not booked and not promise.is_ledger and op in promises.losable:
             report.lost_acknowledgements += 1
