@@ -15,6 +15,11 @@ def _read(text: str) -> Mapping[str, str]:
 _ACTIVE: Final = _read(os.environ.get(VARIABLE, ""))
 
 
+def is_any_active() -> bool:
+    """Whether this process may be meant to die anywhere; for places where even a name would cost too much."""
+    return bool(_ACTIVE)
+
+
 def failpoint(name: str) -> None:
     """
     Do what CREDITGATE_FAILPOINTS says for `name`; nothing, at no cost, where it says nothing.

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from credits.clock import Clock
 from credits.db import snapshot, transaction
+from credits.failpoints import failpoint, is_any_active
 from credits.reservations.gate import Gate, JournalLine
 from credits.reservations.scripts import Verb
 
@@ -94,7 +95,12 @@ def perform(runtime: GateRuntime, step: Step) -> Any:
     """Carry one step out."""
     match step:
         case Call():
-            return runtime.gate.call(step.verb, step.keys, step.args)
+            if not is_any_active():
+                return runtime.gate.call(step.verb, step.keys, step.args)
+            failpoint(f"gate.before_{step.verb.value}")
+            words = runtime.gate.call(step.verb, step.keys, step.args)
+            failpoint(f"gate.after_{step.verb.value}")
+            return words
         case ReadJournal():
             lines: list[JournalLine] = runtime.gate.read_journal(step.shard, count=step.count, after=step.after)
             return lines

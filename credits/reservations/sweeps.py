@@ -27,6 +27,7 @@ IDLE_UNLOAD_S: Final = 3_600
 _ACCOUNTS: Final = 500
 _ORDERS: Final = 500
 _ROUNDS: Final = 200
+_IDLE_ROUNDS: Final = 3
 _EXPIRY_PAUSE_MS: Final = 60_000
 _SCANS: Final = 10
 _SCANNED: Final = 500
@@ -111,9 +112,9 @@ def _settle_shard(runtime: GateRuntime, shard: int) -> int:
     for _ in range(_ROUNDS):
         settled = run(runtime, settle(runtime, shard))
         total += settled
-        # A round in which it learned of another epoch has settled nothing, and the next one may.
+        # A round in which it learned of another epoch, or began one, has settled nothing, and the next one may.
         idle_rounds = 0 if settled else idle_rounds + 1
-        if idle_rounds == 2:
+        if idle_rounds == _IDLE_ROUNDS:
             break
     return total
 

@@ -31,6 +31,11 @@ class ValkeyServer:
         self.port = 0
 
     @property
+    def folder(self) -> Path:
+        """Where its data is."""
+        return self._folder
+
+    @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 

@@ -1,0 +1,11 @@
+"""Exactly as many reservations succeed as there are credits, however many threads try."""
+
+from tests.support.hammer import hammer
+from tests.support.library import Shop
+
+
+def test_64_threads_reserve_each_credit_of_an_account_exactly_once(shop: Shop) -> None:
+    outcome = hammer(shop, amount=1_000, attempts=10_000)
+
+    assert outcome.answers == {"held": 1_000, "insufficient_credits": 9_000}
+    assert outcome.figures == (1_000, 1_000, 0, 0, 0)
