@@ -11,7 +11,7 @@ from credits.reservations import store
 from credits.reservations.journal import Origin
 from credits.reservations.keys import shard_of
 from credits.reservations.model import Answer, DebitKind, lot_name
-from credits.reservations.protocol import on_account
+from credits.reservations.protocol import in_its_epoch
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
 from credits.reservations.steps import GateRuntime, Sql, Steps
@@ -21,14 +21,14 @@ _EXPIRY_REASON: Final = "lapsed"
 
 def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]:
     """
-    Carry one order out; True unless the gate refused it.
+    Carry one order out; False if the gate refused it, or is in another epoch by now.
 
     What the gate took is booked, and the order closed with it, by settlement; an order that found nothing to take is
     closed here. Killed anywhere, or its line lost with a Redis, it stays open and is carried out again.
     """
     account_id, op = command["account_id"], command["op"]
     origin = Origin(actor=command["actor"], reason=command["reason"])
-    answer = yield from on_account(
+    answered = yield from in_its_epoch(
         runtime,
         account_id,
         Verb.TAKE_LOTS,
@@ -47,15 +47,16 @@ def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]
             *(lot_name(grant_id) for grant_id in command["grant_ids"]),
         ),
     )
+    answer, shard = answered.words, shard_of(account_id)
     if answer[0] not in {Answer.TAKEN, Answer.REPLAYED}:
         return False
     if int(answer[1]) + int(answer[2]) > 0:
         # Its line is in the journal or on the books, or a Redis has lost it: then the order is still to be carried out.
         # Only who books the line knows.
-        yield from settle(runtime, shard_of(account_id))
+        yield from settle(runtime, shard)
         return True
-    yield Sql(_closing(command["id"], runtime.clock()))
-    return True
+    closed: bool = yield Sql(_closing(shard, answered.epoch, command["id"], runtime.clock()))
+    return closed
 
 
 def order_expiries(connection: Connection, *, now_ms: int, limit: int = 500, pause_ms: int = 0) -> int:
@@ -86,5 +87,12 @@ def order_expiries(connection: Connection, *, now_ms: int, limit: int = 500, pau
     return written
 
 
-def _closing(command_id: int, now_ms: int) -> Callable[[Connection], None]:
-    return lambda connection: store.close_command(connection, command_id, taken=0, now_ms=now_ms)
+def _closing(shard: int, epoch: int, command_id: int, now_ms: int) -> Callable[[Connection], bool]:
+    def close(connection: Connection) -> bool:
+        # That a Redis of an epoch that is over found nothing to take says nothing about the one of now.
+        if store.read_epoch(connection, shard) != epoch:
+            return False
+        store.close_command(connection, command_id, taken=0, now_ms=now_ms)
+        return True
+
+    return close

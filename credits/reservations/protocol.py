@@ -93,8 +93,8 @@ def load(runtime: GateRuntime, account_id: int) -> Steps[None]:
     if found is None:
         return
     if found.epoch != epoch:
-        # Another epoch has begun since: what this snapshot says is not what that epoch may believe. Whoever began it may
-        # have died before arming it; then the next round meets STALE, and begins another.
+        # Another epoch has begun since: what this snapshot says is not for this one. Whoever began it may have died
+        # before arming it; then the next round meets STALE, and begins another.
         runtime.gate.epochs[shard] = found.epoch
         return
     yield Call(Verb.FINISH_LOAD, named, _load_args(runtime, account_id, epoch, token, found))
@@ -130,9 +130,14 @@ def apply_credits(runtime: GateRuntime, account_id: int) -> Steps[int]:
             if answer[0] != Answer.STALE:
                 break
             yield from renew_epoch(runtime, shard, epoch)
+        if answer[0] == Answer.GAP and credit is pending[0]:
+            # A credit before it was forgotten and never applied. Loads of the next epoch see them all.
+            yield from renew_epoch(runtime, shard, epoch)
         if answer[0] not in {Answer.APPLIED, Answer.DUP, Answer.COLD}:
             break
-        yield Sql(_forgetting(account_id, credit.sv))
+        is_forgotten: bool = yield Sql(_forgetting(shard, epoch, account_id, credit.sv))
+        if not is_forgotten:
+            break
         done += 1
     return done
 
@@ -141,5 +146,13 @@ def _apply_args(runtime: GateRuntime, epoch: int, credit: store.Credit) -> tuple
     return (epoch, runtime.clock(), credit.sv, credit.credit_type, credit.kept, credit.repaid, credit.sort_key)
 
 
-def _forgetting(account_id: int, sv: int) -> Callable[[Connection], None]:
-    return lambda connection: store.forget_credits(connection, account_id, sv)
+def _forgetting(shard: int, epoch: int, account_id: int, sv: int) -> Callable[[Connection], bool]:
+    def forget(connection: Connection) -> bool:
+        # A Redis of an epoch that is over (the old master after a network cut) may not speak for the one of now. Who
+        # loads in a later epoch sees the credit: it was committed before.
+        if store.read_epoch(connection, shard) != epoch:
+            return False
+        store.forget_credits(connection, account_id, sv)
+        return True
+
+    return forget

@@ -14,7 +14,7 @@ from credits.reservations.epochs import renew_epoch
 from credits.reservations.journal import Debit
 from credits.reservations.keys import shard_of
 from credits.reservations.model import DebitKind
-from credits.reservations.protocol import load, on_account
+from credits.reservations.protocol import apply_credits, load, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, Pause, ReadJournal, Sql, Steps
@@ -94,6 +94,48 @@ def test_an_account_is_loaded_although_the_beginner_of_the_next_epoch_died_befor
     answer = finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
 
     assert answer[:3] == ["READ", "images", "100"]
+
+
+def test_a_credit_that_only_a_redis_of_another_epoch_has_is_not_forgotten(world: World) -> None:
+    account_id, shard = granted(world, 100), shard_of(world.account_ids[0])
+    grant(world, account_id, 50, "second")
+    applying = apply_credits(world.callers[0].runtime, account_id)
+    step = next(applying)
+    while not (isinstance(step, Sql) and not step.is_read):
+        step = applying.send(world.perform(world.callers[0], step))
+    world.server.sql.execute("UPDATE shards SET epoch = epoch + 1 WHERE id = ?", (shard,))
+
+    send(applying, world.perform(world.callers[0], step))
+
+    (waiting,) = world.server.sql.execute("SELECT count(*) FROM outbox").fetchone()
+    assert waiting == 1
+
+
+def test_a_credit_behind_one_that_was_lost_reaches_the_gate_by_a_new_epoch(world: World) -> None:
+    account_id = granted(world, 100)
+    grant(world, account_id, 50, "second")
+    world.server.sql.execute("DELETE FROM outbox")
+    grant(world, account_id, 7, "third")
+
+    for _ in range(2):
+        finish(world, apply_credits(world.callers[0].runtime, account_id))
+    answer = finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
+
+    assert answer[:3] == ["READ", "images", "157"]
+    assert world.server.sql.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
+
+
+def test_an_order_is_not_closed_by_what_a_redis_of_another_epoch_lacked(world: World) -> None:
+    account_id, shard = granted(world, 100), shard_of(world.account_ids[0])
+    reserve(world, account_id, "a", 100)
+    order = ordered(world, account_id, 30)
+    running = run_command(world.callers[0].runtime, order)
+    closing = running.send(world.perform(world.callers[0], next(running)))
+    world.server.sql.execute("UPDATE shards SET epoch = epoch + 1 WHERE id = ?", (shard,))
+
+    send(running, world.perform(world.callers[0], closing))
+
+    assert state_of(world, order) == ("open", None)
 
 
 def test_an_account_whose_loader_died_is_loaded_by_those_who_wait(world: World) -> None:
@@ -184,7 +226,14 @@ def test_lines_of_two_shards_that_are_numbered_alike_both_become_suspense(world:
 def granted(world: World, amount: int, account_id: int = 0) -> int:
     """An account with one lot, loaded."""
     account_id = account_id or world.account_ids[0]
-    key = f"grant {account_id}"
+    grant(world, account_id, amount, "first")
+    finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
+    finish(world, apply_credits(world.callers[0].runtime, account_id))
+    return account_id
+
+
+def grant(world: World, account_id: int, amount: int, name: str) -> None:
+    key = f"grant {account_id} {name}"
     order = GrantOrder(
         account=name_of(account_id),
         credit_type="images",
@@ -201,8 +250,6 @@ def granted(world: World, amount: int, account_id: int = 0) -> int:
     )
     with world.server.engine.begin() as connection:
         ledger.grant(connection, TENANT, order, now_ms=world.now_ms)
-    finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
-    return account_id
 
 
 def read_args(world: World) -> tuple[str | int, ...]:
