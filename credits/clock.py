@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from credits.errors import InvalidInputError
 
 MAX_INSTANT_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: the last one that ISO 8601 can show."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Clock = Callable[[], int]
 """Answers the present in milliseconds since the epoch. Services take one as an argument."""
@@ -23,7 +25,7 @@ def iso(at_ms: int | None) -> str | None:
     """`at_ms` in ISO 8601 with milliseconds and Z, as every JSON answer shows it."""
     if at_ms is None:
         return None
-    moment = datetime.fromtimestamp(at_ms / 1000, tz=UTC)
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -32,7 +34,8 @@ def from_iso(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    # In whole numbers throughout: a float loses the millisecond of an instant some centuries away.
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def checked_instant_ms(value: object, field: str) -> int:

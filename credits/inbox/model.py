@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from credits.config.settings import Tenant
+from credits.ids import digest
 
 
 class EventState(StrEnum):
@@ -106,9 +107,15 @@ class Outcome:
 
 def customer_subject(provider: str, customer_id: str) -> str:
     """What an event waits for until the customer is known to belong to an account."""
-    return f"{provider}:customer:{customer_id}"
+    return _subject(provider, "customer", customer_id)
 
 
 def subscription_subject(provider: str, subscription_id: str) -> str:
     """What an event waits for until the subscription has been seen, or belongs to an account."""
-    return f"{provider}:subscription:{subscription_id}"
+    return _subject(provider, "subscription", subscription_id)
+
+
+def _subject(provider: str, kind: str, name: str) -> str:
+    subject = f"{provider}:{kind}:{name}"
+    # What the column holds; an id as long as that is nobody's yet.
+    return subject if len(subject) <= 255 else f"{provider}:{kind}:sha256:{digest(name)}"

@@ -5,6 +5,7 @@ from typing import Final
 
 from credits.db import is_unavailable
 from credits.errors import AllocationError, CreditsError, DependencyError, LeaseLostError
+from credits.facts import Feature
 from credits.inbox.model import SUBSCRIPTION_UNKNOWN, EventState, Outcome
 
 LEASE_MS: Final = 10_000
@@ -103,14 +104,15 @@ _UNREADABLE: Final = (
 FIXES: Final = {
     "poison": "Look at the workers' logs around its attempts; fix the cause, then run `credits events retry`.",
     "unexpected_error": "Look at the worker's log for the stack; fix the cause, then run `credits events retry`.",
-    "nobody_to_credit": "Find out whose payment it is and run `credits events attach EVENT ACCOUNT`.",
+    "nobody_to_credit": "Find out whose payment it is and run `credits events attach EVENT ACCOUNT --reason WHY`.",
     "credits_unknown": (
         "The payment does not say which credits it bought: run `credits events attach EVENT ACCOUNT "
-        "--credit-type TYPE --amount N`, or `credits events skip EVENT` if it bought something else."
+        "--credit-type TYPE --amount N --reason WHY`; or `credits events skip EVENT --reason WHY` if it bought "
+        "something else."
     ),
     "unknown_credit_type": (
         "Declare the credit type in credits.toml, restart the workers and run `credits events retry`; or say what was "
-        "bought: `credits events attach EVENT ACCOUNT --credit-type TYPE --amount N`."
+        "bought: `credits events attach EVENT ACCOUNT --credit-type TYPE --amount N --reason WHY`."
     ),
     "idempotency_conflict": (
         "This payment's credits were granted before, with other content; compare both with `credits entries`. "
@@ -124,6 +126,12 @@ FIXES: Final = {
     SUBSCRIPTION_UNKNOWN: "Nothing: it goes on when the subscription's own event arrives; resend that if it is lost.",
     "mode_mismatch": "Compare the endpoint's secret: a test event came with a live secret, or the other way round.",
     "unread_type": "Nothing: events of this type move no credits.",
+    "skipped": "Nothing: somebody dealt with it otherwise; the audit log says who and why.",
+    **dict.fromkeys(
+        (feature.value for feature in Feature),
+        "It waits until this is handled. To settle it by hand: `credits grant` or `credits deduct` with the event's "
+        "number in the reason, then `credits events skip EVENT --reason WHY`.",
+    ),
 }
 """What to do about an event with this code; other codes are those of errors, which carry their own fix."""
 

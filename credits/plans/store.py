@@ -97,7 +97,8 @@ def see_subscription(
     state = {
         "customer_id": fact.payer.customer_id,
         "product_ids": list(fact.product_ids),
-        "status": fact.status,
+        # An open set of words: one that is longer than the column is no reason to fail.
+        "status": None if fact.status is None else fact.status[:32],
         "quantity": fact.quantity,
         "period_start_ms": fact.period_start_ms,
         "period_end_ms": fact.period_end_ms,

@@ -25,7 +25,7 @@ subscriptions = Table(
     Column("customer_id", String(255)),
     Column("product_ids", JSON, nullable=False),
     Column("status", String(32)),
-    Column("quantity", Integer),
+    Column("quantity", BigInteger),
     Column("period_start_ms", BigInteger),
     Column("period_end_ms", BigInteger),
     # Length of a billing period, read off the first one: "1 month", "1 year".

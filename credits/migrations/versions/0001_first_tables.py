@@ -219,7 +219,7 @@ def _create_plans() -> None:
         _text("customer_id", 255, nullable=True),
         sa.Column("product_ids", sa.JSON(), nullable=False),
         _text("status", 32, nullable=True),
-        _small("quantity", nullable=True),
+        _whole("quantity", nullable=True),
         _whole("period_start_ms", nullable=True),
         _whole("period_end_ms", nullable=True),
         _text("interval", 16, nullable=True),

@@ -22,10 +22,14 @@ from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.db import is_unavailable, open_engine, rehearsal, transaction
 from credits.engine import Credits
-from credits.errors import CreditsError
+from credits.errors import CreditsError, InvalidInputError
+from credits.ids import checked_text
 from credits.inbox.provider import Provider
 from credits.ops.cli.table import lines_of
 from credits.reservations.connect import open_gate
+
+MAX_ROW_ID = 2**63 - 1
+"""The largest number that a row of any table can have."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
@@ -96,8 +100,13 @@ def this(context: typer.Context) -> Command:
 
 
 def act_of(by: str, reason: str) -> Act:
-    """Who does something and why, for the audit log."""
-    return Act(actor=f"operator:{by or getpass.getuser()}"[:200], reason=reason[:500])
+    """Who does something and why, for the audit log. Raises InvalidInputError for a reason that says nothing."""
+    if not reason.strip():
+        raise InvalidInputError("reason", "must say why, in at most 500 characters")
+    return Act(
+        actor=checked_text(f"operator:{by or getpass.getuser()}", "by", max_length=200),
+        reason=checked_text(reason, "reason", max_length=500),
+    )
 
 
 @contextmanager

@@ -12,16 +12,16 @@ from credits.config.settings import Tenant
 from credits.db import snapshot
 from credits.errors import InvalidInputError, MalformedPayloadError, UnknownProviderError
 from credits.inbox import service, store
-from credits.inbox.model import NEEDS_OPERATOR, EventState, NewEvent
+from credits.inbox.model import FINISHED, NEEDS_OPERATOR, EventState, NewEvent
 from credits.inbox.rules import fix_of
 from credits.inbox.service import Acted
-from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
+from credits.ops.cli.context import MAX_ROW_ID, AsJson, By, Command, DryRun, Reason, act_of, this
 from credits.ops.cli.doorbell import ring
 from credits.payload import MAX_BODY_BYTES, parse
 
 events_app: Final = typer.Typer(no_args_is_help=True, help="Webhooks as they came, and what became of each.")
 
-EventId = Annotated[int, typer.Argument(help="The event's number in the listing.", min=1)]
+EventId = Annotated[int, typer.Argument(help="The event's number in the listing.", min=1, max=MAX_ROW_ID)]
 Status = Annotated[
     list[str] | None,
     typer.Option(
@@ -110,7 +110,9 @@ def show(context: typer.Context, event_id: EventId, as_json: AsJson = False) -> 
 @events_app.command()
 def retry(
     context: typer.Context,
-    event_id: Annotated[int | None, typer.Argument(help="The event's number; or use the filters with --all.")] = None,
+    event_id: Annotated[
+        int | None, typer.Argument(help="The event's number; or use the filters with --all.", min=1, max=MAX_ROW_ID)
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every event that matches the filters.")] = False,
     status: Status = None,
     provider: ByProvider = None,
@@ -194,7 +196,9 @@ def replay(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="A webhook's body as the provider sent it.")] = None,
     provider: Annotated[str, typer.Option("--provider", help="Whose body it is; needed with a file.")] = "",
-    event_id: Annotated[int | None, typer.Option("--event", help="A stored event instead of a file.", min=1)] = None,
+    event_id: Annotated[
+        int | None, typer.Option("--event", help="A stored event instead of a file.", min=1, max=MAX_ROW_ID)
+    ] = None,
     reason: Reason = "replayed by hand",
     by: By = "",
     dry_run: DryRun = False,
@@ -212,7 +216,8 @@ def replay(
             acted = service.replay_stored(connection, command.tenant, event_id, act, now_ms=now_ms)
         else:
             receipt = service.replay_body(connection, new, act, now_ms=now_ms)
-            acted = Acted(event_id=receipt.id, state_before=receipt.state, is_requeued=receipt.is_new)
+            is_queued = receipt.is_new and receipt.state not in FINISHED
+            acted = Acted(event_id=receipt.id, state_before=receipt.state, is_requeued=is_queued)
     _report(command, [acted], dry_run=dry_run, as_json=as_json)
 
 
@@ -230,6 +235,7 @@ def _event_of_file(command: Command, file: Path, provider_name: str, now_ms: int
     tenant = delivery.tenant or command.tenant
     if tenant is not command.tenant:
         raise InvalidInputError("file", f"holds a {tenant.value} event; say --tenant {tenant.value} to replay it there")
+    is_read = provider.reads(delivery.event_type)
     return NewEvent(
         tenant=tenant,
         provider=provider.name,
@@ -238,7 +244,9 @@ def _event_of_file(command: Command, file: Path, provider_name: str, now_ms: int
         event_id=delivery.event_id,
         event_type=delivery.event_type,
         body=body,
-        state=EventState.RECEIVED,
+        state=EventState.RECEIVED if is_read else EventState.IGNORED,
+        code=None if is_read else "unread_type",
+        detail=None if is_read else f"events of type {delivery.event_type} move no credits",
         occurred_at_ms=delivery.occurred_at_ms,
         received_at_ms=now_ms,
     )
