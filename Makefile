@@ -9,7 +9,7 @@ STEPS ?= 400000
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check lint format types contracts bench torture clean
+.PHONY: help install dev test check lint format types contracts bench torture hammer clean
 
 help: ## List these targets
 	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000] [STEPS=400000] [SEED=1]"
@@ -46,6 +46,9 @@ torture: $(READY) ## Simulate the gate for STEPS steps with crashes, wipes and r
 
 bench: $(READY) ## Measure webhooks and events per second beside bare Flask and an empty task
 	$(BIN)/python -m benchmarks.webhooks $(ARGS)
+
+hammer: $(READY) ## 64 threads, 100,000 attempts to reserve one of 10,000 credits: exactly 10,000 must succeed
+	$(BIN)/python -m tests.support.hammer
 
 clean: ## Delete .venv and caches; the data of `credits dev` stays (that is: credits dev --reset)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
