@@ -7,6 +7,9 @@ local function names(keys)
            token = keys[7] }
 end
 
+-- Our own library sends every word; if it does not, nothing is done.
+local function expect(args, count) if #args < count then error('words are missing') end end
+
 -- ARGV from `first` on as {name, amount} in order; nil if one is no amount, stands twice, or has a name that is none.
 local function items_of(args, first, read)
   local items, seen = {}, {}
@@ -25,6 +28,7 @@ end
   `items` name the types whose counters will be needed; `account_id` is for calls that will write to the journal.
 ]]
 local function enter(k, epoch, said, items, account_id)
+  if account_id and string.match(k.account, ':(%d+)$') ~= account_id then error('keys of another account') end
   local s = redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. (account_id or ''))
   if not is_served(k.shard, epoch, s[1]) then return nil, { 'STALE' } end
   local fields = { 'm', 'w' }

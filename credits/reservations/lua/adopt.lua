@@ -6,6 +6,7 @@
     STALE    no mark, or another epoch; nothing changed but the mark, which is gone
 ]]
 local function adopt(keys, args)
+  expect(args, 1)
   local s = redis.call('HMGET', keys[1], 'ep', 'ho')
   redis.call('HDEL', keys[1], 'ho')
   if s[1] ~= args[1] or s[2] ~= args[1] then return { 'STALE' } end

@@ -11,6 +11,7 @@
     STALE    not this epoch
 ]]
 local function apply(keys, args)
+  expect(args, 7)
   local k, said, sv = names(keys), whole(args[2]), whole(args[3])
   local name, kept, repaid, sort_key = args[4], amount_or_zero(args[5]), amount_or_zero(args[6]), args[7]
   if not kept or not repaid or #sort_key ~= 25 or not string.find(name, '^[%w_]+$') then return { 'BAD' } end

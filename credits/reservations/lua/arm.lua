@@ -7,6 +7,7 @@
     OLD     an epoch at least as new is on; nothing changed
 ]]
 local function arm(keys, args)
+  expect(args, 2)
   local epoch = whole(args[1])
   local current = redis.call('HGET', keys[1], 'ep')
   if current and epoch <= tonumber(current) then return { 'OLD' } end

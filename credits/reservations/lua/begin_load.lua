@@ -9,8 +9,9 @@
     STALE    not this epoch, or the journal is not whole
 ]]
 local function begin_load(keys, args)
-  local k, said = names(keys), whole(args[4])
-  local s = redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. args[2])
+  expect(args, 4)
+  local k, said, account_id = names(keys), whole(args[4]), whole(args[2])
+  local s = redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. I(account_id))
   if not is_served(k.shard, args[1], s[1]) then return { 'STALE' } end
   local v = redis.call('HMGET', k.account, 'm', 'w')
   if open(k, args[1], v[1], v[2]) then return { 'LOADED' } end

@@ -51,6 +51,7 @@ local function carry_out(k, a, args, known, is_held, steps, receipt_ms)
 end
 
 local function commit(keys, args)
+  expect(args, 10)
   local k, said, receipt_ms = names(keys), whole(args[3]), whole(args[9])
   check_step(args[5], args[6])
   local items = items_of(args, 11, amount_or_zero)

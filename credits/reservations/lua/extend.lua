@@ -9,6 +9,7 @@
     STALE     not this epoch
 ]]
 local function extend(keys, args)
+  expect(args, 5)
   local k, said, ttl_ms, longest_ms = names(keys), whole(args[2]), whole(args[4]), whole(args[5])
   local a, refusal = enter(k, args[1], said)
   if not a then return refusal end

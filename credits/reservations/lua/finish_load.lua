@@ -109,6 +109,7 @@ local function adopt_holds(k, a, receipt_ms)
 end
 
 local function finish_load(keys, args)
+  expect(args, 7)
   local k, said, receipt_ms, sv = names(keys), whole(args[4]), whole(args[5]), whole(args[6])
   local s = redis.call('HMGET', k.shard, 'ep', 'vt')
   if not is_served(k.shard, args[1], s[1]) then return { 'STALE' } end

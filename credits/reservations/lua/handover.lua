@@ -7,6 +7,7 @@
     STALE   this version is not armed for this epoch: it has nothing to hand over
 ]]
 local function handover(keys, args)
+  expect(args, 1)
   if not is_served(keys[1], args[1], redis.call('HGET', keys[1], 'ep')) then return { 'STALE' } end
   redis.call('HSET', keys[1], 'ho', args[1])
   return { 'HANDED' }

@@ -7,6 +7,7 @@
     STALE  not this epoch
 ]]
 local function list_holds(keys, args)
+  expect(args, 5)
   local k, said, receipt_ms, limit = names(keys), whole(args[2]), whole(args[3]), whole(args[4])
   local a, refusal = enter(k, args[1], said)
   if not a then return refusal end

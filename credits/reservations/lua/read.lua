@@ -7,6 +7,7 @@
     STALE  not this epoch
 ]]
 local function read(keys, args)
+  expect(args, 3)
   local k, said, receipt_ms = names(keys), whole(args[2]), whole(args[3])
   local a, refusal = enter(k, args[1], said)
   if not a then return refusal end

@@ -9,6 +9,7 @@
     STALE     not this epoch
 ]]
 local function release(keys, args)
+  expect(args, 4)
   local k, said, receipt_ms = names(keys), whole(args[2]), whole(args[4])
   local a, refusal = enter(k, args[1], said)
   if not a then return refusal end

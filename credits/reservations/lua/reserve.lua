@@ -27,6 +27,7 @@ local function plan_holds(k, a, items)
 end
 
 local function reserve(keys, args)
+  expect(args, 7)
   local k, said, ttl_ms, receipt_ms = names(keys), whole(args[2]), whole(args[5]), whole(args[6])
   check_step('-', args[4])
   local items = items_of(args, 8, amount)

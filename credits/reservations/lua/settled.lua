@@ -20,6 +20,7 @@ local function settle_entry(k, a, items, is_refund)
 end
 
 local function settled(keys, args)
+  expect(args, 2)
   local said = whole(args[2])
   local s = redis.call('HMGET', keys[1], 'ep', 'vt', 'n')
   if not is_served(keys[1], args[1], s[1]) then return { 'STALE' } end
@@ -27,6 +28,7 @@ local function settled(keys, args)
   local opened, ids, count_of = {}, {}, {}
   for i = 3, #args, 3 do
     local id, first = args[i], 3 + 4 * whole(args[i + 1])
+    if not string.find(id, '^%d+%-%d+$') then error('no id of an entry') end
     local entry = redis.call('XRANGE', keys[2], id, id)[1]
     -- An entry that is gone was settled before, by this call or another: it counts once.
     if entry and not ids[id] then

@@ -12,6 +12,7 @@
     STALE         not this epoch
 ]]
 local function spend(keys, args)
+  expect(args, 9)
   local k, said, receipt_ms = names(keys), whole(args[3]), whole(args[8])
   check_step(args[5], args[6])
   local items = items_of(args, 10, amount)

@@ -28,6 +28,7 @@ local function take_of_lot(k, a, name, id, wanted)
 end
 
 local function take_lots(keys, args)
+  expect(args, 12)
   local k, said, receipt_ms, name = names(keys), whole(args[3]), whole(args[8]), args[10]
   check_step(args[5], args[6])
   local wanted = amount(args[11])

@@ -8,6 +8,7 @@
     STALE     not this epoch
 ]]
 local function unload(keys, args)
+  expect(args, 4)
   local k, said, idle_ms = names(keys), whole(args[3]), whole(args[4])
   local a, refusal = enter(k, args[1], said, nil, args[2])
   if not a then return refusal end
