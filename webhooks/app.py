@@ -16,6 +16,7 @@ from credits.config.load import load_catalogue
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
 from credits.log import get_logger, set_up_logging
+from credits.ops.migrate import pending_migrations
 from credits.queues import QUEUE_OF, Task, make_celery
 from credits.reservations.connect import open_gate
 from webhooks.doorbell import Doorbell
@@ -62,7 +63,10 @@ def create_app(
             engine=engine,
             clock=clock,
             alarm_age_s=settings.alarm_age_s,
-            ready={"a webhook signing secret": has_secret},
+            ready={
+                "a webhook signing secret": lambda: has_secret,
+                "the tables of this release (credits migrate)": lambda: not pending_migrations(engine),
+            },
             registry=registry,
         )
     )

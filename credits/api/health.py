@@ -1,6 +1,6 @@
 """Health: is this process alive, can it do its work, and is any event growing old? Also the metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,14 +14,27 @@ from credits.inbox.health import InboxHealth, inbox_health
 
 
 def health_routes(
-    *, engine: Engine, clock: Clock, alarm_age_s: int, ready: Mapping[str, bool], registry: CollectorRegistry
+    *,
+    engine: Engine,
+    clock: Clock,
+    alarm_age_s: int,
+    ready: Mapping[str, Callable[[], bool]],
+    registry: CollectorRegistry,
 ) -> Blueprint:
     """
     `/healthz`, `/readyz` and `/metrics`.
 
-    `ready` names what has to be true from the start (a signing secret is there, the schema is migrated).
+    `ready` names what has to be there before any work can be done (a signing secret, the schema of this release); each
+    is asked for until it is.
     """
     routes = Blueprint("health", __name__)
+    found: set[str] = set()
+
+    def missing_parts() -> list[str]:
+        for name, is_there in ready.items():
+            if name not in found and is_there():
+                found.add(name)
+        return [name for name in ready if name not in found]
 
     @routes.get("/healthz")
     def healthz() -> Response:
@@ -30,10 +43,14 @@ def health_routes(
     @routes.get("/readyz")
     def readyz() -> Response:
         """503 if the receiver cannot store events; 200 with `degraded` and the alarms if events wait too long."""
-        missing = [name for name, is_there in ready.items() if not is_there]
+        health = _read(engine, clock)
+        try:
+            missing = missing_parts()
+        # As below: a health check reports what is wrong, it has no error of its own.
+        except Exception:  # noqa: BLE001
+            health, missing = None, []
         if missing:
             return problem(503, "not_ready", f"missing: {', '.join(missing)}", retry_after_s=5)
-        health = _read(engine, clock)
         if health is None:
             return problem(503, "database_unavailable", "the database does not answer", retry_after_s=5)
         alarms = health.alarms(alarm_age_s)

@@ -16,6 +16,7 @@ from credits.config.settings import Settings, Tenant, WebhookSecret
 from credits.db import open_engine, snapshot
 from credits.inbox.model import EventState
 from credits.inbox.tables import events
+from credits.ops.migrate import migrate
 from credits.payload import MAX_BODY_BYTES
 from tests.support.clock import VirtualClock
 from tests.support.pipeline import Pipeline
@@ -237,6 +238,20 @@ def test_with_the_database_down_the_provider_is_asked_to_come_again(
     assert bell.rung == []
     assert_problem(ready, 503, "database_unavailable")
     assert alive.status_code == 200
+
+
+def test_a_receiver_whose_tables_are_not_migrated_is_not_ready_until_they_are(
+    settings: Settings, empty_database_url: str, bell: Bell, clock: VirtualClock
+) -> None:
+    client = client_of(settings, open_engine(empty_database_url), bell, clock)
+
+    before = client.get("/readyz")
+    migrate(empty_database_url)
+    after = client.get("/readyz")
+
+    assert_problem(before, 503, "not_ready")
+    assert "credits migrate" in before.get_json()["detail"]
+    assert after.get_json() == {"status": "ok", "alarms": []}
 
 
 def test_with_the_broker_down_webhooks_are_answered_at_once(
