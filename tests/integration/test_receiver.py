@@ -16,7 +16,7 @@ from credits.config.settings import Settings, Tenant, WebhookSecret
 from credits.db import open_engine, snapshot
 from credits.inbox.model import EventState
 from credits.inbox.tables import events
-from credits.ops.migrate import migrate
+from credits.ops.migrate import downgrade, migrate
 from credits.payload import MAX_BODY_BYTES
 from tests.support.clock import VirtualClock
 from tests.support.pipeline import Pipeline
@@ -243,6 +243,8 @@ def test_with_the_database_down_the_provider_is_asked_to_come_again(
 def test_a_receiver_whose_tables_are_not_migrated_is_not_ready_until_they_are(
     settings: Settings, empty_database_url: str, bell: Bell, clock: VirtualClock
 ) -> None:
+    migrate(empty_database_url)
+    downgrade(empty_database_url)
     client = client_of(settings, open_engine(empty_database_url), bell, clock)
 
     before = client.get("/readyz")
