@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
 
 from credits.api.tables import api_keys
 from credits.config.settings import Tenant
-from credits.db import snapshot, transaction
+from credits.db import snapshot
 from credits.errors import AuthenticationError, InvalidInputError
 from credits.ids import checked_id
 
@@ -42,7 +42,7 @@ class ApiKey:
 
 
 def create_key(
-    engine: Engine,
+    connection: Connection,
     *,
     tenant: Tenant,
     name: str,
@@ -57,18 +57,17 @@ def create_key(
     kid = _random_text(8)
     body = f"ck_{_MODES[tenant]}_{kid}_{_random_text(43)}"
     key = body + _checksum(body)
-    with transaction(engine) as connection:
-        connection.execute(
-            insert(api_keys).values(
-                tenant=tenant,
-                kid=kid,
-                name=checked_id(name, "name"),
-                secret_sha256=_hash(key),
-                scopes=wanted,
-                created_at_ms=now_ms,
-                expires_at_ms=expires_at_ms,
-            )
+    connection.execute(
+        insert(api_keys).values(
+            tenant=tenant,
+            kid=kid,
+            name=checked_id(name, "name"),
+            secret_sha256=_hash(key),
+            scopes=wanted,
+            created_at_ms=now_ms,
+            expires_at_ms=expires_at_ms,
         )
+    )
     return key
 
 
@@ -100,15 +99,14 @@ def list_keys(engine: Engine, tenant: Tenant) -> list[RowMapping]:
         )
 
 
-def revoke_key(engine: Engine, tenant: Tenant, kid: str, *, now_ms: int) -> bool:
-    """Make a key worthless at once; True if it was valid until now."""
-    with transaction(engine) as connection:
-        result = connection.execute(
-            update(api_keys)
-            .where(api_keys.c.tenant == tenant, api_keys.c.kid == kid, api_keys.c.revoked_at_ms.is_(None))
-            .values(revoked_at_ms=now_ms)
-        )
-        return result.rowcount == 1
+def revoke_key(connection: Connection, tenant: Tenant, kid: str, *, now_ms: int) -> bool:
+    """Make a key worthless at once; True if it was not revoked before."""
+    result = connection.execute(
+        update(api_keys)
+        .where(api_keys.c.tenant == tenant, api_keys.c.kid == kid, api_keys.c.revoked_at_ms.is_(None))
+        .values(revoked_at_ms=now_ms)
+    )
+    return result.rowcount == 1
 
 
 def checked_scope(text: str) -> Scope:

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from credits.api import keys
 from credits.clock import iso
 from credits.config.settings import Settings, Tenant
+from credits.db import transaction
 from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.pipeline import Pipeline
 from webhooks.app import create_app
@@ -53,7 +54,8 @@ def caller(client: FlaskClient, engine: Engine) -> Caller:
 
 def caller_of(client: FlaskClient, engine: Engine, **changes: Any) -> Caller:
     made: dict[str, Any] = {"tenant": Tenant.SANDBOX, "name": "app", "scopes": ["read"], "now_ms": NOON_MS, **changes}
-    return Caller(client=client, key=keys.create_key(engine, **made))
+    with transaction(engine) as connection:
+        return Caller(client=client, key=keys.create_key(connection, **made))
 
 
 def test_a_balance_has_the_one_shape_that_every_face_shows(caller: Caller, pipeline: Pipeline) -> None:
@@ -157,7 +159,8 @@ def test_a_key_that_lapsed_was_revoked_or_mistyped_is_no_key(
 ) -> None:
     lapsing = caller_of(client, engine, expires_at_ms=clock() + 1000)
     revoked = caller_of(client, engine)
-    keys.revoke_key(engine, Tenant.SANDBOX, revoked.key.split("_")[2], now_ms=clock())
+    with transaction(engine) as connection:
+        keys.revoke_key(connection, Tenant.SANDBOX, revoked.key.split("_")[2], now_ms=clock())
     mistyped = Caller(client=client, key=lapsing.key[:-1] + ("a" if lapsing.key[-1] != "a" else "b"))
 
     before = lapsing.account("user_1", "balances").status_code

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 from credits.api import keys
 from credits.config.settings import Tenant
-from credits.db import snapshot
+from credits.db import snapshot, transaction
 from credits.inbox import store
 from credits.inbox.health import inbox_health
 from credits.inbox.model import EventState
@@ -59,7 +59,8 @@ def stuck_events(pipeline: Pipeline) -> None:
 
 def api_keys(pipeline: Pipeline) -> None:
     engine = pipeline.runtime.engine
-    key = keys.create_key(engine, tenant=Tenant.SANDBOX, name="a", scopes=["read"], now_ms=0)
+    with transaction(engine) as connection:
+        key = keys.create_key(connection, tenant=Tenant.SANDBOX, name="a", scopes=["read"], now_ms=0)
     with snapshot(engine) as connection:
         keys.authenticate(connection, key, now_ms=1)
 

@@ -1,16 +1,17 @@
 """Commands about API keys: create, list, revoke."""
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import typer
+from sqlalchemy import Connection
 
 from credits import audit_log
 from credits.api import keys
 from credits.api.keys import Scope
 from credits.clock import iso, system_clock_ms
-from credits.db import transaction
 from credits.errors import InvalidInputError
-from credits.ops.cli.context import AsJson, By, act_of, this
+from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
 
 keys_app: Final = typer.Typer(no_args_is_help=True, help="API keys of app services.")
 
@@ -28,33 +29,29 @@ def create(
         int | None, typer.Option("--days", min=1, max=3650, help="Valid for this long; for ever if left out.")
     ] = None,
     by: By = "",
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, once."""
     command = this(context)
     now_ms = system_clock_ms()
     scopes = scope or [Scope.READ.value]
-    key = keys.create_key(
-        command.engine,
-        tenant=command.tenant,
-        name=name,
-        scopes=scopes,
-        now_ms=now_ms,
-        expires_at_ms=None if days is None else now_ms + days * _DAY_MS,
-    )
-    kid = key.split("_")[2]
-    with transaction(command.engine) as connection:
-        audit_log.record(
+    with command.changing(dry_run=dry_run) as connection:
+        key = keys.create_key(
             connection,
-            command.tenant,
-            act_of(by, f"key for {name}"),
-            action="key.create",
-            subject=f"key:{kid}",
-            detail={"scopes": scopes},
+            tenant=command.tenant,
+            name=name,
+            scopes=scopes,
             now_ms=now_ms,
+            expires_at_ms=None if days is None else now_ms + days * _DAY_MS,
         )
+        kid = key.split("_")[2]
+        _log(command, connection, act_of(by, f"key for {name}"), "key.create", kid, {"scopes": scopes})
     if as_json:
-        command.print_json({"kid": kid, "key": key, "scopes": scopes})
+        shown = {"kid": None, "key": None} if dry_run else {"kid": kid, "key": key}
+        command.print_json({**shown, "scopes": scopes, "dry_run": dry_run})
+    elif dry_run:
+        command.say(f"a key with the scopes {', '.join(scopes)} would be made")
     else:
         command.say(key)
         command.say("Keep it now: only its hash is stored, and it is never shown again.")
@@ -87,25 +84,35 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
 def revoke(
     context: typer.Context,
     kid: Annotated[str, typer.Argument(help="The key's id, the third part of the key.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")] = "revoked by hand",
+    reason: Reason = "revoked by hand",
     by: By = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key worthless at once."""
     command = this(context)
-    now_ms = system_clock_ms()
-    if not keys.revoke_key(command.engine, command.tenant, kid, now_ms=now_ms):
-        raise InvalidInputError("kid", f"there is no valid key {kid[:40]!r}; see `credits keys list`")
-    with transaction(command.engine) as connection:
-        audit_log.record(
-            connection,
-            command.tenant,
-            act_of(by, reason),
-            action="key.revoke",
-            subject=f"key:{kid}",
-            detail={},
-            now_ms=now_ms,
-        )
-    command.say(f"key {kid} is revoked")
+    with command.changing(dry_run=dry_run) as connection:
+        if not keys.revoke_key(connection, command.tenant, kid, now_ms=system_clock_ms()):
+            raise InvalidInputError("kid", f"there is no valid key {kid[:40]!r}; see `credits keys list`")
+        _log(command, connection, act_of(by, reason), "key.revoke", kid, {})
+    if as_json:
+        command.print_json({"kid": kid, "revoked": not dry_run, "dry_run": dry_run})
+    else:
+        command.say(f"key {kid} {'would be' if dry_run else 'is'} revoked")
+
+
+def _log(
+    command: Command, connection: Connection, act: audit_log.Act, action: str, kid: str, detail: Mapping[str, Any]
+) -> None:
+    audit_log.record(
+        connection,
+        command.tenant,
+        act,
+        action=action,
+        subject=f"key:{kid}",
+        detail=detail,
+        now_ms=system_clock_ms(),
+    )
 
 
 def _state(revoked_at_ms: int | None, expires_at_ms: int | None, now_ms: int) -> str:

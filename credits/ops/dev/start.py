@@ -16,7 +16,7 @@ from credits.api.keys import Scope, authenticate, create_key
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
-from credits.db import open_engine, snapshot
+from credits.db import open_engine, snapshot, transaction
 from credits.errors import AuthenticationError
 from credits.ops.dev import redis_server as embedded
 from credits.ops.dev.banner import banner
@@ -132,9 +132,10 @@ def _api_key(settings: Settings, known: str | None) -> str:
     try:
         if known is not None and _is_valid(engine, known, settings.tenant):
             return known
-        return create_key(
-            engine, tenant=settings.tenant, name="credits dev", scopes=tuple(Scope), now_ms=system_clock_ms()
-        )
+        with transaction(engine) as connection:
+            return create_key(
+                connection, tenant=settings.tenant, name="credits dev", scopes=tuple(Scope), now_ms=system_clock_ms()
+            )
     finally:
         engine.dispose()
 
