@@ -1,17 +1,24 @@
 """Creditgate, a prepaid-credits engine: payments come in, credits go out, exactly once."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from credits.engine import Credits
+    from credits.reservations.batch import Reserve
+    from credits.reservations.service import Commit
 
-__all__ = ["Credits"]
+__all__ = ["Commit", "Credits", "Reserve"]
+
+_HOME_OF = {
+    "Commit": "credits.reservations.service",
+    "Credits": "credits.engine",
+    "Reserve": "credits.reservations.batch",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use, so that `import credits.errors` costs nobody an ORM.
-    if name == "Credits":
-        from credits.engine import Credits
-
-        return Credits
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -74,8 +74,7 @@ class Credits(Spending):
 
     def close(self) -> None:
         """Close the connections to the database and to Redis."""
-        if self._gate is not None:
-            self._gate.gate.client.close()
+        self.close_gate()
         self.engine.dispose()
 
     def add(

@@ -140,6 +140,12 @@ class Spending:
     def _courier(self) -> Courier | None:
         return None if self._gate is None else Courier.over(self._gate)
 
+    def close_gate(self) -> None:
+        """Close the connections to Redis."""
+        if self._gate is not None and self._courier is not None:
+            self._gate.gate.client.close()
+            self._courier.runtime.gate.client.close()
+
     def bring_credits(self, account: str) -> None:
         """
         Bring what an account was granted to the gate, now that SQL has committed it.
