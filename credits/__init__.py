@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from credits.engine import Credits
+    from credits.reservations.asks import Commit
     from credits.reservations.batch import Reserve
-    from credits.reservations.service import Commit
 
 __all__ = ["Commit", "Credits", "Reserve"]
 
 _HOME_OF = {
-    "Commit": "credits.reservations.service",
+    "Commit": "credits.reservations.asks",
     "Credits": "credits.engine",
     "Reserve": "credits.reservations.batch",
 }

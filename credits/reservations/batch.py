@@ -10,17 +10,19 @@ from credits.errors import CreditsError, GateUnavailableError, InvalidInputError
 from credits.ids import new_id
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
+from credits.reservations.asks import Ask, Commit, committed, database_needed
 from credits.reservations.booked import Taken
 from credits.reservations.epochs import renew_epoch
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import Answer, Durability
 from credits.reservations.protocol import MAX_ROUNDS, Answered, load
-from credits.reservations.service import Ask, Commit, Reservations, committed, database_needed
+from credits.reservations.service import Reservations
 from credits.reservations.steps import run
 
 MAX_BATCH: Final = 10_000
 
 _ROUND_TRIP: Final = 500
+_AT_ONCE: Final = 2
 _LEADERS: Final = 8
 
 
@@ -97,17 +99,28 @@ def _call_all(gate: Reservations, asks: Sequence[Ask | CreditsError]) -> list[An
     ]
     left = [number for number, ask in enumerate(asks) if isinstance(ask, Ask)]
     for _ in range(MAX_ROUNDS):
-        again: list[int] = []
-        for chunk in _chunks(left):
-            try:
-                again += _round_trip(gate, asks, chunk, found)
-            except GateUnavailableError as error:
-                for number in chunk:
-                    found[number] = error
-        left = again
+        # While Redis works on one chunk, the next one is packed.
+        chunks = list(_chunks(left))
+        with ThreadPoolExecutor(_AT_ONCE) as at_once:
+            left = [
+                number
+                for again in at_once.map(lambda chunk: _tried(gate, asks, chunk, found), chunks)
+                for number in again
+            ]
         if not left:
             break
     return found
+
+
+def _tried(
+    gate: Reservations, asks: Sequence[Ask | CreditsError], numbers: Sequence[int], found: list[Answered | CreditsError]
+) -> list[int]:
+    try:
+        return _round_trip(gate, asks, numbers, found)
+    except GateUnavailableError as error:
+        for number in numbers:
+            found[number] = error
+        return []
 
 
 def _round_trip(

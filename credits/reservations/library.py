@@ -11,13 +11,14 @@ from credits.ledger.model import Posted
 from credits.reservations import batch
 from credits.reservations import deduct as by_hand
 from credits.reservations.answers import Committed
+from credits.reservations.asks import Commit
 from credits.reservations.batch import Reserve
 from credits.reservations.checks import checked_items
 from credits.reservations.courier import Courier
 from credits.reservations.hold import Hold, chosen, chosen_items
 from credits.reservations.model import Durability
 from credits.reservations.records import HoldRecord
-from credits.reservations.service import Commit, Reservations
+from credits.reservations.service import Reservations
 from credits.reservations.steps import GateRuntime
 from credits.units import MAX_AMOUNT
 

@@ -1,18 +1,18 @@
 """Reservations of one tenant: hold credits, commit what was used, give the rest back. What the library stands on."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from credits.config.settings import Tenant
-from credits.db import is_unavailable, snapshot
-from credits.errors import CreditsError, GateUnavailableError, HoldEndedError, IdempotencyConflictError
+from credits.db import snapshot
+from credits.errors import HoldEndedError
 from credits.ids import checked_id, digest
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Balance
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
+from credits.reservations.asks import Ask, Commit, check_content, committed, database_needed
 from credits.reservations.booked import Bookkeeper, Taken
 from credits.reservations.checks import (
     MAX_EXTENSION_S,
@@ -31,35 +31,6 @@ from credits.reservations.steps import GateRuntime, run
 from credits.units import MAX_AMOUNT
 
 _MAX_REMEMBERED: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """What a caller commits."""
-
-    account: str
-    reservation_id: str
-    items: Mapping[str, int] | None = None
-    """What was used (0 allowed); None: all that is held."""
-    step: str = "final"
-    """Names this commit among those of the reservation."""
-    final: bool = True
-    """Whether the rest returns; otherwise it stays held for further steps."""
-    overage: Overage = Overage.DENY
-    if_lost: Mapping[str, int] | None = None
-    """What `items=None` comes to where the hold is gone and cannot say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One call of the gate, ready to be sent."""
-
-    account_id: int
-    name: str
-    verb: Verb
-    args: tuple[str | int, ...]
-    op: str = ""
-    content: str = ""
 
 
 @dataclass(slots=True)
@@ -280,7 +251,7 @@ class Reservations:
             found = self.books.fingerprints([ask.op]).get(ask.op)
         if found is None:
             return None
-        _check_content(ask, found)
+        check_content(ask, found)
         return Committed(reservation_id=ask.name, durability=Durability.LEDGER, replayed=True)
 
     def acknowledged(self, ask: Ask, answered: Answered, durability: Durability) -> Committed:
@@ -322,36 +293,3 @@ class Reservations:
     def _words(self, account_id: int, verb: Verb, *args: str | int) -> list[str]:
         ask = Ask(account_id=account_id, name="", verb=verb, args=(self.runtime.clock(), *args))
         return self.call(ask).words
-
-
-def committed(ask: Ask, answered: Answered, taken: Taken | None) -> Committed:
-    """What a commit came to. Raises IdempotencyConflictError if its key had booked something else long ago."""
-    if taken is not None and taken.fingerprint is not None:
-        _check_content(ask, taken.fingerprint)
-    is_booked = taken is not None and taken.is_booked
-    return Committed(
-        reservation_id=ask.name,
-        durability=Durability.LEDGER if is_booked else Durability.REDIS,
-        is_pending=taken is not None and not is_booked,
-        rescued=answered.words[0] == Answer.RESCUED,
-        replayed=answered.words[0] == Answer.REPLAYED,
-    )
-
-
-@contextmanager
-def database_needed() -> Iterator[None]:
-    """Say of a database that is away what is said of Redis: the call is safe to repeat."""
-    try:
-        yield
-    except CreditsError:
-        raise
-    # A driver's error has no class of ours; whether the server was there can be known of it.
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        raise GateUnavailableError(f"the database did not answer ({type(error).__name__})") from error
-
-
-def _check_content(ask: Ask, booked: str) -> None:
-    if booked != ask.content:
-        raise IdempotencyConflictError(ask.name, first="other content", now="this")

@@ -11,10 +11,10 @@ from credits.errors import (
     InvalidInputError,
 )
 from credits.reservations.answers import Committed
+from credits.reservations.asks import Commit
 from credits.reservations.batch import MAX_BATCH, Reserve
 from credits.reservations.hold import Hold
 from credits.reservations.model import Durability
-from credits.reservations.service import Commit
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
 

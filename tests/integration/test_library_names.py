@@ -7,8 +7,8 @@ import pytest
 import redis
 
 from credits.errors import HoldEndedError, IdempotencyConflictError
+from credits.reservations.asks import Commit
 from credits.reservations.model import Durability
-from credits.reservations.service import Commit
 from credits.reservations.sweeps import sweep_gate
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
