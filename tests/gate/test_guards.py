@@ -167,7 +167,7 @@ GUARDS = [
     Guard("amounts: at most 2^53 - 1", "if n > MAX then return nil end", "", checks.refuses_amount(str(2**53))),
     Guard(
         "sums: credits",
-        "if c.av + c.hd + c.lp + kept > MAX then return leave(k, a, 'BAD') end",
+        "if c.av + c.hd + c.lp + c.us + kept > MAX then return leave(k, a, 'BAD') end",
         "",
         checks.sum_is_bounded,
     ),

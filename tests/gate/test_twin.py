@@ -85,9 +85,9 @@ class TwinMachine(RuleBasedStateMachine):
             is_paid=self.grants % 2 == 0,
         )
 
-    @rule(credit_type=credit_types, amount=sizes, expires=expiries, priority=st.integers(1, 2), share=st.integers(0, 2))
-    def apply(self, credit_type: str, amount: int, expires: int | None, priority: int, share: int) -> None:
-        repaid = min(amount, self.twin.debts.get(credit_type, 0)) if share else 0
+    @rule(credit_type=credit_types, amount=sizes, expires=expiries, priority=st.integers(1, 2), repays=st.booleans())
+    def apply(self, credit_type: str, amount: int, expires: int | None, priority: int, repays: bool) -> None:
+        repaid = min(amount, self.booked_debt(credit_type)) if repays else 0
         lot = self.new_lot(credit_type, amount - repaid, expires, priority)
         sv = self.twin.sv + 1
         told = rules.apply(

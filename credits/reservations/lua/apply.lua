@@ -23,7 +23,8 @@ local function apply(keys, args)
   if sv <= a.sv then return leave(k, a, 'DUP') end
   if sv > a.sv + 1 then return leave(k, a, 'GAP') end
   local c = kind(k, a, name)
-  if c.av + c.hd + c.lp + kept > MAX then return leave(k, a, 'BAD') end
+  -- What is unsettled may yet come back to the lots.
+  if c.av + c.hd + c.lp + c.us + kept > MAX then return leave(k, a, 'BAD') end
   if repaid > c.dt then
     -- The ledger never repays what nobody owes: what stands here is wrong, and a load puts it right.
     redis.call('HDEL', k.account, 'm')

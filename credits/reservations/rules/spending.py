@@ -146,7 +146,7 @@ def apply(
     if sv > account.sv + 1:
         return account, (Answer.GAP,)
     of_type = sum(one.available for one in account.lots.values() if one.credit_type == credit_type)
-    if of_type + held(account, credit_type) + kept > MAX_AMOUNT:
+    if of_type + held(account, credit_type) + unsettled(account, credit_type) + kept > MAX_AMOUNT:
         return account, (Answer.BAD,)
     account = replace(with_debt(account, credit_type, -repaid), sv=sv, last_ms=at.sure_ms)
     if kept > 0:
