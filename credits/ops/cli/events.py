@@ -10,14 +10,14 @@ from sqlalchemy import RowMapping
 from credits.clock import iso, system_clock_ms
 from credits.config.settings import Tenant
 from credits.db import snapshot
-from credits.errors import InvalidInputError, MalformedPayloadError, UnknownProviderError
+from credits.errors import InvalidInputError
 from credits.inbox import service, store
-from credits.inbox.model import FINISHED, NEEDS_OPERATOR, EventState, NewEvent
+from credits.inbox.model import FINISHED, NEEDS_OPERATOR, EventState
 from credits.inbox.rules import fix_of
 from credits.inbox.service import Acted
 from credits.ops.cli.context import MAX_ROW_ID, AsJson, By, Command, DryRun, Reason, act_of, this
 from credits.ops.cli.doorbell import ring
-from credits.payload import MAX_BODY_BYTES, parse
+from credits.ops.cli.event_file import event_of_file
 
 events_app: Final = typer.Typer(no_args_is_help=True, help="Webhooks as they came, and what became of each.")
 
@@ -209,7 +209,7 @@ def replay(
     if (file is None) == (event_id is None):
         raise InvalidInputError("file", "name a file, or a stored event with --event")
     act, now_ms = act_of(by, reason), system_clock_ms()
-    new = None if file is None else _event_of_file(command, file, provider, now_ms)
+    new = None if file is None else event_of_file(command, file, provider, now_ms)
     with command.changing(dry_run=dry_run) as connection:
         if new is None:
             assert event_id is not None, "checked above"  # noqa: S101
@@ -219,37 +219,6 @@ def replay(
             is_queued = receipt.is_new and receipt.state not in FINISHED
             acted = Acted(event_id=receipt.id, state_before=receipt.state, is_requeued=is_queued)
     _report(command, [acted], dry_run=dry_run, as_json=as_json)
-
-
-def _event_of_file(command: Command, file: Path, provider_name: str, now_ms: int) -> NewEvent:
-    provider = command.providers.get(provider_name)
-    if provider is None:
-        raise UnknownProviderError(provider_name, sorted(command.providers))
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise InvalidInputError("file", f"cannot be read: {error.strerror}") from None
-    if len(body) > MAX_BODY_BYTES:
-        raise MalformedPayloadError(f"the body is larger than {MAX_BODY_BYTES} bytes")
-    delivery = provider.envelope(parse(body), body)
-    tenant = delivery.tenant or command.tenant
-    if tenant is not command.tenant:
-        raise InvalidInputError("file", f"holds a {tenant.value} event; say --tenant {tenant.value} to replay it there")
-    is_read = provider.reads(delivery.event_type)
-    return NewEvent(
-        tenant=tenant,
-        provider=provider.name,
-        provider_account=delivery.provider_account,
-        endpoint=tenant,
-        event_id=delivery.event_id,
-        event_type=delivery.event_type,
-        body=body,
-        state=EventState.RECEIVED if is_read else EventState.IGNORED,
-        code=None if is_read else "unread_type",
-        detail=None if is_read else f"events of type {delivery.event_type} move no credits",
-        occurred_at_ms=delivery.occurred_at_ms,
-        received_at_ms=now_ms,
-    )
 
 
 def _report(command: Command, acted: list[Acted], *, dry_run: bool, as_json: bool, verb: str = "") -> None:
