@@ -20,7 +20,7 @@ from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, Pause, ReadJournal, Sql, Steps
 from credits.reservations.torture.model import Setup
 from credits.reservations.torture.mutants import Tamper
-from credits.reservations.torture.server import own_server
+from credits.reservations.torture.server import own_servers
 from credits.reservations.torture.world import TENANT, Caller, Server, World, name_of
 
 VIRTUAL_TIME_SEED = 1
@@ -29,7 +29,7 @@ FP = "ab" * 16
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with own_server() as path:
+    with own_servers() as path:
         server = Server(path)
         yield server
         server.close()
@@ -89,7 +89,7 @@ def test_an_account_is_loaded_although_the_beginner_of_the_next_epoch_died_befor
     epoch = world.callers[0].runtime.gate.epochs[shard]
     dead = renew_epoch(world.callers[1].runtime, shard, epoch)
     go_to(world, world.callers[1], dead, Verb.ARM)
-    world.server.wire.execute_command("DEL", f"cg:{{{shard}}}:account:{account_id}")
+    world.wire.execute_command("DEL", f"cg:{{{shard}}}:account:{account_id}")
 
     answer = finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
 
@@ -162,7 +162,7 @@ def test_an_order_whose_line_is_not_booked_yet_is_not_closed_as_one_that_took_no
     world.perform(world.callers[0], next(again))
 
     # The journal is lost before anybody settles it.
-    world.server.wire.execute_command("DEL", f"cg:{{{shard_of(account_id)}}}:journal")
+    world.wire.execute_command("DEL", f"cg:{{{shard_of(account_id)}}}:journal")
     while_lost = finish(world, run_command(world.callers[0].runtime, order))
 
     assert while_lost is True

@@ -12,23 +12,25 @@ from credits.reservations.torture import seeds
 from credits.reservations.torture.model import Fault, Finding, Report, Setup
 from credits.reservations.torture.mutants import Mutant
 from credits.reservations.torture.run import campaign, play
-from credits.reservations.torture.server import own_server
+from credits.reservations.torture.server import own_servers
 from credits.reservations.torture.world import Server
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 SHORT_STEPS = 4_000
 MUTANT_STEPS = 200_000
 OFTEN_WIPED = Setup(accounts=1, credit_types=1, strike_chance=0.1, faults=frozenset({Fault.WIPE, Fault.STALL}))
+OFTEN_CUT = Setup(accounts=2, credit_types=1, strike_chance=0.02, faults=frozenset({Fault.SPLIT, Fault.STALL}))
 HARSH = Setup(accounts=2, credit_types=1, strike_chance=0.02)
 SEEN_IN = {
     Mutant.LOSER_ARMS: OFTEN_WIPED,
     Mutant.SETTLES_ANY_EPOCH: OFTEN_WIPED,
     Mutant.BOOKS_TWICE: HARSH,
     Mutant.LOADS_ANY_EPOCH: HARSH,
-    # What is out of order heals whenever an account is loaded again.
-    Mutant.CREDITS_UNORDERED: replace(HARSH, strike_chance=0.0),
+    Mutant.CREDITS_UNORDERED: HARSH,
     Mutant.FORGETS_UNAPPLIED: HARSH,
     Mutant.LOADS_UNDRAINED: HARSH,
+    Mutant.SETTLES_UNSERVED: OFTEN_CUT,
+    Mutant.FORGETS_ELSEWHERE: OFTEN_CUT,
     Mutant.NEVER_REFUNDS: HARSH,
 }
 """What to play where a missing guard shows soonest."""
@@ -36,7 +38,7 @@ SEEN_IN = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with own_server() as path:
+    with own_servers() as path:
         server = Server(path)
         yield server
         server.close()

@@ -13,7 +13,7 @@ from credits.ops.cli.context import AsJson, Command, this
 from credits.reservations.torture import seeds
 from credits.reservations.torture.model import Fault, Finding, Report, Setup
 from credits.reservations.torture.run import campaign
-from credits.reservations.torture.server import own_server
+from credits.reservations.torture.server import own_servers
 from credits.reservations.torture.world import CREDIT_TYPES, Server
 
 _ENOUGH = 10
@@ -73,7 +73,7 @@ def _run(command: Command, setup: Setup, *, first_seed: int, steps: int, is_quie
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        own_server() as path,
+        own_servers() as path,
         Progress(*columns, console=command.console, disable=is_quiet or not command.console.is_terminal) as bar,
     ):
         server = Server(path)

@@ -25,44 +25,58 @@ class Checker:
 
     def __init__(self, world: World, promises: Promises) -> None:
         self._world, self._promises = world, promises
-        self.gate = GateView(world.server.wire)
+        self.views = [GateView(wire) for wire in world.server.wires]
         self.ledger = LedgerView(world.server.sql)
         self.suspense_is_allowed = False
-        """Only a Redis that forgot and remembers again can make a line that its lots no longer cover."""
+        """Only a Redis that forgot and remembers again, or two at once, can make a line that its lots do not cover."""
         self.count = 0
         self.check_everything()
+
+    @property
+    def gate(self) -> GateView:
+        """The master as it was last seen."""
+        return self.views[self._world.master]
 
     def check_everything(self) -> None:
         """After a fault, and in the end."""
         self._check_ledger()
-        self.check_gate(self._world.shards, self._world.account_ids)
+        for master in self._world.masters:
+            self.check_gate(master, self._world.shards, self._world.account_ids)
 
     def check_ledger(self) -> None:
         """After a SQL transaction: the ledger by itself, then the gate as it was last seen against it."""
         self._check_ledger()
-        for account_id in self._world.account_ids:
-            self._check_account(account_id)
+        for master in self._world.masters:
+            for account_id in self._world.account_ids:
+                self._check_account(master, account_id)
 
-    def check_gate(self, shards: list[int], account_ids: list[int], answers: list[Any] | None = None) -> None:
+    def check_gate(
+        self, master: int, shards: list[int], account_ids: list[int], answers: list[Any] | None = None
+    ) -> None:
         """After a script: what it may have touched, as `answers` to the view's questions say or Redis does now."""
-        before_shards, before_accounts = dict(self.gate.shards), dict(self.gate.accounts)
+        view = self.views[master]
+        before_shards, before_accounts = dict(view.shards), dict(view.accounts)
         if answers is None:
-            self.gate.read(shards, account_ids)
+            view.read(shards, account_ids)
         else:
-            self.gate.take(shards, account_ids, answers)
+            view.take(shards, account_ids, answers)
         for shard in shards:
             seen = {line.stream_id for line in before_shards[shard].lines} if shard in before_shards else set()
-            for line in self.gate.shards[shard].lines:
+            for line in view.shards[shard].lines:
                 if line.stream_id not in seen and line.account_id in account_ids:
-                    self._check_new_line(line, before_accounts.get(line.account_id))
+                    self._check_new_line(master, line, before_accounts.get(line.account_id))
         for account_id in account_ids:
-            self._check_account(account_id)
+            self._check_account(master, account_id)
 
-    def is_live(self, account_id: int) -> bool:
-        """Whether the gate would serve the account as it stands."""
-        shard, account = self.gate.shards[account_id % 64], self.gate.accounts[account_id]
-        epoch = self._world.armed.get(account_id % 64)
+    def is_live(self, master: int, account_id: int) -> bool:
+        """Whether the gate would serve the account as it stands, and may be believed."""
+        number = account_id % 64
+        shard, account = self.views[master].shards[number], self.views[master].accounts[account_id]
+        epoch = self._world.armed.get((master, number))
         if epoch is None or shard.epoch != epoch or account.epoch != epoch:
+            return False
+        # Of two masters, what the one says whose epoch is over is never booked as it stands.
+        if self._world.was_split and self.ledger.epochs().get(number) != int(epoch):
             return False
         has = (account.listed, len(account.holds), len(account.due))
         return has == (account.burnable_size, account.holds_size, account.holds_size)
@@ -102,27 +116,36 @@ class Checker:
 
     # ── the gate against the ledger ──────────────────────────────────────────────────────────────────────
 
-    def _check_account(self, account_id: int) -> None:
+    def _check_account(self, master: int, account_id: int) -> None:
         self.count += 1
-        if not self.is_live(account_id):
+        if not self.is_live(master, account_id):
             return
-        account, shard = self.gate.accounts[account_id], self.gate.shards[account_id % 64]
+        account, shard = self.views[master].accounts[account_id], self.views[master].shards[account_id % 64]
+        grants = [grant for grant in self.ledger.grants.values() if grant.account_id == account_id]
         sv, lines = account.sv, [line for line in shard.lines if line.account_id == account_id]
         if shard.is_whole and shard.entries_of.get(account_id, 0) != len(lines):
             raise Violation(f"account {account_id} counts {shard.entries_of.get(account_id)} of its {len(lines)} lines")
+        for grant in grants:
+            if grant.sv > sv and (account_id, grant.sv) not in self.ledger.outbox:
+                raise Violation(f"account {account_id} will never hear of credit {grant.sv}: it has those up to {sv}")
         self._check_time(account_id, account)
         check_burnable(account_id, account)
         held = check_holds(account_id, account)
-        grants = [grant for grant in self.ledger.grants.values() if grant.account_id == account_id]
         for credit_type in self._world.credit_types:
             mine = [grant for grant in grants if grant.credit_type == credit_type]
-            self._check_type(account_id, credit_type, shard, lines, [grant for grant in mine if grant.sv > sv])
-        self._check_lots(account_id, shard, lines, held, grants)
+            later = sum(grant.amount for grant in mine if grant.sv > sv)
+            self._check_type(account_id, account, credit_type, shard, lines, later)
+        self._check_lots(account_id, account, shard, lines, held, grants)
 
     def _check_type(
-        self, account_id: int, credit_type: str, shard: GateShard, lines: list[Line], later: list[Grant]
+        self,
+        account_id: int,
+        account: GateAccount,
+        credit_type: str,
+        shard: GateShard,
+        lines: list[Line],
+        later: int,
     ) -> None:
-        account = self.gate.accounts[account_id]
         has = account.counts(credit_type)
         where = f"account {account_id} {has}".replace("Counters", credit_type)
         if min(has.available, has.held, has.unsettled, has.debt, has.lapsed) < 0:
@@ -135,16 +158,21 @@ class Checker:
             item.amount for line, item in items if (line.journal_id, account_id, credit_type) not in self.ledger.booked
         )
         posted = self.ledger.balances.get((account_id, credit_type), (0, 0, 0))[0]
-        truth = posted - sum(grant.amount for grant in later)
+        truth = posted - later
         total = has.available + has.held + has.lapsed - has.debt + pending
         if total > truth or (shard.is_whole and total < truth):
             raise Violation(f"{where}, pending {pending}: the gate says {total}, the ledger {truth}")
 
     def _check_lots(
-        self, account_id: int, shard: GateShard, lines: list[Line], held: Counter[int], grants: list[Grant]
+        self,
+        account_id: int,
+        account: GateAccount,
+        shard: GateShard,
+        lines: list[Line],
+        held: Counter[int],
+        grants: list[Grant],
     ) -> None:
         """Each lot: what remains in the ledger is free, held, lapsed, or in a line of the journal."""
-        account = self.gate.accounts[account_id]
         pending: Counter[int] = Counter()
         for line in lines:
             for item in line.items:
@@ -172,11 +200,11 @@ class Checker:
         if account.next_due_ms > min(account.due.values(), default=account.next_due_ms):
             raise Violation(f"account {account_id} looks for overdue holds at {account.next_due_ms}, one is due before")
 
-    def _check_new_line(self, line: Line, before: GateAccount | None) -> None:
+    def _check_new_line(self, master: int, line: Line, before: GateAccount | None) -> None:
         """What was not under hold must not have lapsed when it was spent."""
-        if line.kind not in {"spend", "deduct"} or not self.is_live(line.account_id):
+        if line.kind not in {"spend", "deduct"} or not self.is_live(master, line.account_id):
             return
-        account = self.gate.accounts[line.account_id]
+        account = self.views[master].accounts[line.account_id]
         hold = before.holds.get(line.op.split(":")[1]) if before else None
         for item in line.items:
             free = item.lots.copy()

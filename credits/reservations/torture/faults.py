@@ -1,4 +1,4 @@
-"""What happens to Redis: restarts, wipes, stale copies, deleted keys, clocks that jump."""
+"""What happens to Redis: restarts, wipes, stale copies, deleted keys, clocks that jump, two masters at once."""
 
 import time
 from collections import Counter
@@ -9,7 +9,14 @@ from credits.reservations.torture.model import LOSING, Fault, Promises
 from credits.reservations.torture.world import World
 
 # A rollback needs a copy to go back to: every other time one is taken.
-_HAPPENING: Final = (Fault.RESTART, Fault.WIPE, *(Fault.ROLLBACK,) * 2, *(Fault.KEY_DELETED,) * 2, Fault.CLOCK_JUMP)
+_HAPPENING: Final = (
+    Fault.RESTART,
+    Fault.WIPE,
+    *(Fault.ROLLBACK,) * 2,
+    *(Fault.KEY_DELETED,) * 2,
+    Fault.CLOCK_JUMP,
+    Fault.SPLIT,
+)
 _JUMPS_MS: Final = (-120_000, -5_000, 5_000, 50_000, 3_600_000)
 
 
@@ -23,10 +30,16 @@ class Saboteur:
 
     def strike(self) -> None:
         """Do one thing; every identity is checked right after it."""
-        if not self._kinds:
-            return
-        world, fault = self._world, self._world.rng.choice(self._kinds)
-        before = self._journalled()
+        if self._kinds:
+            self._strike(self._world.rng.choice(self._kinds))
+
+    def make_peace(self) -> None:
+        """End what does not end by itself."""
+        if self._world.is_split:
+            self._strike(Fault.SPLIT)
+
+    def _strike(self, fault: Fault) -> None:
+        world, before = self._world, self._journalled()
         match fault:
             case Fault.RESTART:
                 world.restart()
@@ -44,6 +57,8 @@ class Saboteur:
                     return
             case Fault.CLOCK_JUMP:
                 self._jump()
+            case Fault.SPLIT:
+                self._split()
             case _:
                 raise ValueError(f"{fault} happens to a step, not to Redis")
         self._done[fault.value] += 1
@@ -52,18 +67,27 @@ class Saboteur:
             self._promises.losable |= before - self._journalled()
 
     def _journalled(self) -> set[str]:
-        gate = self._checker.gate
-        return {line.op for shard in self._world.shards for line in gate.shards[shard].lines}
+        views = [self._checker.views[master] for master in self._world.masters]
+        return {line.op for view in views for shard in self._world.shards for line in view.shards[shard].lines}
 
     def _delete_key(self) -> bool:
-        keys = sorted(self._world.server.wire.execute_command("KEYS", "cg:*"))
+        keys = sorted(self._world.wire.execute_command("KEYS", "cg:*"))
         if not keys:
             return False
-        self._world.server.wire.execute_command("DEL", self._world.rng.choice(keys))
+        self._world.wire.execute_command("DEL", self._world.rng.choice(keys))
         # A new stream numbers its lines by the server's real clock, which the simulator outruns: within one epoch, two
         # lines would have one name.
         time.sleep(0.002)
         return True
+
+    def _split(self) -> None:
+        """A cut begins, its replica up to date or behind; or it ends."""
+        if self._world.is_split:
+            self._world.heal()
+            return
+        is_behind = self._copy is not None and self._world.rng.random() < 0.3
+        self._world.split(self._copy if is_behind and self._copy is not None else self._world.copy())
+        self._checker.suspense_is_allowed = True
 
     def _jump(self) -> None:
         """Time leaps for everybody (a long pause), or one clock goes wrong."""

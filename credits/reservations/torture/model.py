@@ -21,9 +21,10 @@ class Fault(StrEnum):
     ROLLBACK = "rollback"
     KEY_DELETED = "key_deleted"
     CLOCK_JUMP = "clock_jump"
+    SPLIT = "split"
 
 
-LOSING = frozenset({Fault.WIPE, Fault.ROLLBACK, Fault.KEY_DELETED})
+LOSING = frozenset({Fault.WIPE, Fault.ROLLBACK, Fault.KEY_DELETED, Fault.SPLIT})
 """Faults after which Redis may lack commits that it acknowledged."""
 
 

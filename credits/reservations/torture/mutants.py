@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from credits.reservations import booking, store
+from credits.reservations import booking, protocol, store
 from credits.reservations.journal import Debit
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
@@ -25,6 +25,8 @@ class Mutant(StrEnum):
     CREDITS_UNORDERED = "the outbox is applied newest first"
     FORGETS_UNAPPLIED = "the outbox forgets a credit that the gate refused"
     LOADS_UNDRAINED = "a load does not wait for the account's journal"
+    SETTLES_UNSERVED = "settlement does not ask whether its Redis is in the epoch"
+    FORGETS_ELSEWHERE = "the outbox believes a Redis whose epoch is over"
     NEVER_REFUNDS = "a second charge for one op is not given back"
 
 
@@ -53,6 +55,14 @@ class _Forgetful(Tamper):
     def answer(self, step: Step, answer: Any) -> Any:
         if isinstance(step, Call) and step.verb is Verb.APPLY and answer[0] in {Answer.STALE, Answer.GAP}:
             return [Answer.DUP]
+        return answer
+
+
+class _Unserved(Tamper):
+    def answer(self, step: Step, answer: Any) -> Any:
+        # Settlement's question names no lines.
+        if isinstance(step, Call) and step.verb is Verb.SETTLED and len(step.args) == 2:
+            return [Answer.SETTLED, "0"]
         return answer
 
 
@@ -86,6 +96,14 @@ def _newest_first(connection: Connection, account_id: int, *, limit: int = 100) 
     return _pending_credits(connection, account_id, limit=limit)[::-1]
 
 
+def _forgetting_in_any_epoch(_shard: int, _epoch: int, account_id: int, sv: int) -> Any:
+    def forget(connection: Connection) -> bool:
+        store.forget_credits(connection, account_id, sv)
+        return True
+
+    return forget
+
+
 def _book_any_epoch(connection: Connection, shard: int, _epoch: int, *args: Any, **more: Any) -> Any:
     return _book(connection, shard, store.read_epoch(connection, shard), *args, **more)
 
@@ -105,11 +123,13 @@ _PATCHES: Final[dict[Mutant, tuple[Any, str, Any]]] = {
     ),
     Mutant.LOADS_ANY_EPOCH: (store, "read_snapshot", _read_as_if_of_any_epoch),
     Mutant.CREDITS_UNORDERED: (store, "pending_credits", _newest_first),
+    Mutant.FORGETS_ELSEWHERE: (protocol, "_forgetting", _forgetting_in_any_epoch),
     Mutant.NEVER_REFUNDS: (booking, "book", _book_without_refunds),
 }
 _TAMPERS: Final[dict[Mutant, Tamper]] = {
     Mutant.LOADS_UNDRAINED: _Undrained(),
     Mutant.FORGETS_UNAPPLIED: _Forgetful(),
+    Mutant.SETTLES_UNSERVED: _Unserved(),
 }
 
 

@@ -69,7 +69,7 @@ def _carry_out(world: World, checker: Checker, caller: Caller, report: Report, s
             continue
         answer = world.perform(caller, step)
         if isinstance(step, Call):
-            checker.check_gate(world.shards, world.account_ids)
+            checker.check_gate(world.master, world.shards, world.account_ids)
         elif isinstance(step, Sql) and not step.is_read:
             checker.check_ledger()
 
@@ -87,7 +87,7 @@ def _check_drained(world: World, checker: Checker) -> None:
         if left:
             raise Violation(f"at rest, {left} {what}")
     for account_id in world.account_ids:
-        if not checker.is_live(account_id):
+        if not checker.is_live(world.master, account_id):
             raise Violation(f"at rest, account {account_id} is not loaded")
         account = checker.gate.accounts[account_id]
         if account.sv != checker.ledger.sv[account_id]:

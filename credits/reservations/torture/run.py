@@ -65,6 +65,7 @@ class Simulation:
         try:
             while self.report.steps < self._world.setup.steps:
                 self._move()
+            self._saboteur.make_peace()
             come_to_rest(self._world, self._checker, self._promises, self.report)
         except Violation as violation:
             return self._finding(str(violation))
@@ -168,16 +169,18 @@ class Simulation:
         """Carry a step out, and check what it may have changed. What a script may change is read in its own packet."""
         caller, step = actor.caller, actor.step
         if isinstance(step, Call):
-            wire = self._world.server.wire
+            wire = self._world.server.wires[caller.master]
             shard, account_ids = _touched(step, self._world.account_ids)
             wire.after = questions([shard], account_ids)
             try:
                 answer = self._world.perform(caller, step)
             finally:
                 wire.after = []
+            if step.verb is Verb.APPLY and answer[0] == "GAP" and not self._world.was_split:
+                raise Violation(f"credit {step.args[2]} came to the gate before the one below it")
             if step.verb is Verb.FINISH_LOAD and answer[0] == "LOADED" and step.args[0] != actor.epochs_read[shard]:
                 raise Violation(f"loaded in epoch {step.args[0]} what was read in {actor.epochs_read[shard]}")
-            self._checker.check_gate([shard], account_ids, wire.seen)
+            self._checker.check_gate(caller.master, [shard], account_ids, wire.seen)
             return answer
         answer = self._world.perform(caller, step)
         if isinstance(step, Sql) and step.is_read:

@@ -1,4 +1,4 @@
-"""A Valkey of the simulator's own, and the thinnest connection to it: one socket, one packet per question."""
+"""Valkeys of the simulator's own, and the thinnest connection to them: one socket, one packet per question."""
 
 import shutil
 import socket
@@ -21,25 +21,41 @@ _START_S: Final = 10.0
 Command = Sequence[str | int | bytes]
 
 
+MASTERS: Final = ("a", "b")
+"""The names of the sockets: a master, and a replica that may be promoted."""
+
+
 @contextmanager
-def own_server() -> Iterator[Path]:
-    """A server that keeps nothing on disk, at the path of its socket; gone when the block ends."""
+def own_servers() -> Iterator[Path]:
+    """Two servers that keep nothing on disk; answers the folder of their sockets. Gone when the block ends."""
     # A socket's path has to be short: not below whatever long name TMPDIR may have.
     folder = Path(tempfile.mkdtemp(prefix="cgt-", dir="/tmp" if Path("/tmp").is_dir() else None))  # noqa: S108
-    path = folder / "s"
-    options = ["--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    processes = [_start(folder, name) for name in MASTERS]
     try:
         deadline = time.monotonic() + _START_S
-        while not path.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
+        while not all(_is_listening(folder / name) for name in MASTERS):
+            if time.monotonic() > deadline or any(process.poll() is not None for process in processes):
                 raise DependencyError("the simulator's own Valkey did not start")
             time.sleep(0.01)
-        yield path
+        yield folder
     finally:
-        process.terminate()
-        process.wait(timeout=_START_S)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=_START_S)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: Path, name: str) -> "subprocess.Popen[bytes]":
+    where = ["--port", "0", "--unixsocket", str(folder / name), "--dir", str(folder)]
+    options = [*where, "--save", "", "--appendonly", "no"]
+    return subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _is_listening(path: Path) -> bool:
+    # The file is there a moment before anybody listens.
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 class Wire:

@@ -254,8 +254,9 @@ class LedgerView:
         self.balances: dict[tuple[int, str], tuple[int, int, int]] = {}
         self.grants: dict[int, Grant] = {}
         self.entries: dict[str, Entry] = {}
+        # Two shards may number their lines alike: hence the account.
         self.booked: set[tuple[str, int, str]] = set()
-        """(journal id, account, credit type) of every entry: two shards may number their lines alike."""
+        self.outbox: set[tuple[int, int]] = set()
         self.moved: Counter[int] = Counter()
         """Σ of what entries moved, by grant."""
         self._last_entry_id = 0
@@ -268,6 +269,7 @@ class LedgerView:
         """Read what a transaction may have changed; answers the entries that are new, the oldest first."""
         ask = self._sql.execute
         self.sv = dict(ask("SELECT id, sv FROM accounts").fetchall())
+        self.outbox = set(ask("SELECT account_id, sv FROM outbox").fetchall())
         rows = ask("SELECT account_id, credit_type, balance, debt, seq FROM balances").fetchall()
         self.balances = {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
         numbers: defaultdict[int, int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""The simulated world: one Redis, one database, one clock, and callers that each believe in an epoch of their own."""
+"""The simulated world: Redis, a database, clocks, and callers that each believe in an epoch of their own."""
 
 import random
 import sqlite3
@@ -18,7 +18,7 @@ from credits.reservations.steps import Call, GateRuntime, Step, perform
 from credits.reservations.tables import shards
 from credits.reservations.torture.model import Setup, Violation
 from credits.reservations.torture.mutants import Tamper
-from credits.reservations.torture.server import Wire
+from credits.reservations.torture.server import MASTERS, Wire
 
 TENANT: Final = Tenant.SANDBOX
 BEGIN_MS: Final = 1_800_000_000_000
@@ -35,21 +35,24 @@ class Caller:
 
     runtime: GateRuntime
     clock_offset_ms: int = 0
+    master: int = 0
+    """Which of the two servers it takes for the master."""
 
 
 @dataclass(slots=True)
 class Server:
-    """What lives as long as the simulator: the connections and an empty database to begin each run with."""
+    """What lives as long as the simulator: connections to two Redis, and an empty database to begin each run with."""
 
-    path: Path
-    wire: Wire = field(init=False)
-    blobs: Wire = field(init=False)
+    folder: Path
+    wires: list[Wire] = field(init=False)
+    blobs: list[Wire] = field(init=False)
     engine: Any = field(init=False)
     sql: sqlite3.Connection = field(init=False)
     _empty: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.wire, self.blobs = Wire(self.path), Wire(self.path, is_text=False)
+        self.wires = [Wire(self.folder / name) for name in MASTERS]
+        self.blobs = [Wire(self.folder / name, is_text=False) for name in MASTERS]
         self.engine = open_memory_engine()
         # Importing the tables registered them.
         assert accounts.metadata is shards.metadata is metadata  # noqa: S101
@@ -59,14 +62,14 @@ class Server:
 
     def empty(self) -> None:
         """Begin anew: no keys, no functions, no rows."""
-        self.wire.execute_command("FLUSHALL", "SYNC")
-        self.wire.execute_command("FUNCTION", "FLUSH", "SYNC")
+        for wire in self.wires:
+            wire.ask([("FLUSHALL", "SYNC"), ("FUNCTION", "FLUSH", "SYNC")])
         self.sql.deserialize(self._empty)
 
     def close(self) -> None:
         """Close the connections."""
-        self.wire.close()
-        self.blobs.close()
+        for wire in (*self.wires, *self.blobs):
+            wire.close()
         self.engine.dispose()
 
 
@@ -91,8 +94,13 @@ class World:
             SHARD_COUNT * (1 + index) + shard_numbers[index % len(shard_numbers)] for index in range(setup.accounts)
         ]
         self.shards = sorted({shard_of(account_id) for account_id in self.account_ids})
-        self.armed: dict[int, str] = {}
-        """The epoch that each shard's volatile table holds."""
+        self.master = 0
+        """Which of the two servers is the master, as those see it who are not cut off from it."""
+        self.is_split = False
+        """Whether the other one still takes itself for the master too, and some callers with it."""
+        self.was_split = False
+        self.armed: dict[tuple[int, int], str] = {}
+        """By server and shard, the epoch that its volatile table holds."""
         self._ever_armed: set[tuple[int, str]] = set()
         server.empty()
         for account_id in self.account_ids:
@@ -122,49 +130,82 @@ class World:
         step = self._tamper.step(step)
         answer = perform(caller.runtime, step)
         if isinstance(step, Call) and step.verb is Verb.ARM and answer[0] == "ARMED":
-            self._arm(int(step.keys[0].split("{")[1].split("}")[0]), str(step.args[0]))
+            self._arm(caller.master, int(step.keys[0].split("{")[1].split("}")[0]), str(step.args[0]))
         return self._tamper.answer(step, answer)
+
+    @property
+    def wire(self) -> Wire:
+        """The connection to the master."""
+        return self.server.wires[self.master]
+
+    @property
+    def masters(self) -> list[int]:
+        """The servers that anybody takes for the master."""
+        return [self.master, 1 - self.master] if self.is_split else [self.master]
 
     def restart(self) -> None:
         """Redis starts again with its data: what was volatile is gone."""
-        self.armed.clear()
-        self.server.wire.function_load(self.code.code, replace=True)
+        self._disarm(self.master)
+        self.wire.function_load(self.code.code, replace=True)
 
     def wipe(self) -> None:
         """Redis starts again with nothing, not even functions."""
-        self.armed.clear()
-        self.server.wire.execute_command("FLUSHALL", "SYNC")
-        self.server.wire.execute_command("FUNCTION", "FLUSH", "SYNC")
+        self._disarm(self.master)
+        self.wire.ask([("FLUSHALL", "SYNC"), ("FUNCTION", "FLUSH", "SYNC")])
         self._tell_time()
 
     def copy(self) -> list[tuple[bytes, bytes]]:
         """Every key with its value, as a backup has them."""
-        keys = sorted(key for key in self.server.blobs.execute_command("KEYS", "cg:*"))
-        return list(zip(keys, self.server.blobs.ask([("DUMP", key) for key in keys]), strict=True)) if keys else []
+        blobs = self.server.blobs[self.master]
+        keys = sorted(blobs.execute_command("KEYS", "cg:*"))
+        return list(zip(keys, blobs.ask([("DUMP", key) for key in keys]), strict=True)) if keys else []
 
     def roll_back(self, copied: list[tuple[bytes, bytes]]) -> None:
         """Redis starts again from an earlier copy."""
         self.wipe()
         if copied:
-            self.server.blobs.ask([("RESTORE", key, 0, value) for key, value in copied])
+            self.server.blobs[self.master].ask([("RESTORE", key, 0, value) for key, value in copied])
 
-    def _arm(self, shard: int, epoch: str) -> None:
+    def split(self, copied: list[tuple[bytes, bytes]]) -> None:
+        """A network cut: the replica, which has `copied`, is promoted; some callers still reach the old master only."""
+        self.is_split, self.was_split, self.master = True, True, 1 - self.master
+        self.roll_back(copied)
+        for caller in self.rng.sample(self.callers, self.rng.randint(1, _CALLERS - 1)):
+            self._connect(caller)
+
+    def heal(self) -> None:
+        """The cut is over: everybody goes to the new master, and what only the old one had is gone."""
+        self.is_split = False
+        for caller in self.callers:
+            self._connect(caller)
+        self._disarm(1 - self.master)
+        self.server.wires[1 - self.master].ask([("FLUSHALL", "SYNC"), ("FUNCTION", "FLUSH", "SYNC")])
+
+    def _connect(self, caller: Caller) -> None:
+        caller.master = self.master
+        caller.runtime.gate.client = cast(redis.Redis, self.wire)
+
+    def _disarm(self, master: int) -> None:
+        for shard in self.shards:
+            self.armed.pop((master, shard), None)
+
+    def _arm(self, master: int, shard: int, epoch: str) -> None:
         # Armed again after a wipe, it would name two incarnations: what was read in one would be booked in the other.
         if (shard, epoch) in self._ever_armed:
             raise Violation(f"epoch {epoch} of shard {shard} was armed twice")
         self._ever_armed.add((shard, epoch))
-        self.armed[shard] = epoch
+        self.armed[master, shard] = epoch
 
     def _tell_time(self) -> None:
         if not self.is_virtual:
             seconds, ms = divmod(self.server_ms(), 1000)
-            command = ("HSET", _SERVER_CLOCK_KEY, "s", seconds, "us", ms * 1000)
-            # It goes along with the next question.
-            self.server.wire.before = [command]
+            for wire in self.server.wires:
+                # It goes along with the next question.
+                wire.before = [("HSET", _SERVER_CLOCK_KEY, "s", seconds, "us", ms * 1000)]
 
     def _caller(self) -> Caller:
         caller: Caller
-        gate = Gate(client=cast(redis.Redis, self.server.wire), code=self.code)
+        gate = Gate(client=cast(redis.Redis, self.wire), code=self.code)
         caller = Caller(
             GateRuntime(
                 gate=gate,
