@@ -19,7 +19,7 @@ from tests.support.ledger import assert_ledger_is_sound
 from tests.support.pipeline import Pipeline
 
 TYPE = "image_generation"
-EXAMPLES = {"sqlite": 40, "postgresql": 8}
+EXAMPLES = {"sqlite": 150, "postgresql": 25}
 NEVER = 2**62
 
 Picture = tuple[int, int, int, int, list[int]]

@@ -72,8 +72,8 @@ def subscriptions() -> st.SearchStrategy[list[Told]]:
 
 
 def lives() -> st.SearchStrategy[list[Told]]:
-    """One or two purchases or subscriptions of one account."""
-    parts = st.lists(purchases() | subscriptions(), min_size=1, max_size=2)
+    """Up to three purchases and subscriptions of one account."""
+    parts = st.lists(purchases() | subscriptions(), min_size=1, max_size=3)
     return parts.map(lambda told: [event for number, part in enumerate(told) for event in numbered(part, number)])
 
 
