@@ -65,8 +65,9 @@ local function instant(text) return text == '0' and NEVER or tonumber(text) end
 
 -- An account from its fields m and w; nil if it is not loaded in this epoch, or if a key of it has vanished.
 local function open(k, epoch, m, w)
-  if not m or not w or string.sub(m, 1, #epoch + 1) ~= epoch .. '.' then return nil end
-  local load, sv, x = string.match(m, '^([%d.]+)|(%d+)|(%d+)$')
+  if not m or not w then return nil end
+  local load, of_epoch, sv, x = string.match(m, '^((%d+)%.%d+)|(%d+)|(%d+)$')
+  if of_epoch ~= epoch then return nil end
   local last, rest, due, zn, hn, us = string.match(w, '^(%d+)|((%d+)|(%d+)|(%d+)|(%d+))$')
   local a = { m = m, rest = rest, load = load, sv = tonumber(sv), x = instant(x), last = tonumber(last), due = instant(due),
               zn = tonumber(zn), hn = tonumber(hn), us = tonumber(us), kinds = {}, set = {}, writes = {} }
@@ -102,16 +103,9 @@ local function flush(k, a)
     -- Whatever does not add up here adds up after a load.
     if math.min(c.av, c.hd, c.us, c.dt, c.lp) < 0 then a.is_broken = true end
     local text = string.format('%d:%d:%d:%d:%d:%s', c.av, c.hd, c.us, c.dt, c.lp, c.one)
-    if text ~= c.text then
-      local n = #fields
-      fields[n + 1], fields[n + 2] = 'c:' .. name, text
-      c.text = text
-    end
+    if text ~= c.text then fields[#fields + 1], fields[#fields + 2], c.text = 'c:' .. name, text, text end
   end
-  for field, value in pairs(a.set) do
-    local n = #fields
-    fields[n + 1], fields[n + 2] = field, value
-  end
+  for field, value in pairs(a.set) do fields[#fields + 1], fields[#fields + 2] = field, value end
   local m = string.format('%s|%d|%d', a.load, a.sv, a.x == NEVER and 0 or a.x)
   if m ~= a.m then fields[#fields + 1], fields[#fields + 2], a.m = 'm', m, m end
   local rest = string.format('%d|%d|%d|%d', a.due == NEVER and 0 or a.due, a.zn, a.hn, a.us)

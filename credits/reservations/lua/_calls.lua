@@ -29,7 +29,8 @@ end
 ]]
 local function enter(k, epoch, said, items, account_id)
   if account_id and string.match(k.account, ':(%d+)$') ~= account_id then error('keys of another account') end
-  local s = redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. (account_id or ''))
+  local s = account_id and redis.call('HMGET', k.shard, 'ep', 'vt', 'n', 'u' .. account_id)
+            or redis.call('HMGET', k.shard, 'ep', 'vt')
   if not is_served(k.shard, epoch, s[1]) then return nil, { 'STALE' } end
   local fields = { 'm', 'w' }
   for i, item in ipairs(items or {}) do fields[i + 2] = 'c:' .. item.name end

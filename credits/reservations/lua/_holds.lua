@@ -29,12 +29,14 @@ local function record(k, hold)
 end
 
 local function put_record(k, a, hold, r, is_new)
-  local items = {}
-  for i, name in ipairs(r.order) do items[i] = string.format('%s=%d,%s', name, r.items[name].left, r.items[name].lots) end
-  local due = I(r.due)
-  local text = table.concat({ r.state, due, I(r.made), r.load, r.fp, table.concat(items, ';'), r.steps, r.name }, '|')
-  later(a, 'HSET', k.holds, hold, text)
-  later(a, 'ZADD', k.due, due, hold)
+  local items = ''
+  for i, name in ipairs(r.order) do
+    local item = r.items[name]
+    items = string.format('%s%s%s=%d,%s', items, i > 1 and ';' or '', name, item.left, item.lots)
+  end
+  later(a, 'HSET', k.holds, hold,
+        string.format('%s|%d|%d|%s|%s|%s|%s|%s', r.state, r.due, r.made, r.load, r.fp, items, r.steps, r.name))
+  later(a, 'ZADD', k.due, I(r.due), hold)
   a.due = math.min(a.due, r.due)
   if is_new then a.hn = a.hn + 1 end
 end
@@ -45,12 +47,14 @@ local function check_step(op, fp)
 end
 
 local function step_fingerprint(r, op)
+  if r.steps == '' then return nil end
   for name, fp in string.gmatch(r.steps, '([^=;]+)=(%x*)') do
     if name == op then return fp end
   end
 end
 
 local function count_steps(r)
+  if r.steps == '' then return 0 end
   local _, n = string.gsub(r.steps, '=', '')
   return n
 end

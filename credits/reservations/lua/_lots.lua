@@ -2,7 +2,7 @@
   The lots of an account. A sort key is 25 characters of base 36: priority 4, expiry in ms 9, 1 if paid, lot 11; its
   order is the burn order. Most types have a single lot: that one is named with the counters and needs no list.
 ]]
-local PAGE = 8
+local LARGEST_PAGE = 64
 
 local function expiry(sort_key) return tonumber(string.sub(sort_key, 5, 13), 36) end
 local function lot_of(sort_key) return string.sub(sort_key, 15) end
@@ -100,9 +100,10 @@ local function find(k, a, name, wanted, spare)
     if c.av == 0 or expiry(c.one) <= a.now then return {}, 0 end
     return { { sort_key = c.one, before = c.av, part = math.min(wanted, c.av) } }, c.av
   end
-  local takes, found, missing, offset = {}, 0, wanted, 0
+  -- The first lot mostly suffices.
+  local takes, found, missing, offset, page = {}, 0, wanted, 0, 1
   while c.av > 0 and found < wanted + spare do
-    local members = redis.call('ZRANGEBYLEX', k.lots, '[' .. name .. '|', '(' .. name .. '}', 'LIMIT', offset, PAGE)
+    local members = redis.call('ZRANGEBYLEX', k.lots, '[' .. name .. '|', '(' .. name .. '}', 'LIMIT', offset, page)
     for _, member in ipairs(members) do
       local sort_key = string.sub(member, #name + 2)
       if expiry(sort_key) > a.now then
@@ -113,8 +114,8 @@ local function find(k, a, name, wanted, spare)
         if found >= wanted + spare then break end
       end
     end
-    if #members < PAGE then break end
-    offset = offset + PAGE
+    if #members < page then break end
+    offset, page = offset + page, math.min(LARGEST_PAGE, 8 * page)
   end
   return takes, found
 end

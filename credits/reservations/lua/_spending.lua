@@ -52,7 +52,11 @@ local function spend_item(k, a, r, step)
   local lots = {}
   if step.from_hold > 0 then
     local item = r.items[step.name]
-    lots[1], item.lots = split(item.lots, step.from_hold)
+    if step.from_hold == item.left then
+      lots[1], item.lots = item.lots, ''
+    else
+      lots[1], item.lots = split(item.lots, step.from_hold)
+    end
     item.left = item.left - step.from_hold
     c.hd = c.hd - step.from_hold
   end

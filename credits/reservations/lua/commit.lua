@@ -42,7 +42,7 @@ local function carry_out(k, a, args, known, is_held, steps, receipt_ms)
   r.steps = r.steps .. (r.steps == '' and '' or ';') .. args[5] .. '=' .. args[6]
   if args[7] == '1' or not is_held then
     if is_held then empty_hold(k, a, r) end
-    for _, name in ipairs(r.order) do r.items[name] = { left = 0, lots = '' } end
+    for _, item in pairs(r.items) do item.left, item.lots = 0, '' end
     r.state, r.due = 'C', a.sure + receipt_ms
   end
   put_record(k, a, args[4], r, not known)
