@@ -23,11 +23,11 @@ OFTEN_CUT = Setup(accounts=2, credit_types=1, strike_chance=0.02, faults=frozens
 HARSH = Setup(accounts=2, credit_types=1, strike_chance=0.02)
 SEEN_IN = {
     Mutant.LOSER_ARMS: OFTEN_WIPED,
-    Mutant.SETTLES_ANY_EPOCH: OFTEN_WIPED,
+    Mutant.SETTLES_ANY_EPOCH: OFTEN_CUT,
     Mutant.BOOKS_TWICE: HARSH,
     Mutant.LOADS_ANY_EPOCH: HARSH,
-    Mutant.CREDITS_UNORDERED: HARSH,
-    Mutant.FORGETS_UNAPPLIED: HARSH,
+    Mutant.CREDITS_UNORDERED: replace(HARSH, accounts=1, strike_chance=0.0),
+    Mutant.FORGETS_UNAPPLIED: OFTEN_CUT,
     Mutant.LOADS_UNDRAINED: HARSH,
     Mutant.SETTLES_UNSERVED: OFTEN_CUT,
     Mutant.FORGETS_ELSEWHERE: OFTEN_CUT,
