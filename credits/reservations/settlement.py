@@ -2,8 +2,8 @@
 Settlement: the journal's lines become ledger entries, in batches, each once.
 
 See that the shard's Redis is in the epoch; read lines; in one transaction that holds the epoch still, book what is new;
-then tell the gate to forget the lines. Killed between any two of these, the next settler reads the lines again and finds
-them booked.
+then tell the gate to forget the lines. Killed between any two of these, the next settler reads the lines again and
+finds them booked.
 """
 
 from typing import Final
