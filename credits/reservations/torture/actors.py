@@ -34,7 +34,6 @@ class Scene:
     rng: random.Random
     runtime: GateRuntime
     account_id: int
-    account_ids: list[int]
     credit_types: tuple[str, ...]
     promises: Promises
     outcomes: Counter[str]
@@ -221,8 +220,7 @@ def _debit(scene: Scene, debiting: Debiting, *, is_ledger: bool) -> Steps[bool]:
     if answer[0] in {Answer.CONFLICT, Answer.BAD}:
         raise Violation(f"{op} was answered {answer}")
     if answer[0] in {Answer.GONE, Answer.INSUFFICIENT}:
-        # Redis may have forgotten what the ledger remembers, or will once the journal is settled.
-        yield from settle(scene.runtime, shard_of(account_id))
+        # Redis may have forgotten what the ledger remembers.
         if not (yield from _is_booked(scene, op)):
             return False
         scene.promises.acknowledge(op, account_id, debiting.items, is_ledger=True)

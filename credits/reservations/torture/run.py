@@ -106,7 +106,6 @@ class Simulation:
             rng=self._rng,
             runtime=caller.runtime,
             account_id=self._rng.choice(self._world.account_ids),
-            account_ids=self._world.account_ids,
             credit_types=self._world.credit_types,
             promises=self._promises,
             outcomes=self.report.outcomes,
