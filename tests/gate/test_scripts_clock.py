@@ -1,10 +1,12 @@
 """Time: a wrong clock, of the server or of the caller, ends nothing early and lets nothing lapsed be reserved."""
 
+import time
 from typing import Any
 
 import pytest
 import redis
 
+from credits.reservations import rules
 from credits.reservations.scripts import Verb
 from tests.support.clock import VirtualClock
 from tests.support.gate import A_TYPE, GateDriver, LotSpec
@@ -45,12 +47,12 @@ def test_a_server_clock_a_day_ahead_frees_and_lapses_nothing_but_refuses_what_is
 
 def test_a_hold_that_is_overdue_by_the_servers_clock_alone_is_kept(gate: GateDriver) -> None:
     gate.load(10)
-    gate.reserve(10, ttl_ms=1)
-    gate.clock.advance_ms(-DAY_MS)
-    while gate.clock() + DAY_MS >= _now_ms(gate) - 5:
-        pass
+    _, due = gate.reserve(10, ttl_ms=1)
+    while _now_ms(gate) <= int(due):
+        time.sleep(0.001)
 
-    # The server has seen the deadline pass, this caller's clock is a day before it; `last` is from when it was made.
+    # By the server's clock the deadline has passed; this caller's is a day before it.
+    gate.clock.advance_ms(-DAY_MS)
     assert gate.reserve(1, hold="h2")[0] == "INSUFFICIENT"
     gate.clock.advance_ms(DAY_MS)
 
@@ -124,3 +126,20 @@ def _set_last_seen(gate: GateDriver, at_ms: int) -> None:
     written: Any = gate.client.hget(gate.keys.account, "w")
     _, _, rest = written.partition("|")
     gate.client.hset(gate.keys.account, "w", f"{at_ms}|{rest}")
+
+
+@pytest.mark.parametrize(
+    ("last", "server", "caller", "now", "sure"),
+    [
+        (0, 1_000_000, 1_000_000, 1_000_000, 1_000_000),
+        (0, 1_000_000, 940_000, 1_000_000, 1_000_000),
+        (0, 1_000_000, 939_999, 1_000_000, 999_999),
+        (0, 1_000_000, 2_000_000, 1_000_000, 1_000_000),
+        (1_500_000, 1_000_000, 1_000_000, 1_500_000, 1_500_000),
+        (999_999, 1_000_000, 100_000, 1_000_000, 999_999),
+    ],
+)
+def test_the_twins_moment_is_never_before_what_was_seen_nor_a_minute_ahead_of_the_caller(
+    last: int, server: int, caller: int, now: int, sure: int
+) -> None:
+    assert rules.moment(last, server_ms=server, caller_ms=caller) == rules.Moment(now_ms=now, sure_ms=sure)
