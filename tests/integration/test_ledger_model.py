@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -19,6 +20,8 @@ from tests.support.ledger import assert_ledger_is_sound
 from tests.support.pipeline import Pipeline
 
 TYPE = "image_generation"
+pytestmark = pytest.mark.timeout(300)
+
 EXAMPLES = {"sqlite": 150, "postgresql": 25}
 NEVER = 2**62
 

@@ -19,7 +19,9 @@ from tests.support.ledger import assert_ledger_is_sound
 from tests.support.lives import MONTH_MS, Told, lives, retold
 from tests.support.pipeline import Pipeline
 
-EXAMPLES = {"sqlite": 80, "postgresql": 12}
+EXAMPLES = {"sqlite": 50, "postgresql": 8}
+pytestmark = pytest.mark.timeout(300)
+
 SHAPES = ["2020-08-27", "2025-02-24.acacia", "2025-03-31.basil"]
 
 _numbers = itertools.count(1)
