@@ -79,21 +79,21 @@ def book(
     books = _open_books(connection, debits, account_ids)
     known = _known_entries(connection, books, debits)
     refunded: dict[str, bool] = {}
-    for debit in debits:
-        is_refunded = refunded.setdefault(debit.stream_id, False)
-        tenant = books.tenants.get(debit.account_id)
+    for line in _lines(debits):
+        tenant = books.tenants.get(line[0].account_id)
         if tenant is None:
             continue
-        first = known.get((tenant, debit.key))
-        if first is None:
-            known[tenant, debit.key] = (debit.journal_id, debit.fingerprint)
-            _post(books, debit, tenant, now_ms)
-        elif first == (debit.journal_id, debit.fingerprint):
-            continue
-        elif first[1] == debit.fingerprint:
-            refunded[debit.stream_id] = True
-        elif not is_refunded:
-            _post_conflict(books, known, debit, tenant, now_ms)
+        mark = (line[0].journal_id, line[0].fingerprint)
+        # One decision for the whole line, for its charges come back together. A commit of everything may have found
+        # other types the first time, in a Redis that has gone back since.
+        first = next((known[tenant, key] for key in _keys(books, line[0]) if (tenant, key) in known), None)
+        refunded[line[0].stream_id] = first is not None and first != mark and first[1] == mark[1]
+        for debit in line:
+            if first is None:
+                known[tenant, debit.key] = mark
+                _post(books, debit, tenant, now_ms)
+            elif first[1] != mark[1]:
+                _post_conflict(books, known, debit, tenant, now_ms)
     _write(connection, books, now_ms)
     return [
         Booked(stream_id=debit.stream_id, account_id=debit.account_id, is_refunded=refunded[debit.stream_id])
@@ -118,10 +118,23 @@ def _known_entries(
     connection: Connection, books: _Books, debits: Sequence[Debit]
 ) -> dict[tuple[Tenant, str], tuple[str, str]]:
     """(journal id, fingerprint) by tenant and key, for the ops that are booked."""
-    keys = sorted({debit.key for debit in debits} | {_suspense_key(debit) for debit in debits})
+    keys = sorted({key for debit in debits for key in (*_keys(books, debit), _suspense_key(debit))})
     tenants = sorted(set(books.tenants.values()))
     rows = connection.execute(_KNOWN, {"tenants": tenants, "keys": keys})
     return {(Tenant(row.tenant), row.key): (row.journal_id or "", row.fingerprint) for row in rows}
+
+
+def _lines(debits: Sequence[Debit]) -> list[list[Debit]]:
+    lines: dict[str, list[Debit]] = {}
+    for debit in debits:
+        lines.setdefault(debit.stream_id, []).append(debit)
+    return list(lines.values())
+
+
+def _keys(books: _Books, debit: Debit) -> list[str]:
+    """Under which an entry of the debit's op would be found, whatever its type."""
+    types = {credit_type for account_id, credit_type in books.balances if account_id == debit.account_id}
+    return [debit.key, *(f"{debit.op}:{credit_type}" for credit_type in sorted(types))]
 
 
 def _post(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> None:

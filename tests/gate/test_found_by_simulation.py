@@ -1,6 +1,7 @@
 """What the simulator found in the procedures, each as the few steps that it takes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,22 @@ def test_a_commit_above_its_hold_books_a_lot_once_that_it_held_from_and_takes_mo
 
     assert settled == 1
     assert balance(world, account_id) == 85
+
+
+def test_a_line_of_which_one_type_is_booked_already_is_given_back_as_a_whole(world: World) -> None:
+    account_id = granted(world, 100)
+    epoch, shard = store.read_epoch, shard_of(account_id)
+    before = debit(account_id, op="c:a", kind=DebitKind.SPEND, amount=6, lots=((1, 6),))
+    again = replace(before, journal_id="2-7", stream_id="7")
+    other = replace(again, credit_type="tokens", amount=3, debt=3, lots=())
+
+    with world.server.engine.begin() as connection:
+        booking.book(connection, shard, epoch(connection, shard), [before], now_ms=1)
+        booked = booking.book(connection, shard, epoch(connection, shard), [other, again], now_ms=1)
+
+    assert booked is not None
+    assert [one.is_refunded for one in booked] == [True]
+    assert world.server.sql.execute("SELECT count(*) FROM entries WHERE amount < 0").fetchone() == (1,)
 
 
 def test_a_settler_that_learnt_an_epoch_before_it_was_armed_books_nothing_that_is_wiped_meanwhile(world: World) -> None:
