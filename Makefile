@@ -42,6 +42,7 @@ contracts: $(READY) ## Check that imports run one way (import-linter)
 	$(BIN)/lint-imports
 
 torture: $(READY) ## Simulate the gate for STEPS steps with crashes, wipes and rollbacks, checking each of them
+	$(BIN)/python -m pytest -n auto -m simulator
 	$(BIN)/credits torture --simulated --steps $(STEPS) --seed $(SEED) --keep tests/gate/seeds.txt $(ARGS)
 
 bench: $(READY) ## Measure webhooks and events per second beside bare Flask and an empty task

@@ -15,6 +15,8 @@ from credits.reservations.torture.run import campaign, play
 from credits.reservations.torture.server import own_servers
 from credits.reservations.torture.world import Server
 
+pytestmark = pytest.mark.simulator
+
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 SHORT_STEPS = 4_000
 MUTANT_STEPS = 200_000
