@@ -110,10 +110,9 @@ def _check_promises(checker: Checker, promises: Promises, report: Report) -> Non
             raise Violation(f"grant {key} of {amount} was acknowledged, the ledger has {entry}")
     for op, promise in promises.kept.items():
         due = {kind: amount for kind, amount in promise.items.items() if amount > 0}
+        other = {kind: amount for kind, amount in promises.contested.get(op, {}).items() if kind in due}
         booked = {kind: -entries[f"{op}:{kind}"].amount for kind in due if f"{op}:{kind}" in entries}
-        if booked in (due, promises.contested.get(op)) or (
-            op in promises.of_rest and checker.suspense_is_allowed and booked
-        ):
+        if booked in (due, other) or (op in promises.of_rest and checker.suspense_is_allowed and booked):
             continue
         if not booked and not promise.is_ledger and op in promises.losable:
             report.lost_acknowledgements += 1
