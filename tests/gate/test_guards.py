@@ -14,6 +14,8 @@ from tests.gate import guard_checks as checks
 from tests.support.clock import VirtualClock
 from tests.support.gate import GateDriver, LotSpec
 
+pytestmark = pytest.mark.simulator
+
 
 class Guard(NamedTuple):
     """One guard, and how it shows that it is gone."""

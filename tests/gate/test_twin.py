@@ -14,6 +14,8 @@ from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.gate import RECEIPT_MS, GateDriver, LotSpec, Words
 from tests.support.gate_keys import seen_by_twin
 
+pytestmark = pytest.mark.simulator
+
 EXAMPLES = int(os.environ.get("CREDITGATE_TWIN_EXAMPLES", "200"))
 TYPES = ("image", "image_hd", "video")
 HOLDS = tuple(f"h{number}" for number in range(24))
