@@ -9,7 +9,7 @@ STEPS ?= 400000
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check lint format types contracts bench torture hammer clean
+.PHONY: help install dev test check lint format types contracts bench torture proofs cluster browser hammer clean
 
 help: ## List these targets
 	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000] [STEPS=400000] [SEED=1]"
@@ -44,6 +44,15 @@ contracts: $(READY) ## Check that imports run one way (import-linter)
 torture: $(READY) ## Simulate the gate for STEPS steps with crashes, wipes and rollbacks, checking each of them
 	$(BIN)/python -m pytest -n auto -m simulator
 	$(BIN)/credits torture --simulated --steps $(STEPS) --seed $(SEED) --keep tests/gate/seeds.txt $(ARGS)
+
+proofs: $(READY) ## Long proofs: fuzzed routes, thousands of lives, examples of every stack
+	$(BIN)/python -m pytest -n auto --dist worksteal -m proof $(ARGS)
+
+cluster: $(READY) ## The gate on a Redis Cluster of three nodes, which the tests start
+	$(BIN)/python -m pytest -n auto -m cluster $(ARGS)
+
+browser: $(READY) ## Pages in a real browser (Chromium on PATH, or where CREDITGATE_TEST_CHROMIUM says)
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 bench: $(READY) ## Measure webhooks and events per second beside bare Flask and an empty task
 	$(BIN)/python -m benchmarks.webhooks $(ARGS)
