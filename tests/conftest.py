@@ -1,6 +1,7 @@
 """Fixtures: servers that start when the first test asks, and a database of its own for each test."""
 
 import itertools
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,11 @@ _numbers = itertools.count(1)
 def logs() -> None:
     """Log as a process of ours does; pytest shows it where a test fails."""
     set_up_logging("json")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a core for `-n auto`: half of the time, a test waits for a server or for a deadline."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -28,10 +28,10 @@ def broker(tmp_path: Path) -> Iterator[RabbitServer]:
 
 
 @pytest.fixture
-def installation(database_url: str, broker: RabbitServer, tmp_path: Path) -> Iterator[Installation]:
-    """A whole installation with RabbitMQ as its broker."""
+def installation(database_url: str, redis_url: str, broker: RabbitServer, tmp_path: Path) -> Iterator[Installation]:
+    """A whole installation with RabbitMQ as its broker, and Redis for the gate."""
     folder = tmp_path / "installation"
-    with Installation(folder, database_url=database_url, broker_url=broker.url) as installation:
+    with Installation(folder, database_url=database_url, broker_url=broker.url, redis_url=redis_url) as installation:
         installation.start_receiver()
         installation.start_worker()
         yield installation

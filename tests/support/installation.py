@@ -34,10 +34,11 @@ class Installation:
     """
     Processes over one database and one broker, with logs in `folder`. Use it as a context manager.
 
-    Nothing runs until it is started. Workers run under the supervisor, as in production.
+    The gate is on the broker's Redis, unless `redis_url` says where else. Nothing runs until it is started. Workers run
+    under the supervisor, as in production.
     """
 
-    def __init__(self, folder: Path, *, database_url: str, broker_url: str) -> None:
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str, redis_url: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
@@ -46,7 +47,7 @@ class Installation:
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
             "PYTHONPATH": str(_REPOSITORY),
             "CREDITGATE_DATABASE_URL": database_url,
-            "CREDITGATE_REDIS_URL": broker_url,
+            "CREDITGATE_REDIS_URL": redis_url or broker_url,
             "CREDITGATE_BROKER_URL": broker_url,
             "CREDITGATE_CONFIG": str(CONFIG_FILE),
             "CREDITGATE_TENANT": "sandbox",
