@@ -20,9 +20,7 @@ class Held:
     """Credits set aside for one job."""
 
     account: str
-    account_id: int
     reservation_id: str
-    hold: str
     items: Mapping[str, int]
     expires_at_ms: int
     state: HoldState
@@ -44,7 +42,7 @@ class Committed:
     replayed: bool = False
 
 
-def held(account: str, account_id: int, name: str, hold: str, items: Mapping[str, int], answer: Sequence[str]) -> Held:
+def held(account: str, name: str, items: Mapping[str, int], answer: Sequence[str]) -> Held:
     """The hold that `reserve` answered. Raises the error that a refusal stands for."""
     match answer[0]:
         case Answer.HELD:
@@ -55,9 +53,7 @@ def held(account: str, account_id: int, name: str, hold: str, items: Mapping[str
             raise refusal(answer, name)
     return Held(
         account=account,
-        account_id=account_id,
         reservation_id=name,
-        hold=hold,
         items=items,
         expires_at_ms=due,
         state=state,

@@ -57,10 +57,9 @@ def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | C
         if isinstance(answered, CreditsError) or isinstance(ask_or_error, CreditsError):
             found.append(answered if isinstance(answered, CreditsError) else _of(ask_or_error))
             continue
-        ask, hold = ask_or_error, str(ask_or_error.args[1])
         try:
-            account = wanted[number].account
-            found.append(answers.held(account, ask.account_id, ask.name, hold, items[number], answered.words))
+            account, name = wanted[number].account, ask_or_error.name
+            found.append(answers.held(account, name, items[number], answered.words))
         except CreditsError as error:
             found.append(error)
     return found

@@ -1,8 +1,9 @@
 """A hold in the hands of a job: commit it, release it, or leave the block and it goes back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from credits.clock import iso
 from credits.errors import CreditsError, HoldEndedError, InvalidInputError
@@ -10,7 +11,7 @@ from credits.log import get_logger
 from credits.reservations.answers import Committed, Held
 from credits.reservations.heartbeat import Beating, Heartbeat, heartbeat
 from credits.reservations.model import Durability, HoldState, Overage
-from credits.reservations.service import Reservations
+from credits.reservations.records import HoldRecord
 
 FINAL_STEP: Final = "final"
 
@@ -19,20 +20,35 @@ Choice = TypeVar("Choice", Overage, Durability)
 log = get_logger(__name__)
 
 
-class Hold:
-    """
-    Credits set aside for one job.
+class HoldCalls(Protocol):
+    """What a hold needs of the gate: asked directly by the library, over HTTP by the client."""
 
-    As a context manager it is extended while the block runs, and released when the block ends without a final commit,
-    by an exception or by itself. A process that dies leaves it to its deadline. For one job, in one thread at a time.
-    """
+    def commit(
+        self,
+        account: str,
+        reservation_id: str,
+        items: Mapping[str, int] | None = None,
+        *,
+        step: str = "final",
+        final: bool = True,
+        overage: Overage = Overage.DENY,
+        durability: Durability = Durability.LEDGER,
+        if_lost: Mapping[str, int] | None = None,
+    ) -> Committed: ...
 
-    def __init__(self, gate: Reservations, held: Held, *, ttl_s: float, beats: Heartbeat = heartbeat) -> None:
-        self._gate = gate
+    def release(self, account: str, reservation_id: str) -> bool: ...
+
+    def extend(self, account: str, reservation_id: str, *, ttl_s: float) -> int: ...
+
+    def find(self, account: str, reservation_id: str) -> HoldRecord | None: ...
+
+
+class HoldSeen:
+    """A hold as this process knows it, whoever it asks: what both kinds of hold share."""
+
+    def __init__(self, held: Held, *, ttl_s: float) -> None:
         self._held = held
         self._ttl_s = ttl_s
-        self._beats = beats
-        self._beating: Beating | None = None
         self._state = held.state
         self._expires_at_ms = held.expires_at_ms
         self._committed: dict[str, int] = {}
@@ -72,6 +88,53 @@ class Hold:
         """True once nothing is held any more, as far as this process knows."""
         return self._state is not HoldState.HELD
 
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.reservation_id!r} of {self.account!r}: {dict(self.items)}, "
+            f"{self._state.name.lower()}, until {iso(self._expires_at_ms)}>"
+        )
+
+    def _left(self, record: HoldRecord | None) -> Mapping[str, int] | None:
+        """
+        What a commit of everything comes to if Redis has lost the hold; None where this process cannot know.
+
+        `record` is what Redis has of a hold that another process may have made.
+        """
+        if record is not None and record.steps > len(self._steps):
+            return None
+        left = {kind: amount - self._committed.get(kind, 0) for kind, amount in self.items.items()}
+        return {kind: amount for kind, amount in left.items() if amount > 0} or None
+
+    def _has_committed(self, step: str, used: Mapping[str, int] | None, *, final: bool, answer: Committed) -> None:
+        if step not in self._steps:
+            self._steps.add(step)
+            for kind, amount in (used or {}).items():
+                self._committed[kind] = self._committed.get(kind, 0) + amount
+        if final or answer.rescued:
+            self._end(HoldState.COMMITTED)
+
+    def _lost(self) -> None:
+        if not self.is_over:
+            self._end(HoldState.EXPIRED)
+
+    def _end(self, state: HoldState) -> None:
+        self._state = state
+
+
+class Hold(HoldSeen):
+    """
+    Credits set aside for one job.
+
+    As a context manager it is extended while the block runs, and released when the block ends without a final commit,
+    by an exception or by itself. A process that dies leaves it to its deadline. For one job, in one thread at a time.
+    """
+
+    def __init__(self, gate: HoldCalls, held: Held, *, ttl_s: float, beats: Heartbeat = heartbeat) -> None:
+        super().__init__(held, ttl_s=ttl_s)
+        self._gate = gate
+        self._beats = beats
+        self._beating: Beating | None = None
+
     def commit(
         self,
         items: Mapping[str, int] | None = None,
@@ -94,9 +157,7 @@ class Hold:
             IdempotencyConflictError: the step was committed before with other amounts.
             GateUnavailableError: Redis did not answer; repeat the call, it charges once.
         """
-        if step is None and not final:
-            raise InvalidInputError("step", "must name this part of the job, for example step='page-1', if final=False")
-        used, name = chosen_items(items, amounts), FINAL_STEP if step is None else step
+        used, name = chosen_items(items, amounts), chosen_step(step, final=final)
         committed = self._gate.commit(
             self.account,
             self.reservation_id,
@@ -105,14 +166,9 @@ class Hold:
             final=final,
             overage=chosen(Overage, overage, "overage"),
             durability=chosen(Durability, durability, "durability"),
-            if_lost=self._left() if used is None else None,
+            if_lost=self._left(self._found()) if used is None else None,
         )
-        if name not in self._steps:
-            self._steps.add(name)
-            for kind, amount in (used or {}).items():
-                self._committed[kind] = self._committed.get(kind, 0) + amount
-        if final or committed.rescued:
-            self._end(HoldState.COMMITTED)
+        self._has_committed(name, used, final=final, answer=committed)
         return committed
 
     def release(self) -> bool:
@@ -131,12 +187,17 @@ class Hold:
             raise
         return self._expires_at_ms
 
+    @contextmanager
+    def kept_alive(self) -> Iterator["Hold"]:
+        """Extend it while the block runs, and leave it as it is when the block ends: for who decides by themselves."""
+        self._start_beating()
+        try:
+            yield self
+        finally:
+            self._stop_beating()
+
     def __enter__(self) -> "Hold":
-        if not self.is_over:
-            self._beating = Beating(
-                self.reservation_id, self._ttl_s, lambda: self.extend(self._ttl_s), on_end=self._lost
-            )
-            self._beats.start(self._beating)
+        self._start_beating()
         return self
 
     def __exit__(
@@ -151,32 +212,31 @@ class Hold:
             # The deadline frees it; what the block did or raised is more important than this.
             log.warning("hold.not_released", account=self.account, reservation=self.reservation_id, code=failed.code)
 
-    def __repr__(self) -> str:
-        return (
-            f"<Hold {self.reservation_id!r} of {self.account!r}: {dict(self.items)}, "
-            f"{self._state.name.lower()}, until {iso(self._expires_at_ms)}>"
-        )
-
-    def _left(self) -> Mapping[str, int] | None:
-        """What a commit of everything comes to if Redis has lost the hold; None where this process cannot know."""
-        if self.replayed:
-            record = self._gate.find(self.account, self.reservation_id)
-            if record is not None and record.steps > len(self._steps):
-                return None
-        left = {kind: amount - self._committed.get(kind, 0) for kind, amount in self.items.items()}
-        return {kind: amount for kind, amount in left.items() if amount > 0} or None
-
-    def _lost(self) -> None:
-        if not self.is_over:
-            self._end(HoldState.EXPIRED)
+    def _found(self) -> HoldRecord | None:
+        # Nobody else can have committed parts of a hold that this process made.
+        return self._gate.find(self.account, self.reservation_id) if self.replayed else None
 
     def _end(self, state: HoldState) -> None:
-        self._state = state
+        super()._end(state)
         self._stop_beating()
+
+    def _start_beating(self) -> None:
+        if not self.is_over:
+            self._beating = Beating(
+                self.reservation_id, self._ttl_s, lambda: self.extend(self._ttl_s), on_end=self._lost
+            )
+            self._beats.start(self._beating)
 
     def _stop_beating(self) -> None:
         if self._beating is not None:
             self._beats.stop(self._beating)
+
+
+def chosen_step(step: str | None, *, final: bool) -> str:
+    """The name of a commit. Raises InvalidInputError if it needs one and has none."""
+    if step is None and not final:
+        raise InvalidInputError("step", "must name this part of the job, for example step='page-1', if final=False")
+    return FINAL_STEP if step is None else step
 
 
 def chosen_items(items: Mapping[str, int] | None, amounts: Mapping[str, int]) -> Mapping[str, int] | None:

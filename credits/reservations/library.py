@@ -15,8 +15,8 @@ from credits.reservations.asks import Commit
 from credits.reservations.batch import Reserve
 from credits.reservations.checks import checked_items
 from credits.reservations.courier import Courier
-from credits.reservations.hold import Hold, chosen, chosen_items
-from credits.reservations.model import Durability
+from credits.reservations.hold import Hold, chosen, chosen_items, chosen_step
+from credits.reservations.model import Durability, Overage
 from credits.reservations.records import HoldRecord
 from credits.reservations.service import Reservations
 from credits.reservations.steps import GateRuntime
@@ -71,6 +71,33 @@ class Spending:
         name, wanted = reservation_id or new_id(), chosen_items(items, amounts) or {}
         held = self.reservations.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s)
         return Hold(self.reservations, held, ttl_s=ttl_s)
+
+    def commit(
+        self,
+        account: str,
+        reservation_id: str,
+        items: Mapping[str, int] | None = None,
+        *,
+        step: str | None = None,
+        final: bool = True,
+        overage: Overage | str = Overage.DENY,
+        durability: Durability | str = Durability.LEDGER,
+        **amounts: int,
+    ) -> Committed:
+        """Commit a hold by its name, from whatever process: as `hold.commit`, with its errors."""
+        return self.reservations.commit(
+            account,
+            reservation_id,
+            chosen_items(items, amounts),
+            step=chosen_step(step, final=final),
+            final=final,
+            overage=chosen(Overage, overage, "overage"),
+            durability=chosen(Durability, durability, "durability"),
+        )
+
+    def release(self, account: str, reservation_id: str) -> bool:
+        """Give back a hold by its name, from whatever process; True if something was held. Safe to repeat."""
+        return self.reservations.release(account, reservation_id)
 
     def spend(
         self,

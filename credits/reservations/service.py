@@ -62,7 +62,7 @@ class Reservations:
             IdempotencyConflictError: the id was used before for other items.
         """
         ask, wanted = self.reserve_ask(account, items, reservation_id=reservation_id, ttl_s=ttl_s)
-        return answers.held(account, ask.account_id, ask.name, str(ask.args[1]), wanted, self.call(ask).words)
+        return answers.held(account, ask.name, wanted, self.call(ask).words)
 
     def commit(
         self,
