@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import select
 
 from credits.config.settings import Tenant
-from credits.db import is_unavailable, snapshot
+from credits.db import glance, is_unavailable
 from credits.ledger.tables import entries
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import Answer
@@ -88,7 +88,7 @@ class Bookkeeper:
         query = select(entries.c.key, entries.c.fingerprint).where(
             entries.c.tenant == self.tenant, entries.c.key.in_(list(op_of))
         )
-        with snapshot(self.runtime.engine) as connection:
+        with glance(self.runtime.engine) as connection:
             return {op_of[row.key]: row.fingerprint for row in connection.execute(query)}
 
     def _lead(self, number: int, shard: _Shard) -> None:

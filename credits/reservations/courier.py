@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine, select
 
-from credits.db import snapshot
+from credits.db import glance
 from credits.errors import GateUnavailableError
 from credits.ledger.tables import entries, outbox
 from credits.log import get_logger
@@ -51,8 +51,9 @@ class Courier:
         if is_paused:
             return
         try:
-            for account_id in find():
-                run(self.runtime, apply_credits(self.runtime, account_id))
+            account_ids = list(find())
+            if account_ids:
+                run(self.runtime, apply_credits(self.runtime, account_ids))
         except GateUnavailableError as error:
             self._pause()
             log.warning("gate.credits_wait", message=str(error))
@@ -74,5 +75,5 @@ def accounts_of_events(engine: Engine, event_ids: Iterable[int]) -> list[int]:
         .where(entries.c.event_id.in_(list(event_ids)))
         .distinct()
     )
-    with snapshot(engine) as connection:
+    with glance(engine) as connection:
         return list(connection.execute(query).scalars())

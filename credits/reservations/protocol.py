@@ -111,48 +111,71 @@ def _load_args(
     return tuple(args)
 
 
-def apply_credits(runtime: GateRuntime, account_id: int) -> Steps[int]:
+def apply_credits(runtime: GateRuntime, account_ids: Sequence[int]) -> Steps[int]:
     """
-    Bring an account's new credits to the gate, in the order of their numbers; answers how many rows are done with.
+    Bring the new credits of some accounts to the gate, in the order of their numbers; answers how many are done with.
 
     A cold account needs nothing: its load will see them. Safe to repeat and to run twice at once.
+    Raises GateUnavailableError; what was applied until then is not asked for again.
     """
+    pending: list[store.Credit] = yield Sql(
+        lambda connection: store.pending_credits(connection, account_ids), is_read=True
+    )
+    by_account: dict[int, list[store.Credit]] = {}
+    for credit in pending:
+        by_account.setdefault(credit.account_id, []).append(credit)
+    applied: list[Applied] = []
+    failure: GateUnavailableError | None = None
+    try:
+        for waiting in by_account.values():
+            yield from _apply_in_order(runtime, waiting, applied)
+    except GateUnavailableError as error:
+        failure = error
+    done: int = (yield Sql(_forgetting(applied))) if applied else 0
+    if failure is not None:
+        raise failure
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A credit that the gate has, or will see when it loads the account, and the epoch in which it said so."""
+
+    credit: store.Credit
+    epoch: int
+
+
+def _apply_in_order(runtime: GateRuntime, waiting: Sequence[store.Credit], applied: list[Applied]) -> Steps[None]:
+    """Apply one account's credits until one is refused; those that were not are added to `applied`."""
+    account_id = waiting[0].account_id
     shard, keys = shard_of(account_id), account_keys(account_id)
     named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
-    done = 0
-    pending: list[store.Credit] = yield Sql(
-        lambda connection: store.pending_credits(connection, account_id), is_read=True
-    )
-    for credit in pending:
+    for credit in waiting:
         for _ in range(MAX_ROUNDS):
             epoch = runtime.gate.epochs.get(shard, 0)
             answer: list[str] = yield Call(Verb.APPLY, named, _apply_args(runtime, epoch, credit))
             if answer[0] != Answer.STALE:
                 break
             yield from renew_epoch(runtime, shard, epoch)
-        if answer[0] == Answer.GAP and credit is pending[0]:
+        if answer[0] == Answer.GAP and credit is waiting[0]:
             # A credit before it was forgotten and never applied. Loads of the next epoch see them all.
             yield from renew_epoch(runtime, shard, epoch)
         if answer[0] not in {Answer.APPLIED, Answer.DUP, Answer.COLD}:
-            break
-        is_forgotten: bool = yield Sql(_forgetting(shard, epoch, account_id, credit.sv))
-        if not is_forgotten:
-            break
-        done += 1
-    return done
+            return
+        applied.append(Applied(credit, epoch))
 
 
 def _apply_args(runtime: GateRuntime, epoch: int, credit: store.Credit) -> tuple[str | int, ...]:
     return (epoch, runtime.clock(), credit.sv, credit.credit_type, credit.kept, credit.repaid, credit.sort_key)
 
 
-def _forgetting(shard: int, epoch: int, account_id: int, sv: int) -> Callable[[Connection], bool]:
-    def forget(connection: Connection) -> bool:
+def _forgetting(applied: Sequence[Applied]) -> Callable[[Connection], int]:
+    def forget(connection: Connection) -> int:
         # A Redis of an epoch that is over (the old master after a network cut) may not speak for the one of now. Who
         # loads in a later epoch sees the credit: it was committed before.
-        if store.read_epoch(connection, shard) != epoch:
-            return False
-        store.forget_credits(connection, account_id, sv)
-        return True
+        epochs = store.read_epochs(connection, {shard_of(one.credit.account_id) for one in applied})
+        known = [one.credit for one in applied if one.epoch == epochs.get(shard_of(one.credit.account_id), 0)]
+        store.forget_credits(connection, known)
+        return len(known)
 
     return forget

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from credits.config.settings import Tenant
-from credits.db import snapshot
+from credits.db import glance
 from credits.errors import HoldEndedError
 from credits.ids import checked_id, digest
 from credits.ledger import store as ledger_store
@@ -171,7 +171,7 @@ class Reservations:
         account_id = self.account_id(account)
         if account_id is None:
             return {}
-        with database_needed(), snapshot(self.runtime.engine) as connection:
+        with database_needed(), glance(self.runtime.engine) as connection:
             booked = {kind: sum_ for kind, sum_, _ in ledger_store.all_balances(connection, account_id)}
         answer = self._words(account_id, Verb.READ, self.runtime.receipt_ms, *booked)
         found = {}
@@ -276,7 +276,7 @@ class Reservations:
         known = self._account_ids.get(name)
         if known is not None:
             return known
-        with database_needed(), snapshot(self.runtime.engine) as connection:
+        with database_needed(), glance(self.runtime.engine) as connection:
             found = ledger_store.find_account(connection, self.tenant, name)
         if found is not None:
             if len(self._account_ids) >= _MAX_REMEMBERED:

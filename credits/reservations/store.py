@@ -16,6 +16,7 @@ from credits.reservations.tables import commands, shards
 # What every call may run is built once, with parameters: SQLAlchemy takes longer to put a statement together than the
 # server to run it.
 _READ_EPOCH: Final = select(shards.c.epoch).where(shards.c.id == bindparam("shard"))
+_READ_EPOCHS: Final = select(shards.c.id, shards.c.epoch).where(shards.c.id.in_(bindparam("shard_ids", expanding=True)))
 _LOCK_EPOCH: Final = _READ_EPOCH.with_for_update()
 _RAISE_EPOCH: Final = (
     update(shards)
@@ -35,8 +36,8 @@ _LOTS: Final = select(
 _PENDING_CREDITS: Final = (
     select(outbox, grants.c.priority, grants.c.expires_at_ms, grants.c.source)
     .join(grants, grants.c.id == outbox.c.grant_id)
-    .where(outbox.c.account_id == bindparam("account"))
-    .order_by(outbox.c.sv)
+    .where(outbox.c.account_id.in_(bindparam("account_ids", expanding=True)))
+    .order_by(outbox.c.account_id, outbox.c.sv)
     .limit(bindparam("at_most"))
 )
 _FORGET_CREDITS: Final = delete(outbox).where(
@@ -78,6 +79,11 @@ def read_epoch(connection: Connection, shard: int) -> int:
     """The epoch of a shard; 0 if nobody has used it yet."""
     found = connection.execute(_READ_EPOCH, {"shard": shard}).scalar_one_or_none()
     return 0 if found is None else found
+
+
+def read_epochs(connection: Connection, shard_ids: Iterable[int]) -> dict[int, int]:
+    """The epochs of those of the shards that somebody has used."""
+    return {row.id: row.epoch for row in connection.execute(_READ_EPOCHS, {"shard_ids": sorted(shard_ids)})}
 
 
 def raise_epoch(connection: Connection, shard: int, current: int) -> bool:
@@ -122,9 +128,9 @@ def read_snapshot(connection: Connection, shard: int, account_id: int) -> Snapsh
     )
 
 
-def pending_credits(connection: Connection, account_id: int, *, limit: int = 100) -> list[Credit]:
-    """The account's credits that wait for the gate, in the order of their numbers."""
-    rows = connection.execute(_PENDING_CREDITS, {"account": account_id, "at_most": limit})
+def pending_credits(connection: Connection, account_ids: Sequence[int], *, limit: int = 1_000) -> list[Credit]:
+    """The credits of these accounts that wait for the gate, account by account in the order of their numbers."""
+    rows = connection.execute(_PENDING_CREDITS, {"account_ids": list(account_ids), "at_most": limit})
     return [
         Credit(
             account_id=row.account_id,
@@ -143,9 +149,15 @@ def accounts_with_pending_credits(connection: Connection, *, limit: int) -> list
     return list(connection.execute(select(outbox.c.account_id).distinct().limit(limit)).scalars())
 
 
-def forget_credits(connection: Connection, account_id: int, up_to_sv: int) -> None:
-    """The gate has these credits, or will see them when it loads the account."""
-    connection.execute(_FORGET_CREDITS, {"account": account_id, "up_to": up_to_sv})
+def forget_credits(connection: Connection, applied: Iterable[Credit]) -> None:
+    """The gate has these credits and those before them, or will see them when it loads the account."""
+    last: dict[int, int] = {}
+    for credit in applied:
+        last[credit.account_id] = max(credit.sv, last.get(credit.account_id, 0))
+    if last:
+        connection.execute(
+            _FORGET_CREDITS, [{"account": account_id, "up_to": sv} for account_id, sv in sorted(last.items())]
+        )
 
 
 def is_booked(connection: Connection, tenant: Tenant, op: str, credit_types: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from credits.db import is_unavailable, snapshot, transaction
+from credits.db import glance, is_unavailable, snapshot, transaction
 from credits.log import get_logger
 from credits.reservations import store
 from credits.reservations.commands import order_expiries, run_command
@@ -25,6 +25,7 @@ from credits.reservations.steps import GateRuntime, run
 IDLE_UNLOAD_S: Final = 3_600
 
 _ACCOUNTS: Final = 500
+_APPLIED_AT_ONCE: Final = 50
 _ORDERS: Final = 500
 _ROUNDS: Final = 200
 _IDLE_ROUNDS: Final = 3
@@ -80,12 +81,16 @@ def settle_journals(runtime: GateRuntime) -> int:
 
 def apply_outbox(runtime: GateRuntime) -> int:
     """Bring the credits that wait in the outbox to the gate, account by account; answers how many."""
-    return sum(run(runtime, apply_credits(runtime, account_id)) for account_id in waiting_accounts(runtime.engine))
+    account_ids = waiting_accounts(runtime.engine)
+    return sum(
+        run(runtime, apply_credits(runtime, account_ids[first : first + _APPLIED_AT_ONCE]))
+        for first in range(0, len(account_ids), _APPLIED_AT_ONCE)
+    )
 
 
 def waiting_accounts(engine: Engine) -> list[int]:
     """Some of the accounts whose credits wait in the outbox."""
-    with snapshot(engine) as connection:
+    with glance(engine) as connection:
         return store.accounts_with_pending_credits(connection, limit=_ACCOUNTS)
 
 

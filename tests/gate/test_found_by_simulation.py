@@ -116,7 +116,7 @@ def test_an_account_is_loaded_although_the_beginner_of_the_next_epoch_died_befor
 def test_a_credit_that_only_a_redis_of_another_epoch_has_is_not_forgotten(world: World) -> None:
     account_id, shard = granted(world, 100), shard_of(world.account_ids[0])
     grant(world, account_id, 50, "second")
-    applying = apply_credits(world.callers[0].runtime, account_id)
+    applying = apply_credits(world.callers[0].runtime, [account_id])
     step = next(applying)
     while not (isinstance(step, Sql) and not step.is_read):
         step = applying.send(world.perform(world.callers[0], step))
@@ -135,7 +135,7 @@ def test_a_credit_behind_one_that_was_lost_reaches_the_gate_by_a_new_epoch(world
     grant(world, account_id, 7, "third")
 
     for _ in range(2):
-        finish(world, apply_credits(world.callers[0].runtime, account_id))
+        finish(world, apply_credits(world.callers[0].runtime, [account_id]))
     answer = finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
 
     assert answer[:3] == ["READ", "images", "157"]
@@ -245,7 +245,7 @@ def granted(world: World, amount: int, account_id: int = 0) -> int:
     account_id = account_id or world.account_ids[0]
     grant(world, account_id, amount, "first")
     finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
-    finish(world, apply_credits(world.callers[0].runtime, account_id))
+    finish(world, apply_credits(world.callers[0].runtime, [account_id]))
     return account_id
 
 

@@ -1,6 +1,6 @@
 """Guards of the procedures, each taken away on request: the proof that the simulator would see it missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -92,14 +92,14 @@ def _read_as_if_of_any_epoch(connection: Connection, shard: int, account_id: int
     return found and replace(found, epoch=_EveryEpoch(found.epoch))
 
 
-def _newest_first(connection: Connection, account_id: int, *, limit: int = 100) -> list[store.Credit]:
-    return _pending_credits(connection, account_id, limit=limit)[::-1]
+def _newest_first(connection: Connection, account_ids: Sequence[int]) -> list[store.Credit]:
+    return _pending_credits(connection, account_ids)[::-1]
 
 
-def _forgetting_in_any_epoch(_shard: int, _epoch: int, account_id: int, sv: int) -> Any:
-    def forget(connection: Connection) -> bool:
-        store.forget_credits(connection, account_id, sv)
-        return True
+def _forgetting_in_any_epoch(applied: Sequence[protocol.Applied]) -> Any:
+    def forget(connection: Connection) -> int:
+        store.forget_credits(connection, [one.credit for one in applied])
+        return len(applied)
 
     return forget
 

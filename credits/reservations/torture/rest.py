@@ -41,7 +41,7 @@ def _drain(world: World, caller: Caller, carry_out: Callable[[Steps[Any]], Any])
     runtime = caller.runtime
     carry_out(_one(Sql(lambda c: order_expiries(c, now_ms=runtime.clock()))))
     for account_id in world.account_ids:
-        carry_out(apply_credits(runtime, account_id))
+        carry_out(apply_credits(runtime, [account_id]))
         args: tuple[str | int, ...] = (runtime.clock(), runtime.receipt_ms, *world.credit_types)
         carry_out(on_account(runtime, account_id, Verb.READ, args))
     for order in carry_out(_one(Sql(lambda c: [dict(row) for row in store.open_commands(c, limit=500)], is_read=True))):

@@ -43,7 +43,7 @@ def granter(scene: Scene) -> Steps[None]:
     if posted is not None:
         scene.promises.granted[key] = (scene.account_id, kind, amount)
         scene.outcomes["grant"] += 1
-        yield from apply_credits(scene.runtime, scene.account_id)
+        yield from apply_credits(scene.runtime, [scene.account_id])
 
 
 def clawer(scene: Scene) -> Steps[None]:
@@ -102,8 +102,7 @@ def sweep_commands(scene: Scene) -> Steps[None]:
 def sweep_outbox(scene: Scene) -> Steps[None]:
     """Apply credits whose worker died."""
     found: list[int] = yield Sql(lambda c: sorted(store.accounts_with_pending_credits(c, limit=10)), is_read=True)
-    for account_id in found:
-        yield from apply_credits(scene.runtime, account_id)
+    yield from apply_credits(scene.runtime, found)
 
 
 def settler(scene: Scene) -> Steps[None]:
