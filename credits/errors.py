@@ -53,6 +53,18 @@ class AmountNotForSaleError(InvalidInputError):
         self.amount = amount
 
 
+class NoPriceError(InvalidInputError):
+    """These credits have no price in that currency. The message lists those in which they have one."""
+
+    code = "no_price"
+    fix = "Ask for one of the currencies that the message lists, or add [credit_types.<key>.prices.<currency>]."
+
+    def __init__(self, credit_type: str, currency: str, known: str) -> None:
+        super().__init__("currency", f"{credit_type} has no price in {_short(currency)}; it has prices in: {known}")
+        self.credit_type = credit_type
+        self.currency = currency
+
+
 class InvalidIdError(InvalidInputError):
     code = "invalid_id"
 
@@ -73,6 +85,66 @@ class UnknownPlanError(InvalidInputError):
     def __init__(self, plan: str, known: object) -> None:
         super().__init__("plan", f"{_short(plan)} is not declared; declared are: {known}")
         self.plan = plan
+
+
+class ReturnUrlError(InvalidInputError):
+    """Nobody may be sent to this address after a checkout."""
+
+    code = "return_url_refused"
+    fix = "Add the host to allowed_hosts of [checkout] in credits.toml, or send people to one that is there."
+
+
+class NotSoldByError(InvalidInputError):
+    """This provider cannot sell it here. The message says why, and what it can."""
+
+    code = "not_sold_by_provider"
+    fix = "Choose another provider, or configure this one: docs/selling.md says which variables it needs."
+
+
+class PurchaseNotFoundError(CreditsError):
+    code = "purchase_not_found"
+    fix = "List the purchases with `credits purchases list`."
+
+    def __init__(self, purchase_id: str) -> None:
+        super().__init__(f"there is no purchase {_short(purchase_id)}")
+        self.purchase_id = purchase_id
+
+
+class CheckoutExpiredError(CreditsError):
+    """The quote behind this key is over, and its checkout was never handed out. Nothing was charged."""
+
+    code = "checkout_expired"
+    fix = "Make a new checkout with a new key."
+
+
+class PriceCalculatorError(CreditsError):
+    """An installation's own calculator raised, hung, or answered what is no price. Nothing was sold."""
+
+    code = "price_calculator_failed"
+    fix = "Mend the function that price_calculator names in credits.toml, and start the programs again."
+
+    def __init__(self, calculator: str, amount: int, reason: str) -> None:
+        super().__init__(f"{calculator}({amount}) {reason}")
+        self.calculator = calculator
+        self.amount = amount
+
+
+class ProviderRefusedError(CreditsError):
+    """A payment provider understood what we asked for and said no. Nothing was charged."""
+
+    code = "provider_refused"
+    fix = "Do what the provider's message says; the same key may be used again."
+
+    def __init__(self, provider: str, message: str) -> None:
+        super().__init__(f"{provider}: {message}")
+        self.provider = provider
+
+
+class ProviderKeyRefusedError(ProviderRefusedError):
+    """A payment provider does not accept our API key, or not for this."""
+
+    code = "provider_key_refused"
+    fix = "Compare the provider's API key in the environment with its dashboard: mode, permissions, revoked or not."
 
 
 class ConfigError(CreditsError):
@@ -236,6 +308,31 @@ class AmountMismatchError(AllocationError):
         self.asked = asked
 
 
+class QuoteContradictedError(AllocationError):
+    """A payment names a quote of ours and, beside it, something else than was quoted: somebody changed it."""
+
+    code = "quote_contradicted"
+    fix = (
+        "Look at the payment with the provider: its metadata was changed after the checkout was made. Refund it; or "
+        "grant by hand with `credits grant` and a reason and then `credits events skip`."
+    )
+
+    def __init__(self, quote_id: str, field: str, quoted: object, said: object) -> None:
+        super().__init__(f"quote {quote_id} says {field} {_short(quoted)}, the payment says {_short(said)}")
+        self.quote_id = quote_id
+        self.field = field
+
+
+class UnquotedPurchaseError(AllocationError):
+    """A payment names credits and no quote of ours, and the configuration says that a person decides about those."""
+
+    code = "unquoted_purchase"
+    fix = (
+        "Find out who made the checkout. Grant it with `credits grant` and a reason and then `credits events skip`; or "
+        'set purchases.unquoted = "grant" in credits.toml, restart the workers and run `credits events retry`.'
+    )
+
+
 class FreePurchaseError(AllocationError):
     """A checkout cost nothing, and the configuration says that a person decides about those."""
 
@@ -270,6 +367,17 @@ class DependencyError(CreditsError):
 
     code = "dependency_unavailable"
     fix = "Check that the database and Redis are up; the work is tried again by itself."
+
+
+class ProviderUnavailableError(DependencyError):
+    """A payment provider did not answer, or failed. The call is safe to repeat with the same key."""
+
+    code = "provider_unavailable"
+    fix = "Repeat the call with the same key: it finds the checkout that was made, or makes it."
+
+    def __init__(self, provider: str, message: str) -> None:
+        super().__init__(f"{provider}: {message}")
+        self.provider = provider
 
 
 class GateUnavailableError(DependencyError):

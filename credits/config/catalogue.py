@@ -6,10 +6,11 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 from typing import Final, Literal
 
-from credits.errors import UnknownCreditTypeError, UnknownPlanError
+from credits.config.calculators import Calculator
+from credits.errors import NoPriceError, UnknownCreditTypeError, UnknownPlanError
 from credits.units import MAX_AMOUNT
 
-EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+EXACT: Final = Context(prec=100, traps=[Inexact, InvalidOperation])
 """For sums of money: sixteen digits of credits times a price of up to 24 would be rounded by the usual 28 digits."""
 
 
@@ -73,20 +74,32 @@ class Slab:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreditType:
-    """One kind of credits, and what it costs to buy some."""
+class Pack:
+    """A fixed amount for a fixed price, and credits on top of it for nothing."""
+
+    amount: int
+    price: Decimal
+    bonus: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceList:
+    """What credits of one type cost in one currency."""
 
     key: str
-    name: str
+    """The credit type's."""
     currency: str
     minimum_amount: int = 1
     maximum_amount: int | None = None
     pricing: Pricing | None = None
-    """None: these credits come with plans and manual grants only; they are not for sale by themselves."""
+    """None: no amount is for sale but those of the packs."""
     slabs: tuple[Slab, ...] = ()
     """In ascending order without gaps; empty unless pricing is volume or graduated."""
     price_calculator: str | None = None
     """`module:function`, called with (amount, plan); set if pricing is calculator."""
+    calculator: Calculator | None = field(default=None, repr=False, compare=False)
+    """The function that price_calculator names, imported when the file was read."""
+    packs: tuple[Pack, ...] = ()
 
     @property
     def largest_amount(self) -> int:
@@ -94,9 +107,36 @@ class CreditType:
         bounds = [self.maximum_amount, self.slabs[-1].last if self.slabs else None]
         return min((bound for bound in bounds if bound is not None), default=MAX_AMOUNT)
 
+    @property
+    def is_for_sale(self) -> bool:
+        """Whether any amount has a price."""
+        return self.pricing is not None or bool(self.packs)
+
     def slab_of(self, amount: int) -> Slab | None:
         """The slab that holds `amount`, None if none does."""
         return next((slab for slab in self.slabs if slab.holds(amount)), None)
+
+    def pack_of(self, amount: int) -> Pack | None:
+        """The pack of exactly `amount` credits, None if there is none."""
+        return next((pack for pack in self.packs if pack.amount == amount), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditType(PriceList):
+    """One kind of credits. It is its own price list in its own currency, and may have others."""
+
+    name: str
+    prices: Mapping[str, PriceList] = field(default_factory=dict)
+    """By currency: what the same credits cost in others than the type's own."""
+
+    def price_list(self, currency: str | None = None) -> PriceList:
+        """What these credits cost in `currency` (None: the type's own). Raises NoPriceError if they have no price."""
+        if currency is None or currency == self.currency:
+            return self
+        try:
+            return self.prices[currency]
+        except KeyError:
+            raise NoPriceError(self.key, currency, ", ".join((self.currency, *self.prices))) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +218,34 @@ class Purchases:
     """A checkout that a 100 % promotion made free: grant its credits, or hold it for an operator."""
     unknown: Literal["hold", "ignore"] = "hold"
     """A paid checkout that names no credits: hold it for an operator, or ignore it (it sold something else)."""
+    unquoted: Literal["grant", "hold"] = "grant"
+    """A paid checkout that names credits and no quote of ours: grant them, or hold it for an operator."""
     expires: Expiry = NEVER
     priority: int = 200
 
     def __post_init__(self) -> None:
         if self.expires.kind is ExpiryKind.PERIOD_END:
             raise ValueError("purchases.expires: a purchase has no billing period to end with")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutRules:
+    """How checkouts are made at the providers."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Where payers may be sent back to; `*.example.com` holds every host below it."""
+    success_url: str | None = None
+    cancel_url: str | None = None
+    expires_after_minutes: int = 120
+    """How long a quote and its checkout are open."""
+    promotion_codes: bool = False
+    """Stripe: the payer may enter a promotion code."""
+    automatic_tax: bool = False
+    """Stripe: it works out the taxes and adds them."""
+    invoices: bool = False
+    """Stripe: it makes an invoice for each purchase."""
+    locale: str = "en_US"
+    """In which prices are written for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +257,7 @@ class Catalogue:
     other_prices: frozenset[str] = frozenset()
     """Products at providers that are known to earn no credits, such as a seat add-on."""
     purchases: Purchases = Purchases()
+    checkout: CheckoutRules = CheckoutRules()
 
     def credit_type(self, key: str) -> CreditType:
         """The credit type `key`. Raises UnknownCreditTypeError, which lists those there are."""

@@ -2,18 +2,33 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from credits.config import rules
-from credits.config.calculators import load_calculator
-from credits.config.catalogue import Catalogue, CreditType, Plan, PlanCredits, Pricing, Purchases, Rollover, Slab
+from credits.config.calculators import Calculator, load_calculator
+from credits.config.catalogue import (
+    Catalogue,
+    CheckoutRules,
+    CreditType,
+    Plan,
+    PlanCredits,
+    PriceList,
+    Pricing,
+    Purchases,
+    Rollover,
+    Slab,
+)
 from credits.config.findings import Path, Report
 from credits.config.schema import (
+    CheckoutTable,
     CreditTypeTable,
     Document,
+    PackTable,
     PlanCreditsTable,
     PlanTable,
+    PriceListTable,
     PurchasesTable,
     RolloverTable,
     SlabTable,
@@ -80,6 +95,7 @@ def read_catalogue(raw: Mapping[str, Any], folder: FilePath, report: Report) -> 
     plan_tables = {key: read_table(PlanTable, table, ("plans", key), report) for key, table in document.plans.items()}
     rules.check_products(plan_tables, document.other_prices, report)
     purchases = read_table(PurchasesTable, document.purchases, ("purchases",), report)
+    checkout = read_table(CheckoutTable, document.checkout, ("checkout",), report)
     return Catalogue(
         credit_types=credit_types,
         plans={key: _plan(key, table, credit_types, ("plans", key), report) for key, table in plan_tables.items()},
@@ -87,41 +103,86 @@ def read_catalogue(raw: Mapping[str, Any], folder: FilePath, report: Report) -> 
         purchases=Purchases(
             free=purchases.free,
             unknown=purchases.unknown,
+            unquoted=purchases.unquoted,
             expires=purchases.expires,
             priority=purchases.priority,
         ),
+        checkout=_checkout(checkout, report),
     )
+
+
+def _checkout(table: CheckoutTable, report: Report) -> CheckoutRules:
+    values = {name: getattr(table, name) for name in CheckoutTable.model_fields}
+    checkout = CheckoutRules(**{**values, "allowed_hosts": tuple(table.allowed_hosts)})
+    rules.check_return_urls(checkout, ("checkout",), report)
+    return checkout
 
 
 def _credit_type(key: str, raw: object, folder: FilePath, path: Path, report: Report) -> CreditType:
     rules.check_credit_type_key(key, path, report)
     table = read_table(CreditTypeTable, raw, path, report)
     rules.check_pricing(table, path, report)
-    if table.price_calculator is not None:
-        try:
-            load_calculator(table.price_calculator, folder)
-        except ConfigError as error:
-            report.problem((*path, "price_calculator"), str(error))
-    credit_type = CreditType(
+    own = _price_list(key, table.currency, table, folder, path, report)
+    prices = {
+        currency: _other_prices(key, currency, other, table, folder, (*path, "prices", currency), report)
+        for currency, other in table.prices.items()
+    }
+    return CreditType(
+        name=table.name, prices=prices, **{field.name: getattr(own, field.name) for field in fields(PriceList)}
+    )
+
+
+def _other_prices(
+    key: str, currency: str, raw: object, own: CreditTypeTable, folder: FilePath, path: Path, report: Report
+) -> PriceList:
+    """The prices in another currency. The type's own bounds hold there, too, where no others are given."""
+    rules.check_other_currency(currency, own.currency, path, report)
+    bounds = {name: getattr(own, name) for name in ("minimum_amount", "maximum_amount") if name in own.model_fields_set}
+    table = read_table(PriceListTable, {**bounds, **raw} if isinstance(raw, Mapping) else raw, path, report)
+    rules.check_pricing(table, path, report)
+    if not (table.slabs or table.price_calculator or table.packs) and not report.has_problem_in(path):
+        report.problem(path, "gives no price; add slabs, price_calculator or packs, or remove it")
+    return _price_list(key, currency, table, folder, path, report)
+
+
+def _price_list(
+    key: str, currency: str, table: PriceListTable, folder: FilePath, path: Path, report: Report
+) -> PriceList:
+    price_list = PriceList(
         key=key,
-        name=table.name,
-        currency=table.currency,
+        currency=currency,
         minimum_amount=table.minimum_amount,
         maximum_amount=table.maximum_amount,
         pricing=_pricing(table),
         slabs=_slabs(table, (*path, "slabs"), report),
         price_calculator=table.price_calculator,
+        calculator=_calculator(table, folder, (*path, "price_calculator"), report),
+        packs=tuple(
+            read_table(PackTable, raw, (*path, "packs", position), report).pack()
+            for position, raw in enumerate(table.packs or ())
+        ),
     )
+    rules.check_packs(price_list, table.model_fields_set, (*path, "packs"), report)
     if _has_edges(table, path, report):
-        rules.check_slabs(credit_type.slabs, (*path, "slabs"), report)
-        if not any(report.has_problem_at((*path, key)) for key in ("minimum_amount", "maximum_amount")):
-            rules.check_bounds(credit_type, path, report)
+        rules.check_slabs(price_list.slabs, (*path, "slabs"), report)
+        if not any(report.has_problem_at((*path, name)) for name in ("minimum_amount", "maximum_amount")):
+            rules.check_bounds(price_list, path, report)
     if not report.has_problem_in((*path, "slabs")):
-        rules.warn_of_cliffs(credit_type, path, report)
-    return credit_type
+        rules.warn_of_cliffs(price_list, path, report)
+    return price_list
 
 
-def _pricing(table: CreditTypeTable) -> Pricing | None:
+def _calculator(table: PriceListTable, folder: FilePath, path: Path, report: Report) -> Calculator | None:
+    if table.price_calculator is None:
+        return None
+    try:
+        return load_calculator(table.price_calculator, folder)
+    except ConfigError as error:
+        report.problem(path, str(error))
+        return None
+
+
+def _pricing(table: PriceListTable) -> Pricing | None:
     if table.price_calculator is not None:
         return Pricing.CALCULATOR
     if table.slabs is not None:
@@ -129,12 +190,12 @@ def _pricing(table: CreditTypeTable) -> Pricing | None:
     return None
 
 
-def _slabs(table: CreditTypeTable, path: Path, report: Report) -> tuple[Slab, ...]:
+def _slabs(table: PriceListTable, path: Path, report: Report) -> tuple[Slab, ...]:
     tables = [read_table(SlabTable, raw, (*path, position), report) for position, raw in enumerate(table.slabs or ())]
     return tuple(slab.slab() for slab in tables)
 
 
-def _has_edges(table: CreditTypeTable, path: Path, report: Report) -> bool:
+def _has_edges(table: PriceListTable, path: Path, report: Report) -> bool:
     """Whether every slab's `from` and `to` could be read; what is wrong with its price does not matter here."""
     places: list[Path] = [(*path, "slabs")]
     for position in range(len(table.slabs or ())):

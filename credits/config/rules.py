@@ -2,13 +2,16 @@
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from credits.config.catalogue import CreditType, ExpiryKind, Pricing, Slab
+from credits.config.catalogue import CheckoutRules, ExpiryKind, PriceList, Pricing, Slab
 from credits.config.findings import Path, Report, did_you_mean, shown, written
-from credits.config.schema import PRODUCT_KEY, CreditTypeTable, PlanCreditsTable, PlanTable, RolloverTable
+from credits.config.return_urls import return_url_fault
+from credits.config.schema import PRODUCT_KEY, PlanCreditsTable, PlanTable, PriceListTable, RolloverTable
+from credits.config.values import read_currency
+from credits.units import MAX_AMOUNT
 
 _CREDIT_TYPE_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _PLAN_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -54,7 +57,7 @@ def check_plan_key(key: str, path: Path, report: Report) -> None:
 # ── Prices ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_pricing(table: CreditTypeTable, path: Path, report: Report) -> None:
+def check_pricing(table: PriceListTable, path: Path, report: Report) -> None:
     """Slabs or a calculator, never both; one of them where anything says that the credits are for sale."""
     if report.has_problem_in((*path, "slabs")) or report.has_problem_in((*path, "price_calculator")):
         return
@@ -76,7 +79,7 @@ def check_pricing(table: CreditTypeTable, path: Path, report: Report) -> None:
                 report.problem((*path, "price_calculator"), reason)
         case None:
             bounds = table.model_fields_set & {"minimum_amount", "maximum_amount"}
-            if bounds and table.slabs is None and table.price_calculator is None:
+            if bounds and table.slabs is None and table.price_calculator is None and not table.packs:
                 reason = f"{min(bounds)} bounds a purchase, but nothing gives a price; add slabs or price_calculator"
                 report.problem(path, reason)
 
@@ -103,7 +106,7 @@ def _misplaced(before_first: int, before_last: int, first: int) -> str:
     return f"leaves a gap: {before_last + 1} to {first - 1} would have no price; {fix}"
 
 
-def check_bounds(credit_type: CreditType, path: Path, report: Report) -> None:
+def check_bounds(credit_type: PriceList, path: Path, report: Report) -> None:
     """No amount from the minimum to the maximum lies below the first slab or above the last."""
     minimum, maximum = credit_type.minimum_amount, credit_type.maximum_amount
     if maximum is not None and maximum < minimum:
@@ -132,7 +135,46 @@ def check_bounds(credit_type: CreditType, path: Path, report: Report) -> None:
         )
 
 
-def warn_of_cliffs(credit_type: CreditType, path: Path, report: Report) -> None:
+def check_packs(prices: PriceList, given: Collection[str], path: Path, report: Report) -> None:
+    """One pack an amount, within the bounds that are given, and no more credits than anybody can count."""
+    if "packs" in given and not prices.packs and not report.has_problem_in(path):
+        report.problem(path, 'must have at least one pack, such as { amount = 500, price = "40.00", bonus = 50 }')
+    seen: set[int] = set()
+    for position, pack in enumerate(prices.packs):
+        place = (*path, position, "amount")
+        if report.has_problem_at(place):
+            continue
+        if pack.amount in seen:
+            report.problem(place, f"{pack.amount} has two packs; remove one of them")
+        seen.add(pack.amount)
+        if pack.amount < prices.minimum_amount:
+            report.problem(place, f"must be at least minimum_amount ({prices.minimum_amount}), got {pack.amount}")
+        if prices.maximum_amount is not None and pack.amount > prices.maximum_amount:
+            report.problem(place, f"must be at most maximum_amount ({prices.maximum_amount}), got {pack.amount}")
+        if pack.amount + pack.bonus > MAX_AMOUNT:
+            report.problem((*path, position, "bonus"), f"must be at most {MAX_AMOUNT} together with amount")
+
+
+def check_other_currency(currency: str, own: str, path: Path, report: Report) -> None:
+    """A table below `prices` is named by another currency than the type's own, which has its prices beside it."""
+    try:
+        read_currency(currency)
+    except ValueError as error:
+        report.problem(path, str(error))
+    if currency == own:
+        report.problem(path, f"{own} is the type's own currency; its prices stand beside currency, so move them there")
+
+
+def check_return_urls(checkout: CheckoutRules, path: Path, report: Report) -> None:
+    """Where payers are sent by default is somewhere they may be sent."""
+    for name in ("success_url", "cancel_url"):
+        url = getattr(checkout, name)
+        fault = None if url is None else return_url_fault(url, checkout.allowed_hosts)
+        if fault is not None:
+            report.problem((*path, name), fault)
+
+
+def warn_of_cliffs(credit_type: PriceList, path: Path, report: Report) -> None:
     """With volume pricing, one credit more may cost less in total: whoever buys just below the edge pays too much."""
     if credit_type.pricing is not Pricing.VOLUME:
         return

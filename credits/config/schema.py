@@ -3,156 +3,42 @@
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from babel.numbers import list_currencies
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from credits.config.catalogue import NEVER, PERIOD_END, Every, Expiry, ExpiryKind, OnChange, Pricing, Rollover, Slab
+from credits.config.catalogue import NEVER, PERIOD_END, Every, Expiry, OnChange, Pack, Pricing, Rollover, Slab
 from credits.config.findings import Path, Report, did_you_mean, shown
-from credits.errors import InvalidIdError
-from credits.ids import checked_id
+from credits.config.values import (
+    Amount,
+    Price,
+    Priority,
+    Text,
+    one_of,
+    read_cap,
+    read_currency,
+    read_flag,
+    read_function,
+    read_host,
+    read_locale,
+    read_plan_expiry,
+    read_purchase_expiry,
+    read_share,
+    whole,
+    word,
+)
 from credits.units import MAX_AMOUNT
 
-MAX_DAYS: Final = 36_500
-MAX_GRACE_DAYS: Final = 366
-MAX_PRIORITY: Final = 1_000_000
-MAX_ROLLOVER_PERCENT: Final = 1000
 MAX_ROLLOVER_PERIODS: Final = 1200
+# Stripe keeps a checkout open for 30 minutes at the least and 24 hours at the most; a repeated call needs some room.
+MIN_CHECKOUT_MINUTES: Final = 45
+MAX_CHECKOUT_MINUTES: Final = 1380
 
 # `stripe_prices`, `lemonsqueezy_variants`, `paddle_products`: any provider, in the word it uses for what it sells.
 PRODUCT_KEY: Final = re.compile(r"([a-z][a-z0-9_]{0,31})_(?:prices|variants|products)")
 
 _PRODUCT_KEY_PATTERN: Final = f"^{PRODUCT_KEY.pattern}$"
-_DECIMAL: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?", re.ASCII)
-_EXPIRES: Final = re.compile(
-    r"(?P<never>never)|period_end(?:\+(?P<grace>[1-9][0-9]{0,5})d)?|\+(?P<after>[1-9][0-9]{0,5})d", re.ASCII
-)
-_PERCENT: Final = re.compile(r"([1-9][0-9]{0,5})%", re.ASCII)
-_FUNCTION: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
-
-
-# ── Values ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _whole(minimum: int, maximum: int) -> PlainValidator:
-    def read(value: object) -> int:
-        # `type is int`, because true is an int to isinstance.
-        if type(value) is not int or not minimum <= value <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}, got {shown(value)}")
-        return value
-
-    return PlainValidator(read)
-
-
-def _decimal(value: object) -> Decimal:
-    if type(value) in (int, float):
-        raise ValueError(f'must stand in quotes, because a number of TOML is not exact: "{shown(value)}"')
-    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
-        raise ValueError(
-            'must be a decimal of at least 0 in quotes, such as "0.10", with at most 12 digits on either side of the '
-            f"point, got {shown(value)}"
-        )
-    return Decimal(value)
-
-
-def _share(value: object) -> Decimal:
-    share = _decimal(value)
-    if share > 1:
-        raise ValueError(f'must be a share from "0" to "1" ("0.10" takes a tenth off), got {shown(value)}')
-    return share
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise ValueError(f"must be text in quotes, got {shown(value)}")
-    try:
-        return checked_id(value, "text")
-    except InvalidIdError as error:
-        raise ValueError(str(error).removeprefix("text: ")) from None
-
-
-def _currency(value: object) -> str:
-    if not isinstance(value, str) or value not in list_currencies():
-        raise ValueError(f"must be a currency of ISO 4217 in capitals, such as USD, got {shown(value)}")
-    return value
-
-
-def _function(value: object) -> str:
-    if not isinstance(value, str) or not _FUNCTION.fullmatch(value):
-        raise ValueError(f'must name a function as "module:function", got {shown(value)}')
-    return value
-
-
-def _one_of(choices: type[StrEnum]) -> PlainValidator:
-    words = [choice.value for choice in choices]
-
-    def read(value: object) -> StrEnum:
-        if not isinstance(value, str) or value not in words:
-            hint = f"; {did_you_mean(value, words)}" if isinstance(value, str) else ""
-            raise ValueError(f"must be one of {', '.join(words)}, got {shown(value)}{hint}")
-        return choices(value)
-
-    return PlainValidator(read)
-
-
-def _word(*words: str) -> BeforeValidator:
-    def read(value: object) -> object:
-        if value not in words:
-            raise ValueError(f"must be one of {', '.join(words)}, got {shown(value)}")
-        return value
-
-    return BeforeValidator(read)
-
-
-def _expiry(value: object, forms: str) -> Expiry:
-    match = _EXPIRES.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"must be {forms}, got {shown(value)}")
-    if match["never"]:
-        return NEVER
-    if match["after"]:
-        return Expiry(kind=ExpiryKind.AFTER, after_days=_bounded(match["after"], MAX_DAYS, "days", value))
-    if match["grace"]:
-        return Expiry(kind=ExpiryKind.PERIOD_END, grace_days=_bounded(match["grace"], MAX_GRACE_DAYS, "days", value))
-    return PERIOD_END
-
-
-def _plan_expiry(value: object) -> Expiry:
-    return _expiry(value, forms='"period_end", "period_end+3d", "+30d" or "never"')
-
-
-def _purchase_expiry(value: object) -> Expiry:
-    expiry = _expiry(value, forms='"+30d" or "never"')
-    if expiry.kind is ExpiryKind.PERIOD_END:
-        raise ValueError(f'must be "+30d" or "never": a purchase has no billing period to end with, got {shown(value)}')
-    return expiry
-
-
-def _cap(value: object) -> Rollover:
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    if match is not None:
-        return Rollover(cap_percent=_bounded(match[1], MAX_ROLLOVER_PERCENT, "%", value))
-    if type(value) is int and 1 <= value <= MAX_AMOUNT:
-        return Rollover(cap_credits=value)
-    raise ValueError(
-        f'must be a whole number of credits from 1 to {MAX_AMOUNT} or a share of the plan\'s amount such as "50%", '
-        f"got {shown(value)}"
-    )
-
-
-def _bounded(digits: str, maximum: int, unit: str, value: object) -> int:
-    if int(digits) > maximum:
-        raise ValueError(f"must be at most {maximum} {unit}, got {shown(value)}")
-    return int(digits)
-
-
-_Amount = Annotated[int, _whole(1, MAX_AMOUNT)]
-_Priority = Annotated[int, _whole(0, MAX_PRIORITY)]
-_Text = Annotated[str, PlainValidator(_text)]
-_Price = Annotated[Decimal, PlainValidator(_decimal)]
 
 
 # ── Tables ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,29 +58,45 @@ class TomlTable(BaseModel):
 
 class SlabTable(TomlTable):
     required: ClassVar[tuple[str, ...]] = ("from", "price_per_unit")
-    first: Annotated[int, _whole(1, MAX_AMOUNT)] = Field(1, alias="from")
-    last: _Amount | None = Field(None, alias="to")
-    price_per_unit: _Price = Decimal(0)
+    first: Annotated[int, whole(1, MAX_AMOUNT)] = Field(1, alias="from")
+    last: Amount | None = Field(None, alias="to")
+    price_per_unit: Price = Decimal(0)
 
     def slab(self) -> Slab:
         """The slab this table describes."""
         return Slab(first=self.first, last=self.last, price_per_unit=self.price_per_unit)
 
 
-class CreditTypeTable(TomlTable):
-    required: ClassVar[tuple[str, ...]] = ("name", "currency")
-    name: _Text = ""
-    currency: Annotated[str, PlainValidator(_currency)] = ""
-    minimum_amount: _Amount = 1
-    maximum_amount: _Amount | None = None
-    pricing: Annotated[Pricing, _one_of(Pricing)] | None = None
+class PackTable(TomlTable):
+    required: ClassVar[tuple[str, ...]] = ("amount", "price")
+    amount: Amount = 1
+    price: Price = Decimal(0)
+    bonus: Annotated[int, whole(0, MAX_AMOUNT)] = 0
+
+    def pack(self) -> Pack:
+        """The pack this table describes."""
+        return Pack(amount=self.amount, price=self.price, bonus=self.bonus)
+
+
+class PriceListTable(TomlTable):
+    minimum_amount: Amount = 1
+    maximum_amount: Amount | None = None
+    pricing: Annotated[Pricing, one_of(Pricing)] | None = None
     slabs: list[Any] | None = None
-    price_calculator: Annotated[str, PlainValidator(_function)] | None = None
+    price_calculator: Annotated[str, PlainValidator(read_function)] | None = None
+    packs: list[Any] | None = None
+
+
+class CreditTypeTable(PriceListTable):
+    required: ClassVar[tuple[str, ...]] = ("name", "currency")
+    name: Text = ""
+    currency: Annotated[str, PlainValidator(read_currency)] = ""
+    prices: dict[str, Any] = {}
 
 
 class RolloverTable(TomlTable):
-    cap: Annotated[Rollover, PlainValidator(_cap)] | None = None
-    periods: Annotated[int, _whole(1, MAX_ROLLOVER_PERIODS)] | None = None
+    cap: Annotated[Rollover, PlainValidator(read_cap)] | None = None
+    periods: Annotated[int, whole(1, MAX_ROLLOVER_PERIODS)] | None = None
 
     def rollover(self) -> Rollover:
         """The rollover this table describes."""
@@ -204,20 +106,20 @@ class RolloverTable(TomlTable):
 
 class PlanCreditsTable(TomlTable):
     required: ClassVar[tuple[str, ...]] = ("amount",)
-    amount: _Amount = 1
-    every: Annotated[Every, _one_of(Every)] = Every.PERIOD
+    amount: Amount = 1
+    every: Annotated[Every, one_of(Every)] = Every.PERIOD
     rollover: dict[str, Any] | None = None
-    expires: Annotated[Expiry, PlainValidator(_plan_expiry)] = PERIOD_END
-    priority: _Priority = 100
+    expires: Annotated[Expiry, PlainValidator(read_plan_expiry)] = PERIOD_END
+    priority: Priority = 100
 
 
 class PlanTable(TomlTable):
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Annotated[str, Field(pattern=_PRODUCT_KEY_PATTERN)], list[_Text]]
+    __pydantic_extra__: dict[Annotated[str, Field(pattern=_PRODUCT_KEY_PATTERN)], list[Text]]
     required: ClassVar[tuple[str, ...]] = ("name",)
-    name: _Text = ""
-    discount: Annotated[Decimal, PlainValidator(_share)] = Decimal(0)
-    on_change: Annotated[OnChange, _one_of(OnChange)] = OnChange.PRORATE
+    name: Text = ""
+    discount: Annotated[Decimal, PlainValidator(read_share)] = Decimal(0)
+    on_change: Annotated[OnChange, one_of(OnChange)] = OnChange.PRORATE
     credits: dict[str, Any] = {}
 
     def products(self) -> Mapping[str, list[str]]:
@@ -226,10 +128,22 @@ class PlanTable(TomlTable):
 
 
 class PurchasesTable(TomlTable):
-    free: Annotated[Literal["grant", "hold"], _word("grant", "hold")] = "grant"
-    unknown: Annotated[Literal["hold", "ignore"], _word("hold", "ignore")] = "hold"
-    expires: Annotated[Expiry, PlainValidator(_purchase_expiry)] = NEVER
-    priority: _Priority = 200
+    free: Annotated[Literal["grant", "hold"], word("grant", "hold")] = "grant"
+    unknown: Annotated[Literal["hold", "ignore"], word("hold", "ignore")] = "hold"
+    unquoted: Annotated[Literal["grant", "hold"], word("grant", "hold")] = "grant"
+    expires: Annotated[Expiry, PlainValidator(read_purchase_expiry)] = NEVER
+    priority: Priority = 200
+
+
+class CheckoutTable(TomlTable):
+    allowed_hosts: list[Annotated[str, PlainValidator(read_host)]] = []
+    success_url: Text | None = None
+    cancel_url: Text | None = None
+    expires_after_minutes: Annotated[int, whole(MIN_CHECKOUT_MINUTES, MAX_CHECKOUT_MINUTES)] = 120
+    promotion_codes: Annotated[bool, PlainValidator(read_flag)] = False
+    automatic_tax: Annotated[bool, PlainValidator(read_flag)] = False
+    invoices: Annotated[bool, PlainValidator(read_flag)] = False
+    locale: Annotated[str, PlainValidator(read_locale)] = "en_US"
 
 
 class Document(TomlTable):
@@ -238,8 +152,9 @@ class Document(TomlTable):
     required: ClassVar[tuple[str, ...]] = ("credit_types",)
     credit_types: dict[str, Any] = {}
     plans: dict[str, Any] = {}
-    other_prices: list[_Text] = []
+    other_prices: list[Text] = []
     purchases: dict[str, Any] = {}
+    checkout: dict[str, Any] = {}
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────
