@@ -14,9 +14,23 @@ MAX_REASON_LENGTH: Final = 500
 
 
 class EntryKind(StrEnum):
-    """Why the ledger itself moved credits. What the gate takes has a `DebitKind` of its own."""
+    """Why the ledger itself moved credits. What the gate takes has a `DebitKind`."""
 
     GRANT = "grant"
+
+
+class DebitKind(StrEnum):
+    """Why the gate took credits; the kind of the ledger entry."""
+
+    SPEND = "spend"
+    DEDUCT = "deduct"
+    EXPIRE = "expire"
+    CLAWBACK = "clawback"
+    RESET = "reset"
+
+
+ORDERED_KINDS: Final = frozenset({DebitKind.EXPIRE, DebitKind.CLAWBACK, DebitKind.RESET})
+"""Debits that begin as an order in SQL (credits.ledger.orders)."""
 
 
 class GrantSource(StrEnum):

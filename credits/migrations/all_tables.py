@@ -4,6 +4,7 @@ import credits.api.tables
 import credits.audit_log
 import credits.inbox.tables
 import credits.job_runs
+import credits.ledger.orders
 import credits.ledger.tables
 import credits.plans.tables
 import credits.pricing.tables

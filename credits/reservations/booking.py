@@ -7,12 +7,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from credits.config.settings import Tenant
+from credits.ledger.model import ORDERED_KINDS
+from credits.ledger.orders import commands
 from credits.ledger.store import lock_accounts
 from credits.ledger.tables import balances, entries, entry_lots, grants
 from credits.reservations import store
 from credits.reservations.journal import Debit
-from credits.reservations.model import DebitKind
-from credits.reservations.tables import commands
 
 SUSPENSE: Final = "suspense"
 
@@ -180,7 +180,7 @@ def _add_entry(
     balance[0] -= debit.amount
     balance[1] += debit.amount - sum(part for _, part in taken)
     balance[2] += 1
-    if debit.kind in {DebitKind.EXPIRE, DebitKind.CLAWBACK}:
+    if debit.kind in ORDERED_KINDS:
         books.orders.append({"of_tenant": tenant, "done_op": debit.op, "took": debit.amount})
     books.lots.append([(grant_id, part) for grant_id, part in taken if part > 0])
     books.entries.append(

@@ -7,10 +7,12 @@ from sqlalchemy import Connection
 
 from credits.config.settings import Tenant
 from credits.ids import digest
+from credits.ledger.model import DebitKind
+from credits.ledger.orders import order_command
 from credits.reservations import store
 from credits.reservations.journal import Origin
 from credits.reservations.keys import shard_of
-from credits.reservations.model import Answer, DebitKind, lot_name
+from credits.reservations.model import Answer, lot_name
 from credits.reservations.protocol import in_its_epoch
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
@@ -69,7 +71,7 @@ def order_expiries(connection: Connection, *, now_ms: int, limit: int = 500, pau
     for lot in store.lapsed_lots(connection, now_ms=now_ms, limit=limit, pause_ms=pause_ms):
         number = store.count_expiries(connection, lot["account_id"], lot["id"])
         op = f"expire:{lot['id']}:{number}"
-        written += store.order_command(
+        written += order_command(
             connection,
             Tenant(lot["tenant"]),
             lot["account_id"],

@@ -16,12 +16,12 @@ from credits.errors import (
 )
 from credits.ids import checked_id, checked_text, digest
 from credits.ledger import store as ledger_store
-from credits.ledger.model import MAX_ACTOR_LENGTH, MAX_REASON_LENGTH, Posted
+from credits.ledger.model import MAX_ACTOR_LENGTH, MAX_REASON_LENGTH, DebitKind, Posted
 from credits.reservations import answers
 from credits.reservations.asks import Ask, database_needed
 from credits.reservations.checks import checked_items, flat
 from credits.reservations.journal import Origin
-from credits.reservations.model import Answer, DebitKind, Durability
+from credits.reservations.model import Answer, Durability
 from credits.reservations.scripts import Verb
 from credits.reservations.service import Reservations
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from credits.ledger.model import DebitKind
 from credits.reservations.gate import JournalLine
-from credits.reservations.model import DebitKind, grant_id_of
+from credits.reservations.model import grant_id_of
 
 _MARK: Final = "\x1f"
 

@@ -122,15 +122,6 @@ class Durability(StrEnum):
     REDIS = "redis"
 
 
-class DebitKind(StrEnum):
-    """Why the gate took credits; the kind of the ledger entry."""
-
-    SPEND = "spend"
-    DEDUCT = "deduct"
-    EXPIRE = "expire"
-    CLAWBACK = "clawback"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLot:
     """A lot as it is loaded into the gate."""

@@ -9,7 +9,7 @@ from credits.db import glance
 from credits.errors import HoldEndedError
 from credits.ids import checked_id, digest
 from credits.ledger import store as ledger_store
-from credits.ledger.model import Balance
+from credits.ledger.model import Balance, DebitKind
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
 from credits.reservations.asks import Ask, Commit, check_content, committed, database_needed
@@ -23,7 +23,7 @@ from credits.reservations.checks import (
     hold_name,
 )
 from credits.reservations.journal import Origin
-from credits.reservations.model import Answer, DebitKind, Durability, Overage
+from credits.reservations.model import Answer, Durability, Overage
 from credits.reservations.protocol import Answered, in_its_epoch
 from credits.reservations.records import HoldRecord
 from credits.reservations.scripts import Verb

@@ -1,6 +1,6 @@
 """SQL of the gate: epochs, snapshots, the outbox, commands. Every function runs in the caller's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,10 +8,11 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, cast, delete, 
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
-from credits.ledger.model import PAID_SOURCES, GrantSource
+from credits.ledger.model import PAID_SOURCES, DebitKind, GrantSource
+from credits.ledger.orders import commands
 from credits.ledger.tables import accounts, balances, entries, grants, outbox
-from credits.reservations.model import DebitKind, GateLot, sort_key
-from credits.reservations.tables import commands, shards
+from credits.reservations.model import GateLot, sort_key
+from credits.reservations.tables import shards
 
 # What every call may run is built once, with parameters: SQLAlchemy takes longer to put a statement together than the
 # server to run it.
@@ -170,47 +171,6 @@ def tenants_of(connection: Connection, account_ids: Iterable[int]) -> dict[int, 
     """The tenant of each account that exists."""
     rows = connection.execute(_TENANTS_OF, {"account_ids": list(account_ids)})
     return {row.id: Tenant(row.tenant) for row in rows}
-
-
-def order_command(
-    connection: Connection,
-    tenant: Tenant,
-    account_id: int,
-    *,
-    kind: DebitKind,
-    credit_type: str,
-    amount: int,
-    grant_ids: Sequence[int],
-    allow_debt: bool,
-    op: str,
-    fingerprint: str,
-    actor: str,
-    reason: str,
-    now_ms: int,
-) -> bool:
-    """Order a debit of the gate; True if this call wrote the order, False if it was there."""
-    row = insert_new(
-        connection,
-        commands,
-        {
-            "tenant": tenant,
-            "account_id": account_id,
-            "kind": kind,
-            "credit_type": credit_type,
-            "amount": amount,
-            "grant_ids": list(grant_ids),
-            "allow_debt": int(allow_debt),
-            "op": op,
-            "fingerprint": fingerprint,
-            "actor": actor,
-            "reason": reason,
-            "state": "open",
-            "created_at_ms": now_ms,
-        },
-        unique=("tenant", "op"),
-        returning=("id",),
-    )
-    return row is not None
 
 
 def open_commands(connection: Connection, *, limit: int) -> list[RowMapping]:

@@ -8,13 +8,13 @@ import pytest
 
 from credits.ids import digest
 from credits.ledger import service as ledger
-from credits.ledger.model import GrantOrder, GrantSource
+from credits.ledger.model import DebitKind, GrantOrder, GrantSource
+from credits.ledger.orders import order_command
 from credits.reservations import booking, store
 from credits.reservations.commands import run_command
 from credits.reservations.epochs import renew_epoch
 from credits.reservations.journal import Debit
 from credits.reservations.keys import shard_of
-from credits.reservations.model import DebitKind
 from credits.reservations.protocol import apply_credits, load, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
@@ -292,7 +292,7 @@ def ordered(world: World, account_id: int, amount: int) -> dict[str, Any]:
     """A clawback of the account's lot, as the sweep reads it."""
     with world.server.engine.begin() as connection:
         (lot,) = connection.exec_driver_sql("SELECT id FROM grants WHERE account_id = ?", (account_id,)).one()
-        store.order_command(
+        order_command(
             connection,
             TENANT,
             account_id,

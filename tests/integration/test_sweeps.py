@@ -8,10 +8,10 @@ from credits.clock import system_clock_ms
 from credits.config.settings import Tenant
 from credits.db import snapshot
 from credits.engine import Credits
+from credits.ledger.orders import commands
 from credits.reservations.courier import Courier
 from credits.reservations.keys import account_keys
 from credits.reservations.sweeps import Unloading, sweep_gate, waiting_accounts
-from credits.reservations.tables import commands
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
 from tests.support.valkey import ValkeyServer

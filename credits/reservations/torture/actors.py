@@ -10,10 +10,11 @@ from sqlalchemy.exc import OperationalError
 
 from credits.errors import GateUnavailableError
 from credits.ids import digest
+from credits.ledger.model import DebitKind
 from credits.reservations import store
 from credits.reservations.checks import MAX_EXTENSION_S, fingerprint, hold_name
 from credits.reservations.keys import shard_of
-from credits.reservations.model import Answer, DebitKind, Overage
+from credits.reservations.model import Answer, Overage
 from credits.reservations.protocol import on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle

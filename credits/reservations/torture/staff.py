@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from credits.ids import digest
 from credits.ledger import service as ledger
-from credits.ledger.model import GrantOrder, GrantSource
+from credits.ledger.model import DebitKind, GrantOrder, GrantSource
+from credits.ledger.orders import order_command
 from credits.reservations import store
 from credits.reservations.commands import order_expiries, run_command
 from credits.reservations.epochs import renew_epoch
 from credits.reservations.keys import account_keys, shard_of
-from credits.reservations.model import DebitKind
 from credits.reservations.protocol import apply_credits, load, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
@@ -62,7 +62,7 @@ def clawer(scene: Scene) -> Steps[None]:
     amount, now_ms = rng.randint(1, 25), scene.runtime.clock()
 
     def order(connection: Connection) -> bool:
-        return store.order_command(
+        return order_command(
             connection,
             TENANT,
             scene.account_id,

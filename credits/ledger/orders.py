@@ -1,0 +1,77 @@
+"""Debits that SQL orders and the gate carries out: each is a row, written with its cause, and once by its op."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import JSON, BigInteger, Column, Connection, ForeignKey, Index, Integer, String, Table, UniqueConstraint
+
+from credits.config.settings import Tenant
+from credits.db import RowId, id_column, insert_new, metadata, tenant_column
+from credits.ledger.model import DebitKind
+
+commands = Table(
+    "commands",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
+    # expire, clawback, reset
+    Column("kind", String(16), nullable=False),
+    Column("credit_type", String(64), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    # The grants to take from; empty: any, in burn order.
+    Column("grant_ids", JSON, nullable=False),
+    Column("allow_debt", Integer, nullable=False),
+    Column("op", String(128), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("reason", String(500), nullable=False),
+    # open, done
+    Column("state", String(8), nullable=False),
+    Column("taken", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("done_at_ms", BigInteger),
+    UniqueConstraint("tenant", "op"),
+    Index(None, "state", "id"),
+    Index(None, "account_id"),
+)
+
+
+def order_command(
+    connection: Connection,
+    tenant: Tenant,
+    account_id: int,
+    *,
+    kind: DebitKind,
+    credit_type: str,
+    amount: int,
+    grant_ids: Sequence[int],
+    allow_debt: bool,
+    op: str,
+    fingerprint: str,
+    actor: str,
+    reason: str,
+    now_ms: int,
+) -> bool:
+    """Order a debit of the gate; True if this call wrote the order, False if it was there."""
+    row = insert_new(
+        connection,
+        commands,
+        {
+            "tenant": tenant,
+            "account_id": account_id,
+            "kind": kind,
+            "credit_type": credit_type,
+            "amount": amount,
+            "grant_ids": list(grant_ids),
+            "allow_debt": int(allow_debt),
+            "op": op,
+            "fingerprint": fingerprint,
+            "actor": actor,
+            "reason": reason,
+            "state": "open",
+            "created_at_ms": now_ms,
+        },
+        unique=("tenant", "op"),
+        returning=("id",),
+    )
+    return row is not None
