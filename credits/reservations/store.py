@@ -1,6 +1,6 @@
 """SQL of the gate: epochs, snapshots, the outbox, commands. Every function runs in the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
