@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from credits.db import RowId, id_column, metadata, tenant_column
@@ -22,6 +23,10 @@ accounts = Table(
     Column("external_id", String(200), nullable=False),
     # Number of the account's last credit; the gate applies credits in this order, once each.
     Column("sv", BigInteger, nullable=False, default=0),
+    # Number of the last change of its members' limits or its time zone; the gate takes no older one for newer.
+    Column("mv", BigInteger, nullable=False, server_default="0"),
+    # Of the IANA database; whose midnight begins a day and a month of its members' limits.
+    Column("time_zone", String(64), nullable=False, server_default="UTC"),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("tenant", "external_id"),
 )
@@ -85,7 +90,9 @@ entries = Table(
     # What the caller sent, digested: the same key with another fingerprint is a conflict.
     Column("fingerprint", String(64), nullable=False),
     Column("reservation_id", String(200)),
+    # For whom the account spent, and when by the gate's clock: which day and month of the member's limits it is in.
     Column("member", String(200)),
+    Column("spent_at_ms", BigInteger),
     Column("actor", String(200), nullable=False),
     Column("reason", String(500), nullable=False),
     Column("event_id", RowId),
@@ -97,6 +104,14 @@ entries = Table(
     UniqueConstraint("tenant", "key"),
     CheckConstraint("amount <> 0", name="amount_moves"),
     Index(None, "event_id"),
+    Index(
+        "ix_entries_member",
+        "account_id",
+        "member",
+        "spent_at_ms",
+        sqlite_where=text("member IS NOT NULL"),
+        postgresql_where=text("member IS NOT NULL"),
+    ),
 )
 
 entry_lots = Table(

@@ -11,6 +11,7 @@ from credits.ledger.model import ORDERED_KINDS
 from credits.ledger.orders import commands
 from credits.ledger.store import lock_accounts
 from credits.ledger.tables import balances, entries, entry_lots, grants
+from credits.members import store as members
 from credits.reservations import store
 from credits.reservations.journal import Debit
 
@@ -196,6 +197,8 @@ def _add_entry(
             "key": key,
             "fingerprint": debit.fingerprint,
             "reservation_id": debit.reservation_id,
+            "member": debit.member,
+            "spent_at_ms": debit.spent_at_ms,
             "actor": debit.actor,
             "reason": debit.reason,
             "journal_id": debit.journal_id,
@@ -229,7 +232,20 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
             for name in touched
         ],
     )
+    _add_usage(connection, books)
     _close_orders(connection, books, now_ms)
+
+
+def _add_usage(connection: Connection, books: _Books) -> None:
+    """What members spent counts towards what they have used for ever."""
+    used: dict[tuple[int, str, str], dict[str, Any]] = {}
+    for entry in books.entries:
+        if entry["member"] is not None:
+            name = {column: entry[column] for column in ("account_id", "member", "credit_type", "tenant")}
+            key = (entry["account_id"], entry["member"], entry["credit_type"])
+            row = used.setdefault(key, {**name, "used": 0})
+            row["used"] -= entry["amount"]
+    members.add_usage(connection, used.values())
 
 
 def _close_orders(connection: Connection, books: _Books, now_ms: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from credits.ledger.model import DebitKind
 from credits.reservations.gate import JournalLine
@@ -57,6 +58,10 @@ class Debit:
     debt: int
     lots: tuple[tuple[int, int], ...]
     """(grant, credits) in the order in which they were taken."""
+    member: str | None = None
+    """For whom the account spent."""
+    spent_at_ms: int | None = None
+    """When, by the gate's clock; of members' debits only: it decides which window of their limits they are in."""
 
     @property
     def key(self) -> str:
@@ -90,6 +95,8 @@ def _debit(line: JournalLine, fields: Mapping[str, str], item: str) -> Debit:
         amount=int(amount),
         debt=int(debt),
         lots=_lots(lots),
+        member=unquote(fields["m"], errors="strict") if "m" in fields else None,
+        spent_at_ms=int(fields["t"]) if "m" in fields else None,
     )
     if debit.amount < 1 or debit.debt < 0 or sum(taken for _, taken in debit.lots) + debit.debt != debit.amount:
         raise ValueError(f"{item!r} does not add up")

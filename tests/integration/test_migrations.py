@@ -161,8 +161,13 @@ def _structure(engine: Engine) -> dict[str, object]:
             "foreign keys": sorted(inspector.get_foreign_keys(table), key=repr),
             "uniques": sorted(inspector.get_unique_constraints(table), key=repr),
             "checks": sorted(inspector.get_check_constraints(table), key=repr),
-            "indexes": sorted(inspector.get_indexes(table), key=repr),
+            "indexes": sorted((_index(index) for index in inspector.get_indexes(table)), key=repr),
         }
         for table in inspector.get_table_names()
         if table != "alembic_version"
     }
+
+
+def _index(found: Mapping[str, Any]) -> dict[str, Any]:
+    # The condition of a partial index is an object, whose repr tells nothing.
+    return {**found, "dialect_options": {name: str(value) for name, value in found.get("dialect_options", {}).items()}}

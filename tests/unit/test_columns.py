@@ -9,11 +9,21 @@ from credits.db import metadata
 from credits.inbox import tables as _inbox_tables
 from credits.job_runs import job_runs as _job_runs
 from credits.ledger import tables as _ledger_tables
+from credits.members import tables as _member_tables
 from credits.plans import tables as _plan_tables
 from credits.pricing import tables as _pricing_tables
 
 # Importing a module of tables is what puts them into the metadata.
-DECLARED = (_api_tables, _audit_log, _inbox_tables, _job_runs, _ledger_tables, _plan_tables, _pricing_tables)
+DECLARED = (
+    _api_tables,
+    _audit_log,
+    _inbox_tables,
+    _job_runs,
+    _ledger_tables,
+    _member_tables,
+    _plan_tables,
+    _pricing_tables,
+)
 TABLES = list(metadata.sorted_tables)
 
 AMOUNTS = {
@@ -27,6 +37,9 @@ AMOUNTS = {
     "debt_repaid",
     "seq",
     "sv",
+    "mv",
+    "raised_to",
+    "used",
 }
 
 
