@@ -217,9 +217,9 @@ class PermissionDeniedError(CreditsError):
     code = "permission_denied"
     fix = "Use a key that has the scope named in the message."
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"this needs the scope {scope!r}")
-        self.scope = scope
+    def __init__(self, *scopes: str) -> None:
+        super().__init__(f"this needs the scope {' or '.join(repr(scope) for scope in scopes)}")
+        self.scopes = scopes
 
 
 # ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -360,6 +360,10 @@ class HoldEndedError(CreditsError):
 
     code = "hold_ended"
     fix = "Reserve again; extend holds while their jobs run, or reserve with a longer ttl_s."
+
+    def __init__(self, message: str, *shortages: Shortage) -> None:
+        super().__init__(message)
+        self.shortages = shortages
 
 
 class DependencyError(CreditsError):

@@ -8,17 +8,17 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 
+from credits.api.connect import open_api
 from credits.api.health import health_routes
+from credits.api.paths import SegmentConverter, with_encoded_paths
 from credits.api.problems import problem, problem_of
-from credits.api.routes import account_routes
+from credits.api.routes import ENDPOINTS
 from credits.clock import Clock, system_clock_ms
-from credits.config.load import load_catalogue
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
 from credits.log import get_logger, set_up_logging
 from credits.ops.migrate import pending_migrations
 from credits.queues import QUEUE_OF, Task, make_celery
-from credits.reservations.connect import open_gate
 from webhooks.doorbell import Doorbell
 from webhooks.providers import REGISTRY as PROVIDERS
 from webhooks.receiver import receiver
@@ -48,15 +48,9 @@ def create_app(
     app.register_blueprint(
         receiver(engine=engine, settings=settings, providers=PROVIDERS, doorbell=doorbell, clock=clock)
     )
-    app.register_blueprint(
-        account_routes(
-            engine=engine,
-            catalogue=load_catalogue(settings.config_path),
-            secret_key=settings.secret_key,
-            clock=clock,
-            gate=open_gate(settings, engine, clock=clock),
-        )
-    )
+    app.url_map.converters["segment"] = SegmentConverter
+    app.wsgi_app = with_encoded_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
+    app.register_blueprint(open_api(settings, engine, clock=clock).blueprint(ENDPOINTS))
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
     app.register_blueprint(
         health_routes(

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, jsonify, request
 from prometheus_client import Counter
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import RequestEntityTooLarge
 
+from credits.api.bodies import read_body
 from credits.api.problems import problem
 from credits.clock import Clock
 from credits.config.settings import Settings, Tenant
@@ -52,7 +52,7 @@ def _receive(provider: Provider, *, engine: Engine, settings: Settings, doorbell
         return problem(503, "no_secret", f"no signing secret for {provider.name} is configured", retry_after_s=60)
     if request.content_encoding:
         return problem(415, "content_encoding", "send the body without a content encoding")
-    body = _read_body()
+    body = read_body(max_bytes=MAX_BODY_BYTES)
     if body is None:
         return problem(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
     try:
@@ -86,17 +86,6 @@ def _receive(provider: Provider, *, engine: Engine, settings: Settings, doorbell
         new=receipt.is_new,
     )
     return _answer(event, receipt)
-
-
-def _read_body() -> bytes | None:
-    """The raw body; None if it is too large, whether or not it says so beforehand."""
-    # One byte more than is taken: a body in pieces is cut off at this limit without a word.
-    request.max_content_length = MAX_BODY_BYTES + 1
-    try:
-        body = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        return None
-    return None if len(body) > MAX_BODY_BYTES else body
 
 
 def _signed_request(body: bytes) -> SignedRequest:

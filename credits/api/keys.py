@@ -34,11 +34,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """Who is calling: a valid key's tenant and scopes."""
+    """Who is calling: a key's tenant and scopes."""
 
     kid: str
     tenant: Tenant
     scopes: frozenset[Scope]
+    expires_at_ms: int | None = None
+
+    def is_valid(self, now_ms: int) -> bool:
+        return self.expires_at_ms is None or now_ms < self.expires_at_ms
 
 
 def create_key(
@@ -71,20 +75,36 @@ def create_key(
     return key
 
 
-def authenticate(connection: Connection, key: str, *, now_ms: int) -> ApiKey:
+def checked_key(key: str) -> str:
     """
-    Who `key` belongs to.
+    The id in `key`, if it is written as a key is.
 
-    A key with a typing error is refused by its checksum, without asking the database. Raises AuthenticationError.
+    A typing error is found by the checksum, without asking the database. Raises AuthenticationError.
     """
     match = _KEY.fullmatch(key)
     if match is None or not hmac.compare_digest(_checksum(match[1]), match[3]):
         raise AuthenticationError("no valid API key")
-    row = connection.execute(select(api_keys).where(api_keys.c.kid == match[2])).mappings().one_or_none()
-    if row is None or not hmac.compare_digest(row["secret_sha256"], _hash(key)) or not _is_valid(row, now_ms):
+    return match[2]
+
+
+def authenticate(connection: Connection, key: str, *, now_ms: int) -> ApiKey:
+    """Who `key` belongs to. Raises AuthenticationError, which does not say why."""
+    found = find_key(connection, checked_key(key), key)
+    if found is None or not found.is_valid(now_ms):
         raise AuthenticationError("no valid API key")
+    return found
+
+
+def find_key(connection: Connection, kid: str, key: str) -> ApiKey | None:
+    """Whose `key` it is; None if its secret is another one, or if it was revoked."""
+    row = connection.execute(select(api_keys).where(api_keys.c.kid == kid)).mappings().one_or_none()
+    if row is None or not hmac.compare_digest(row["secret_sha256"], _hash(key)) or row["revoked_at_ms"] is not None:
+        return None
     return ApiKey(
-        kid=row["kid"], tenant=Tenant(row["tenant"]), scopes=frozenset(Scope(scope) for scope in row["scopes"])
+        kid=row["kid"],
+        tenant=Tenant(row["tenant"]),
+        scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+        expires_at_ms=row["expires_at_ms"],
     )
 
 
@@ -117,10 +137,6 @@ def checked_scope(text: str) -> Scope:
         raise InvalidInputError(
             "scopes", f"must be among {[scope.value for scope in Scope]}, got {text[:40]!r}"
         ) from None
-
-
-def _is_valid(row: RowMapping, now_ms: int) -> bool:
-    return row["revoked_at_ms"] is None and (row["expires_at_ms"] is None or now_ms < row["expires_at_ms"])
 
 
 def _random_text(length: int) -> str:

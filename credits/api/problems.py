@@ -3,8 +3,10 @@
 from typing import Any, Final
 
 from flask import Response, jsonify
+from pydantic import BaseModel, ValidationError
 
 from credits import errors
+from credits.api import errors as of_requests
 from credits.db import is_unavailable
 
 STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
@@ -18,6 +20,12 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.UnknownProviderError: 404,
     errors.EventNotFoundError: 404,
     errors.EventActionError: 409,
+    of_requests.BodyTooLargeError: 413,
+    of_requests.UnsupportedBodyError: 415,
+    of_requests.MalformedBodyError: 400,
+    of_requests.UnknownFieldError: 422,
+    of_requests.MissingFieldError: 422,
+    of_requests.ReservationNotFoundError: 404,
     errors.AuthenticationError: 401,
     errors.PermissionDeniedError: 403,
     errors.PurchaseNotFoundError: 404,
@@ -32,6 +40,10 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
 }
 """Status by error; a leaf that is not listed has its nearest listed ancestor's."""
 
+SECURITY_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+_PAUSE_S: Final = 5
+
 
 def status_of(error: type[errors.CreditsError]) -> int:
     """The HTTP status of an error of ours."""
@@ -43,19 +55,53 @@ def problem(status: int, code: str, detail: str, *, retry_after_s: int | None = 
     response = jsonify({"type": f"about:blank#{code}", "code": code, "status": status, "detail": detail, **extra})
     response.status_code = status
     response.content_type = "application/problem+json"
+    response.headers.update(SECURITY_HEADERS)
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response
 
 
-def problem_of(error: Exception) -> Response:
+def problem_of(error: Exception, **extra: Any) -> Response:
     """The answer to an error that reached the edge of a request. What nobody foresaw says nothing about our insides."""
     if isinstance(error, errors.CreditsError):
         status = status_of(type(error))
-        answer = problem(status, error.code, str(error), fix=error.fix, retry_after_s=5 if status == 503 else None)
+        more = {**_data_of(error), **extra}
+        answer = problem(status, error.code, str(error), fix=error.fix, retry_after_s=_retry_after_s(status), **more)
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
     if is_unavailable(error):
         return problem(503, errors.DependencyError.code, "the database is unavailable; try again", retry_after_s=5)
     return problem(500, "internal_error", "something went wrong on our side; it is in the log")
+
+
+def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.CreditsError:
+    """
+    The first of pydantic's findings as an error of ours.
+
+    Only what the fields' own checks cannot find comes from pydantic: a field too many, or one too few.
+    """
+    finding = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in finding["loc"])
+    match finding["type"]:
+        case "missing":
+            return of_requests.MissingFieldError(field)
+        case "extra_forbidden":
+            return of_requests.UnknownFieldError(repr(field)[:80], ", ".join(model.model_fields) or "none")
+        case _:
+            return errors.InvalidInputError(field, finding["msg"])
+
+
+def _data_of(error: errors.CreditsError) -> dict[str, Any]:
+    """What a program wants to know of an error, beside its code."""
+    found = {name: getattr(error, name) for name in ("field", "maximum") if hasattr(error, name)}
+    shortages = getattr(error, "shortages", None)
+    if shortages is not None:
+        found["shortages"] = [
+            {"credit_type": one.credit_type, "needed": one.needed, "available": one.available} for one in shortages
+        ]
+    return found
+
+
+def _retry_after_s(status: int) -> int | None:
+    return _PAUSE_S if status == 503 else None

@@ -56,6 +56,8 @@ class Settings:
     """How long Redis remembers a hold that ended."""
     idle_unload_s: int = 3_600
     """An account that nobody used for so long leaves Redis; it comes back on demand."""
+    buy_url: str = ""
+    """Where an account buys credits; `{account}` in it stands for the account. Empty: answers name no such place."""
 
     def secrets_of(self, provider: str) -> tuple[WebhookSecret, ...]:
         """The signing secrets of `provider`, live and sandbox; empty if none is configured."""
@@ -102,6 +104,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         max_exposure=_positive_int(env, "CREDITGATE_MAX_EXPOSURE", MAX_AMOUNT, problems, largest=MAX_AMOUNT),
         receipt_s=_positive_int(env, "CREDITGATE_RECEIPT_S", 3_600, problems, smallest=900, largest=86_400),
         idle_unload_s=_positive_int(env, "CREDITGATE_IDLE_UNLOAD_S", 3_600, problems, smallest=60),
+        buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )
     if problems:
         raise ConfigError(problems)
@@ -137,6 +140,13 @@ def _tenant(text: str, problems: dict[str, str]) -> Tenant:
     except ValueError:
         problems["CREDITGATE_TENANT"] = f"must be live or sandbox, got {text!r}"
         return Tenant.LIVE
+
+
+def _url(env: Mapping[str, str], name: str, problems: dict[str, str]) -> str:
+    text = env.get(name, "").strip()
+    if text and not text.startswith(("https://", "http://")):
+        problems[name] = f"must begin with https:// or http://, got {text[:40]!r}"
+    return text
 
 
 def _positive_int(

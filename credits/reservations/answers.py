@@ -71,7 +71,7 @@ def refusal(answer: Sequence[str], name: str) -> CreditsError:
             return InsufficientCreditsError(*shortages)
         case Answer.GONE:
             words = "; ".join(f"{one.credit_type}: {one.needed} needed, {one.available} available" for one in shortages)
-            return HoldEndedError(f"hold {name!r} is over" + (f" ({words})" if words else ""))
+            return HoldEndedError(f"hold {name!r} is over" + (f" ({words})" if words else ""), *shortages)
         case _:
             return InvalidInputError("items", f"the gate refused them ({answer[0]}): too many steps, or not amounts")
 

@@ -2,19 +2,19 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
-from werkzeug.test import TestResponse
 
 from credits.api import keys
 from credits.clock import iso
 from credits.config.settings import Settings, Tenant
 from credits.db import transaction
+from tests.support.api import Caller, assert_problem, caller_of
 from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.pipeline import Pipeline
 from webhooks.app import create_app
@@ -23,20 +23,6 @@ from webhooks.doorbell import Doorbell
 TYPE = "image_generation"
 PAGES = ["entries", "grants"]
 READS = ["balances", *PAGES]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Somebody with an API key."""
-
-    client: FlaskClient
-    key: str
-
-    def get(self, path: str, **query: object) -> TestResponse:
-        return self.client.get(path, query_string=query, headers={"Authorization": f"Bearer {self.key}"})
-
-    def account(self, account: str, what: str, **query: object) -> TestResponse:
-        return self.get(f"/v1/accounts/{account}/{what}", **query)
 
 
 @pytest.fixture
@@ -49,13 +35,7 @@ def client(settings: Settings, redis_url: str, engine: Engine, clock: VirtualClo
 
 @pytest.fixture
 def caller(client: FlaskClient, engine: Engine) -> Caller:
-    return caller_of(client, engine)
-
-
-def caller_of(client: FlaskClient, engine: Engine, **changes: Any) -> Caller:
-    made: dict[str, Any] = {"tenant": Tenant.SANDBOX, "name": "app", "scopes": ["read"], "now_ms": NOON_MS, **changes}
-    with transaction(engine) as connection:
-        return Caller(client=client, key=keys.create_key(connection, **made))
+    return caller_of(client, engine, now_ms=NOON_MS)
 
 
 def test_a_balance_has_the_one_shape_that_every_face_shows(caller: Caller, pipeline: Pipeline) -> None:
@@ -111,14 +91,13 @@ def test_a_page_shows_one_credit_type_if_asked(caller: Caller, pipeline: Pipelin
     assert item["key"] == "manual:b"
 
 
-@pytest.mark.parametrize("account", ["用户 1", "a/b", "a//b", "a%2Fb?", "..", "Zoë", "👩‍🚀"])
+@pytest.mark.parametrize("account", ["用户 1", "a/b", "a//b", "a%2Fb?", "a/entries", ":", "Zoë", "👩‍🚀", "u" * 200])
 def test_accounts_of_any_name_are_read_as_they_are(caller: Caller, pipeline: Pipeline, account: str) -> None:
     pipeline.credits.add(account, TYPE, 5, key="a")
     pipeline.credits.add("a/b/", TYPE, 1, key="near")
 
-    path = account.replace("%", "%25").replace("?", "%3F")
+    answer = caller.account(account, "balances")
 
-    answer = caller.account(path, "balances")
     assert answer.get_json()["account"] == account
     assert answer.get_json()["balances"][TYPE]["balance"] == 5
 
@@ -217,7 +196,7 @@ def test_a_query_outside_its_bounds_is_422_and_names_the_field(
     assert answer.get_json()["fix"]
 
 
-@pytest.mark.parametrize("account", ["a%00b", "%20a", "u" * 201])
+@pytest.mark.parametrize("account", ["a\0b", " a", "u" * 201])
 @pytest.mark.parametrize("what", READS)
 def test_an_account_that_cannot_be_is_422(caller: Caller, account: str, what: str) -> None:
     assert_problem(caller.account(account, what), 422, "invalid_id")
@@ -280,9 +259,3 @@ def test_the_receiver_runs_without_importing_the_workers_or_what_they_do() -> No
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert run.stdout == "[]\n"
-
-
-def assert_problem(answer: TestResponse, status: int, code: str) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.content_type == "application/problem+json"
-    assert (answer.get_json()["code"], answer.get_json()["status"]) == (code, status)

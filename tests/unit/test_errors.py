@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from credits import errors
 from credits.api.problems import status_of
 from credits.errors import CreditsError
 
 
 def _below(error: type[CreditsError]) -> Iterator[type[CreditsError]]:
     for child in error.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith("credits."):
             yield child
             yield from _below(child)
 

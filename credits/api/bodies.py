@@ -1,0 +1,44 @@
+"""Bodies of requests: bounded before they are read, and strict JSON."""
+
+from typing import Any, Final
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from credits.api.errors import BodyTooLargeError, MalformedBodyError, UnsupportedBodyError
+from credits.errors import MalformedPayloadError
+from credits.payload import parse
+
+MAX_API_BODY_BYTES: Final = 64 * 1024
+
+
+def read_body(*, max_bytes: int) -> bytes | None:
+    """The raw body; None if it is too large, whether or not it says so beforehand."""
+    # One byte more than is taken: a body in pieces is cut off at this limit without a word.
+    request.max_content_length = max_bytes + 1
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        return None
+    return None if len(body) > max_bytes else body
+
+
+def read_json() -> dict[str, Any]:
+    """
+    The fields of the request's body; none if it is empty.
+
+    Raises BodyTooLargeError, UnsupportedBodyError, MalformedBodyError.
+    """
+    if request.content_encoding:
+        raise UnsupportedBodyError(f"Content-Encoding {request.content_encoding[:40]!r} is not accepted")
+    body = read_body(max_bytes=MAX_API_BODY_BYTES)
+    if body is None:
+        raise BodyTooLargeError(MAX_API_BODY_BYTES)
+    if not body:
+        return {}
+    if request.mimetype != "application/json":
+        raise UnsupportedBodyError(f"Content-Type must be application/json, got {request.mimetype[:40]!r}")
+    try:
+        return parse(body)
+    except MalformedPayloadError as error:
+        raise MalformedBodyError(str(error)) from None

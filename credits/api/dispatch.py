@@ -1,0 +1,113 @@
+"""From a declared route to an answered request: key, scope, body, call, answer. Every route goes through here."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+from pydantic import ValidationError
+from werkzeug.datastructures import MultiDict
+
+from credits.api.bodies import read_json
+from credits.api.endpoint import IDEMPOTENCY_KEY, Answer, Call, Endpoint
+from credits.api.keyring import KeyRing
+from credits.api.keys import Scope
+from credits.api.models import Sent
+from credits.api.problems import SECURITY_HEADERS, invalid_fields, problem_of
+from credits.config.settings import Tenant
+from credits.engine import Credits
+from credits.errors import (
+    AuthenticationError,
+    HoldEndedError,
+    InsufficientCreditsError,
+    InvalidInputError,
+    PermissionDeniedError,
+)
+from credits.ids import checked_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What the routes work with. One for all requests of a process."""
+
+    keys: KeyRing
+    credits_of: Mapping[Tenant, Credits]
+    buy_url: str
+    """Where an account buys credits, with `{account}` in it; empty: the answers name no such place."""
+
+    def blueprint(self, endpoints: Iterable[Endpoint]) -> Blueprint:
+        """The routes of `endpoints`."""
+        routes = Blueprint("api", __name__)
+        for endpoint in endpoints:
+            rule = endpoint.path.replace("{", "<segment:").replace("}", ">")
+            routes.add_url_rule(rule, endpoint.name, self._view(endpoint), methods=[endpoint.method])
+        return routes
+
+    def _view(self, endpoint: Endpoint) -> Callable[..., Response]:
+        def view(**path: str) -> Response:
+            try:
+                return respond(self._carry_out(endpoint, path))
+            except (InsufficientCreditsError, HoldEndedError) as error:
+                return problem_of(error, buy_url=self._where_to_buy(path.get("account", "")))
+
+        return view
+
+    def _carry_out(self, endpoint: Endpoint, path: Mapping[str, str]) -> Answer:
+        caller = self.keys.authenticate(_bearer())
+        if not caller.scopes & {*endpoint.scopes, Scope.ADMIN}:
+            raise PermissionDeniedError(*(scope.value for scope in endpoint.scopes))
+        call = Call(
+            caller=caller,
+            credits=self.credits_of[caller.tenant],
+            path={name: checked_id(text, name) for name, text in path.items()},
+            idempotency_key=_idempotency_key(),
+        )
+        return endpoint.run(call, read_sent(endpoint))
+
+    def _where_to_buy(self, account: str) -> str | None:
+        return self.buy_url.replace("{account}", quote(account, safe="")) or None
+
+
+def read_sent(endpoint: Endpoint) -> Sent:
+    """The body or the query of the request, checked. Raises InvalidInputError and its kin."""
+    found = read_json() if endpoint.has_body else _single_values(request.args)
+    if endpoint.has_body and request.args:
+        raise InvalidInputError(next(iter(request.args))[:40], "is in the query; this route takes its fields in a body")
+    try:
+        return endpoint.sent.model_validate(found)
+    except ValidationError as error:
+        raise invalid_fields(error, endpoint.sent) from None
+
+
+def respond(answer: Answer) -> Response:
+    """`answer` over HTTP."""
+    text = json.dumps(answer.body, separators=(",", ":")).encode()
+    response = Response(text, answer.status, SECURITY_HEADERS, mimetype="application/json")
+    if answer.is_tagged:
+        response.set_etag(hashlib.sha256(text).hexdigest()[:32])
+        response.make_conditional(request)
+    return response
+
+
+def _bearer() -> str:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise AuthenticationError("no valid API key")
+    return key.strip()
+
+
+def _idempotency_key() -> str | None:
+    text = request.headers.get(IDEMPOTENCY_KEY)
+    if text is None:
+        return None
+    # WSGI hands headers over as latin-1 text.
+    return checked_id(text.encode("latin-1", "replace").decode("utf-8", "surrogateescape"), IDEMPOTENCY_KEY)
+
+
+def _single_values(query: MultiDict[str, str]) -> dict[str, str]:
+    for name, values in query.lists():
+        if len(values) > 1:
+            raise InvalidInputError(name[:40], "stands more than once in the query")
+    return query.to_dict()

@@ -1,0 +1,171 @@
+"""How a route of the API is declared: path, scope, what it takes and answers. Checks and document follow from that."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from credits.api.keys import ApiKey, Scope
+from credits.api.models import Sent
+from credits.engine import Credits
+from credits.errors import CreditsError, InvalidInputError
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+S = TypeVar("S", bound=Sent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that may be carried out: who asks, for what, on whose credits."""
+
+    caller: ApiKey
+    credits: Credits
+    path: Mapping[str, str]
+    """The variable parts of the path, decoded and checked."""
+    idempotency_key: str | None
+
+    @property
+    def account(self) -> str:
+        return self.path["account"]
+
+    @property
+    def actor(self) -> str:
+        """Who it is in the ledger."""
+        return f"key:{self.caller.kid}"
+
+    def name(self, field_name: str, sent: str | None) -> str | None:
+        """
+        The name of a change: from its field, or else from the Idempotency-Key.
+
+        Raises InvalidInputError if both are there and differ: it would be unclear what a repetition is.
+        """
+        if sent is not None and self.idempotency_key is not None and sent != self.idempotency_key:
+            raise InvalidInputError(
+                IDEMPOTENCY_KEY, f"must equal {field_name!r} of the body, or be left out: one name names one change"
+            )
+        return sent if sent is not None else self.idempotency_key
+
+    def needed_name(self, field_name: str, sent: str | None) -> str:
+        """As `name`, where there must be one: without it, nobody could repeat the request."""
+        name = self.name(field_name, sent)
+        if name is None:
+            raise InvalidInputError(field_name, f"is missing; send it in the body, or as the header {IDEMPOTENCY_KEY}")
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a route answers: JSON and its status."""
+
+    body: Mapping[str, Any]
+    status: int = 200
+    is_tagged: bool = False
+    """Whether it gets an ETag, so that who polls for changes may ask with If-None-Match."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One route."""
+
+    method: str
+    path: str
+    """As in OpenAPI: `/v1/accounts/{account}/balances`."""
+    scopes: tuple[Scope, ...]
+    """A key needs one of these, or `admin`."""
+    sent: type[Sent]
+    """The body of a POST, the query of a GET."""
+    answers: Mapping[int, type[BaseModel]]
+    errors: tuple[type[CreditsError], ...]
+    """What it may answer beside what every route may."""
+    run: Callable[[Call, Any], Answer]
+    area: str
+    is_tagged: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    @property
+    def summary(self) -> str:
+        return self._paragraphs[0]
+
+    @property
+    def description(self) -> str:
+        return "\n\n".join(self._paragraphs[1:])
+
+    @property
+    def has_body(self) -> bool:
+        return self.method != "GET"
+
+    @property
+    def _paragraphs(self) -> list[str]:
+        lines = [line.strip() for line in (self.run.__doc__ or "").strip().splitlines()]
+        return [" ".join(part.split("\n")) for part in "\n".join(lines).split("\n\n")]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The routes about one subject."""
+
+    name: str
+    description: str
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def get(
+        self,
+        path: str,
+        *,
+        scopes: tuple[Scope, ...],
+        query: type[S],
+        answers: Mapping[int, type[BaseModel]],
+        errors: tuple[type[CreditsError], ...] = (),
+        is_tagged: bool = False,
+    ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
+        """Declare a route that reads."""
+        return self._route("GET", path, scopes, query, answers, errors, is_tagged)
+
+    def post(
+        self,
+        path: str,
+        *,
+        scopes: tuple[Scope, ...],
+        body: type[S],
+        answers: Mapping[int, type[BaseModel]],
+        errors: tuple[type[CreditsError], ...] = (),
+    ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
+        """
+        Declare a route that changes something.
+
+        It has to be safe to repeat: by a name of its own in path or body, or by the Idempotency-Key as that name.
+        """
+        return self._route("POST", path, scopes, body, answers, errors, False)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        scopes: tuple[Scope, ...],
+        sent: type[S],
+        answers: Mapping[int, type[BaseModel]],
+        errors: tuple[type[CreditsError], ...],
+        is_tagged: bool,
+    ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
+        def add(run: Callable[[Call, S], Answer]) -> Callable[[Call, S], Answer]:
+            self.endpoints.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    scopes=scopes,
+                    sent=sent,
+                    answers=answers,
+                    errors=errors,
+                    run=run,
+                    area=self.name,
+                    is_tagged=is_tagged,
+                )
+            )
+            return run
+
+        return add

@@ -1,0 +1,74 @@
+"""Errors that only a request over HTTP can meet; leaves of the tree in `credits.errors`."""
+
+from credits.errors import CreditsError, PermissionDeniedError
+
+
+class BodyTooLargeError(CreditsError):
+    code = "body_too_large"
+    fix = "Send a smaller body."
+
+    def __init__(self, maximum_bytes: int) -> None:
+        super().__init__(f"body: is larger than {maximum_bytes} bytes")
+        self.field = "body"
+        self.maximum = maximum_bytes
+
+
+class UnsupportedBodyError(CreditsError):
+    code = "unsupported_body"
+    fix = "Send the body as it is, with `Content-Type: application/json`."
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"body: {message}")
+        self.field = "body"
+
+
+class MalformedBodyError(CreditsError):
+    """The body is no JSON, or JSON that two readers could read differently."""
+
+    code = "malformed_body"
+    fix = "Send one JSON object in UTF-8, each name once, numbers as JSON has them."
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"body: {message}")
+        self.field = "body"
+
+
+class UnknownFieldError(CreditsError):
+    """A field that the route does not know: misspelt, or of another version."""
+
+    code = "unknown_field"
+    fix = "Leave the field out, or use one of those that the message lists."
+
+    def __init__(self, field: str, known: str) -> None:
+        super().__init__(f"{field}: is not a field of this request; its fields are: {known}")
+        self.field = field
+
+
+class MissingFieldError(CreditsError):
+    code = "missing_field"
+    fix = "Send the field that the message names."
+
+    def __init__(self, field: str, place: str = "the request") -> None:
+        super().__init__(f"{field}: is missing in {place}")
+        self.field = field
+
+
+class ReservationNotFoundError(CreditsError):
+    """There is no such hold of this account, or Redis has forgotten that it ended."""
+
+    code = "reservation_not_found"
+    fix = "Check account and id. What a hold that ended long ago has cost is in the account's entries."
+
+    def __init__(self, reservation_id: str) -> None:
+        super().__init__(f"there is no reservation {reservation_id!r} of this account")
+        self.reservation_id = reservation_id
+
+
+class AccountDeniedError(PermissionDeniedError):
+    """The key is for other accounts. It is said of accounts that do not exist, too, so that it tells nothing."""
+
+    code = "account_denied"
+    fix = "Use a key that is not limited to other accounts; `credits keys list` shows the limits."
+
+    def __init__(self) -> None:
+        CreditsError.__init__(self, "this key is not for this account")

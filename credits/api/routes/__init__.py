@@ -1,0 +1,10 @@
+"""The routes of the API, one file per area. A new area is a file and its line in AREAS."""
+
+from typing import Final
+
+from credits.api.endpoint import Area, Endpoint
+from credits.api.routes import accounts, by_hand, reservations
+
+AREAS: Final[tuple[Area, ...]] = (reservations.area, accounts.area, by_hand.area)
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(endpoint for area in AREAS for endpoint in area.endpoints)

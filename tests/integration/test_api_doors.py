@@ -1,0 +1,125 @@
+"""Who may do what: every route of the API with every scope, without a key, and from the other tenant. New ones too."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from werkzeug.test import TestResponse
+
+from credits.api.endpoint import Endpoint
+from credits.api.keys import Scope
+from credits.api.routes import ENDPOINTS
+from credits.config.settings import Settings, Tenant
+from credits.engine import Credits
+from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api_samples import ask
+from tests.support.clock import NOON_MS
+from tests.support.ledger import assert_ledger_is_sound
+from tests.support.library import TYPE, Shop, figures
+from webhooks.app import create_app
+from webhooks.doorbell import Doorbell
+
+ACCOUNT = "somebody/else"
+NOBODY = "nobody/there"
+ROUTES = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+
+
+@pytest.fixture(params=["sqlite"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What a door lets in does not depend on the database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def client(settings: Settings, redis_url: str, engine: Engine) -> FlaskClient:
+    settings = replace(settings, redis_url=redis_url)
+    return create_app(
+        settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry()
+    ).test_client()
+
+
+@pytest.fixture
+def live(shop: Shop) -> Iterator[Credits]:
+    """The live tenant, in which the account has credits and an open hold."""
+    credits_ = shop.process(tenant=Tenant.LIVE)
+    credits_.add(ACCOUNT, TYPE, 100, key="a secret of theirs", reason="a secret of theirs")
+    credits_.reserve(ACCOUNT, {TYPE: 30}, reservation_id="sample", ttl_s=600)
+    yield credits_
+    credits_.close_gate()
+
+
+def test_the_application_has_the_declared_routes_and_no_other(client: FlaskClient) -> None:
+    served = {
+        (method, rule.rule.replace("<segment:", "{").replace(">", "}"))
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule.startswith("/v1/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    assert served == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    assert len(ENDPOINTS) == len({endpoint.name for endpoint in ENDPOINTS})
+
+
+@ROUTES
+def test_without_a_key_a_route_says_nothing_but_that(client: FlaskClient, endpoint: Endpoint) -> None:
+    nobody = Caller(client=client, key="")
+
+    answer = ask(nobody, endpoint, account=ACCOUNT)
+
+    assert_problem(answer, 401, "unauthenticated")
+
+
+@ROUTES
+@pytest.mark.parametrize("scope", Scope)
+def test_a_route_is_open_to_its_scopes_and_to_admin_and_to_nobody_else(
+    client: FlaskClient, engine: Engine, endpoint: Endpoint, scope: Scope
+) -> None:
+    caller = caller_of(client, engine, scopes=[scope.value])
+
+    answer = ask(caller, endpoint, account=ACCOUNT)
+
+    if scope in {*endpoint.scopes, Scope.ADMIN}:
+        assert answer.status_code not in {401, 403}
+        assert answer.status_code < 500
+    else:
+        problem = assert_problem(answer, 403, "permission_denied")
+        assert all(repr(wanted.value) in problem["detail"] for wanted in endpoint.scopes)
+
+
+@ROUTES
+def test_a_route_shows_and_touches_nothing_of_the_other_tenant(
+    client: FlaskClient, engine: Engine, live: Credits, endpoint: Endpoint
+) -> None:
+    caller = caller_of(client, engine, tenant=Tenant.SANDBOX, scopes=["admin"])
+
+    about_them = ask(caller, endpoint, account=ACCOUNT)
+    about_nobody = ask(caller, endpoint, account=NOBODY)
+
+    assert_alike(about_them, about_nobody)
+    assert "a secret of theirs" not in about_them.text
+    assert figures(live, ACCOUNT) == (100, 30, 0, 70, 0)
+    assert len(live.entries(ACCOUNT)) == 1
+    assert_ledger_is_sound(engine)
+
+
+def assert_alike(one: TestResponse, other: TestResponse) -> None:
+    """The same answer but for the account's name and the instant."""
+    assert one.status_code == other.status_code, (one.text, other.text)
+    assert _without_names(one) == _without_names(other)
+
+
+def _without_names(answer: TestResponse) -> str:
+    text = answer.text.replace(ACCOUNT, "an account").replace(NOBODY, "an account")
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "an instant", text)
+
+
+def test_a_key_that_lapsed_opens_no_route(client: FlaskClient, engine: Engine) -> None:
+    lapsed = caller_of(client, engine, scopes=["admin"], now_ms=NOON_MS, expires_at_ms=NOON_MS + 1)
+
+    answers = {ask(lapsed, endpoint, account=ACCOUNT).status_code for endpoint in ENDPOINTS}
+
+    assert answers == {401}

@@ -1,0 +1,77 @@
+"""A caller of the HTTP API, over Flask's own client."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from werkzeug.test import TestResponse
+
+from credits.api import keys
+from credits.clock import system_clock_ms
+from credits.config.settings import Tenant
+from credits.db import transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Somebody with an API key."""
+
+    client: FlaskClient
+    key: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None, **query: object) -> TestResponse:
+        return self.client.get(path, query_string=query, headers={**self._headers, **(headers or {})})
+
+    def post(
+        self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, raw: bytes | None = None
+    ) -> TestResponse:
+        """POST `body` as JSON, or `raw` as it is."""
+        data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
+        return self.client.post(path, data=data, headers=sent)
+
+    def account(self, account: str, what: str, **query: object) -> TestResponse:
+        return self.get(f"/v1/accounts/{quote(account, safe='')}/{what}", **query)
+
+    def tell(self, account: str, what: str, body: object = None, **options: Any) -> TestResponse:
+        return self.post(f"/v1/accounts/{quote(account, safe='')}/{what}", body, **options)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}", **self.headers}
+
+
+def caller_of(
+    client: FlaskClient,
+    engine: Engine,
+    *,
+    tenant: Tenant = Tenant.SANDBOX,
+    scopes: Sequence[str] = ("read",),
+    now_ms: int | None = None,
+    **options: Any,
+) -> Caller:
+    """A caller with a new key."""
+    with transaction(engine) as connection:
+        key = keys.create_key(
+            connection,
+            tenant=tenant,
+            name="app",
+            scopes=scopes,
+            now_ms=system_clock_ms() if now_ms is None else now_ms,
+            **options,
+        )
+    return Caller(client=client, key=key)
+
+
+def assert_problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """Check that `answer` is this problem, and answer its members."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    problem: dict[str, Any] = answer.get_json()
+    assert (problem["code"], problem["status"]) == (code, status)
+    return problem
