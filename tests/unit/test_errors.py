@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from credits import errors
+from credits.api import errors as of_requests
 from credits.api.problems import status_of
 from credits.errors import CreditsError
 
 
 def _below(error: type[CreditsError]) -> Iterator[type[CreditsError]]:
     for child in error.__subclasses__():
-        if child.__module__.startswith("credits."):
+        if child.__module__ in {errors.__name__, of_requests.__name__}:
             yield child
             yield from _below(child)
 
