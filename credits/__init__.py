@@ -4,15 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from credits.client import AsyncCreditsClient, CreditsClient
     from credits.engine import Credits
     from credits.reservations.asks import Commit
     from credits.reservations.batch import Reserve
 
-__all__ = ["Commit", "Credits", "Reserve"]
+__all__ = ["AsyncCreditsClient", "Commit", "Credits", "CreditsClient", "Reserve"]
 
 _HOME_OF = {
+    "AsyncCreditsClient": "credits.client",
     "Commit": "credits.reservations.asks",
     "Credits": "credits.engine",
+    "CreditsClient": "credits.client",
     "Reserve": "credits.reservations.batch",
 }
 

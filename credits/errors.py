@@ -398,6 +398,20 @@ class LedgerPendingError(DependencyError):
     fix = "Repeat the call with the same key: it answers once the ledger has it. Check that the database is up."
 
 
+# ── Clients of the API ───────────────────────────────────────────────────────────────────────────────────
+
+
+class UnexpectedAnswerError(CreditsError):
+    """What answered was no Creditgate, or said something that this version of the client cannot read."""
+
+    code = "unexpected_answer"
+    fix = "Check CREDITGATE_URL, and what stands between client and server; then compare the versions of both."
+
+    def __init__(self, http_status: int, message: str) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+
+
 def _short(value: object) -> str:
     """`value` as a message may show it: whole if short, cut if somebody sent a megabyte."""
     text = repr(value)

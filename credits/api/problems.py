@@ -1,5 +1,6 @@
 """Errors over HTTP: RFC 9457 problems with a stable code. The one place that knows which error is which status."""
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from flask import Response, jsonify
@@ -37,6 +38,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.LeaseLostError: 503,
     errors.AllocationError: 409,
     errors.DependencyError: 503,
+    errors.UnexpectedAnswerError: 502,
 }
 """Status by error; a leaf that is not listed has its nearest listed ancestor's."""
 
@@ -93,14 +95,10 @@ def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.Cre
 
 
 def _data_of(error: errors.CreditsError) -> dict[str, Any]:
-    """What a program wants to know of an error, beside its code."""
-    found = {name: getattr(error, name) for name in ("field", "maximum") if hasattr(error, name)}
-    shortages = getattr(error, "shortages", None)
-    if shortages is not None:
-        found["shortages"] = [
-            {"credit_type": one.credit_type, "needed": one.needed, "available": one.available} for one in shortages
-        ]
-    return found
+    """All that an error carries, for programs: the clients make the same error of it again."""
+    return {
+        name: [asdict(one) for one in value] if name == "shortages" else value for name, value in vars(error).items()
+    }
 
 
 def _retry_after_s(status: int) -> int | None:

@@ -14,7 +14,7 @@ from credits.log import get_logger
 BEATS_PER_TTL: Final = 3
 """Two beats may be lost before a hold is."""
 
-_RETRIES_PER_TTL: Final = 10
+RETRIES_PER_TTL: Final = 10
 
 log = get_logger(__name__)
 
@@ -38,11 +38,11 @@ class Beating:
             return None
         except CreditsError as error:
             log.warning("hold.not_extended", hold=self.name, code=error.code)
-            return self.ttl_s / _RETRIES_PER_TTL
+            return self.ttl_s / RETRIES_PER_TTL
         # A job must not lose its hold to a surprise in here; the next beat may do better.
         except Exception as error:
             log.warning("hold.not_extended", hold=self.name, exc_info=error)
-            return self.ttl_s / _RETRIES_PER_TTL
+            return self.ttl_s / RETRIES_PER_TTL
         return self.ttl_s / BEATS_PER_TTL
 
 

@@ -1,0 +1,66 @@
+"""Problems of the API turned back into the errors they were made from: the same classes as the library raises."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from credits import errors
+from credits.errors import CreditsError, Shortage, UnexpectedAnswerError
+
+
+def _below(parent: type[CreditsError]) -> Iterator[type[CreditsError]]:
+    for child in parent.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from _below(child)
+
+
+ERROR_OF: Final[Mapping[str, type[CreditsError]]] = {error.code: error for error in _below(CreditsError)}
+"""Every error by its stable code."""
+
+NEAREST_OF: Final[Mapping[int, type[CreditsError]]] = {
+    400: errors.InvalidInputError,
+    401: errors.AuthenticationError,
+    402: errors.InsufficientCreditsError,
+    403: errors.PermissionDeniedError,
+    410: errors.HoldEndedError,
+    413: errors.InvalidInputError,
+    415: errors.InvalidInputError,
+    422: errors.InvalidInputError,
+    429: errors.DependencyError,
+    502: errors.DependencyError,
+    503: errors.DependencyError,
+    504: errors.DependencyError,
+}
+"""By status: what a code that this version does not know is caught as. Anything else is unexpected."""
+
+_NOT_DATA: Final = frozenset({"type", "title", "status", "detail", "instance", "args"})
+
+
+def error_of(status: int, problem: Mapping[str, Any]) -> CreditsError:
+    """
+    The error that a problem+json stands for: its class by its code, with message, fix and all that it carries.
+
+    A code that this version does not know stays as it is, on the class that its status stands for.
+    """
+    detail = str(problem.get("detail") or f"the server answered {status}")
+    kind = ERROR_OF.get(str(problem.get("code"))) or NEAREST_OF.get(status, UnexpectedAnswerError)
+    # Its __init__ makes a message of parts; here the message is there already, in the server's words.
+    error = kind.__new__(kind)
+    error.args = (detail,)
+    carried = {name: value for name, value in problem.items() if name not in _NOT_DATA and value is not None}
+    if issubclass(kind, errors.InsufficientCreditsError | errors.HoldEndedError) or "shortages" in carried:
+        carried["shortages"] = tuple(_shortages(carried.get("shortages")))
+    if issubclass(kind, errors.InvalidInputError):
+        carried.setdefault("field", "")
+    if issubclass(kind, UnexpectedAnswerError):
+        carried.setdefault("http_status", status)
+    for name, value in carried.items():
+        # `code` and `fix` are the class's own, unless a newer server has other words.
+        if getattr(kind, name, None) != value:
+            error.__dict__[name] = value
+    return error
+
+
+def _shortages(value: object) -> Iterator[Shortage]:
+    for one in value if isinstance(value, list) else []:
+        yield Shortage(str(one["credit_type"]), int(one["needed"]), int(one["available"]))
