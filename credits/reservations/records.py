@@ -32,7 +32,7 @@ def read_record(hold: str, text: str) -> HoldRecord:
         reservation_id=name,
         state=HoldState(state),
         made_at_ms=int(made),
-        due_at_ms=int(due),
+        due_at_ms=int(due.partition("~")[0]),
         left={
             kind: int(rest.split(",", 1)[0])
             for kind, _, rest in (part.partition("=") for part in items.split(";") if part)

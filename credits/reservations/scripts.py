@@ -29,7 +29,7 @@ class Verb(StrEnum):
     UNLOAD = "unload"
 
 
-SHARED: Final = ("_account", "_lots", "_holds", "_calls", "_spending", "_adoption")
+SHARED: Final = ("_account", "_deadlines", "_lots", "_holds", "_calls", "_spending", "_adoption")
 """Files that the verbs stand on, in the order in which they stand on each other."""
 
 WHEN_FULL: Final = frozenset(Verb) - {

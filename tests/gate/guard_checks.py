@@ -1,5 +1,6 @@
 """What each guard of the scripts is for, as a check that passes with it and fails without."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -295,6 +296,36 @@ def server_ahead_frees_nothing(gate: GateDriver) -> None:
     real.clock.advance_ms(-DAY_MS)
     real.load(LotSpec(grant_id=1, amount=10, expires_at_ms=real.clock() + DAY_MS // 24))
     assert real.figures()[4] == 0
+
+
+def deadline_is_by_the_earlier_clock(gate: GateDriver) -> None:
+    real = _by_the_servers_clock(gate)
+    real.clock.advance_ms(-DAY_MS)
+    real.load(10)
+    assert int(real.reserve(4)[1]) == real.clock() + 60_000 + TTL_MS
+
+
+def caller_behind_ends_nothing_early(gate: GateDriver) -> None:
+    real = _by_the_servers_clock(gate)
+    real.clock.advance_ms(-DAY_MS)
+    real.load(10)
+    real.reserve(4)
+    real.clock.advance_ms(DAY_MS)
+    assert real.figures()[:2] == (6, 4)
+
+
+def server_set_back_had_been_ahead(gate: GateDriver) -> None:
+    real = _by_the_servers_clock(gate)
+    real.load(10)
+    # Set by a server that showed tomorrow, to a caller who had it right.
+    now_ms = real.clock()
+    real.reserve(4, ttl_ms=1)
+    record = real.client.hget(real.keys.holds, "h1")
+    state, due, *rest = str(record).split("|")
+    real.client.hset(real.keys.holds, "h1", "|".join((state, f"{due}~{now_ms + 2 * DAY_MS}~{now_ms + DAY_MS}", *rest)))
+    real.clock.advance_ms(1_000)
+    time.sleep(0.003)
+    assert real.figures()[:2] == (10, 0)
 
 
 def overdue_holds_are_freed_before_a_refusal(gate: GateDriver) -> None:

@@ -234,6 +234,24 @@ GUARDS = [
         checks.server_ahead_frees_nothing,
     ),
     Guard(
+        "deadlines: not by a server's clock that is ahead",
+        "set_deadline(a, r, a.sure + ttl_ms, a.now + ttl_ms)",
+        "set_deadline(a, r, a.now + ttl_ms, a.now + ttl_ms)",
+        checks.deadline_is_by_the_earlier_clock,
+    ),
+    Guard(
+        "deadlines: not by a caller's clock that is behind",
+        "if not r.by or a.now >= r.by",
+        "if true",
+        checks.caller_behind_ends_nothing_early,
+    ),
+    Guard(
+        "deadlines: a server set back had been ahead",
+        "or r.set > a.now + SKEW_MS",
+        "",
+        checks.server_set_back_had_been_ahead,
+    ),
+    Guard(
         "reclaim before refuse: reserve",
         "    reclaim(k, a, receipt_ms, true)\n    short = plan_holds(k, a, items)",
         "",

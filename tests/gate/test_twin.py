@@ -1,6 +1,8 @@
 """The scripts and their readable twin do the same, whatever they are asked in whatever order."""
 
 import os
+from dataclasses import replace
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -10,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from credits.reservations import rules
 from credits.reservations.model import HoldState, Overage
+from credits.reservations.scripts import library
+from credits.reservations.torture.world import SERVER_CLOCK_KEY, with_simulated_time
 from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.gate import RECEIPT_MS, GateDriver, LotSpec, Words
 from tests.support.gate_keys import seen_by_twin
@@ -40,7 +44,7 @@ class TwinMachine(RuleBasedStateMachine):
         super().__init__()
         self.client.flushall()
         self.clock = VirtualClock()
-        self.gate = GateDriver(client=self.client, clock=self.clock)
+        self.gate = self.new_gate()
         self.gate.arm()
         self.grants = 0
         self.ops = 0
@@ -49,19 +53,28 @@ class TwinMachine(RuleBasedStateMachine):
     @initialize(lots=st.lists(st.tuples(credit_types, st.sampled_from([8, 30, 200]), expiries), min_size=1, max_size=8))
     def start(self, lots: list[tuple[str, int, int | None]]) -> None:
         specs = [self.new_lot(credit_type, amount, expires, 1) for credit_type, amount, expires in lots]
-        self.twin = rules.Account(sv=0, last_ms=self.clock(), lots={lot.name: _twin_lot(lot) for lot in specs})
+        lots_of_twin = {lot.name: _twin_lot(lot) for lot in specs}
+        self.twin = rules.Account(sv=0, last_ms=self.moment(0).sure_ms, lots=lots_of_twin)
         assert self.gate.load(*specs) == ("LOADED", "0")
 
     def check(self, asked: Words, told: tuple[rules.Account, tuple[str, ...]]) -> None:
         """The scripts' answer and keys against the twin's."""
-        self.twin, answer = told
+        before_ms, (self.twin, answer) = self.twin.last_ms, told
         self.twin = rules.at_time(self.twin, self.moment())
+        # A call that changed nothing leaves no trace of its time either.
+        written: Any = self.client.hget(self.gate.keys.account, "w")
+        last_ms = int(written.partition("|")[0])
+        assert last_ms in {before_ms, self.twin.last_ms}
+        self.twin = replace(self.twin, last_ms=last_ms)
         assert asked == tuple(str(word) for word in answer)
         assert self.gate.seen() == seen_by_twin(self.twin)
 
-    def moment(self) -> rules.Moment:
+    def new_gate(self) -> GateDriver:
+        return GateDriver(client=self.client, clock=self.clock)
+
+    def moment(self, last_ms: int | None = None) -> rules.Moment:
         now = self.clock()
-        return rules.moment(self.twin.last_ms, server_ms=now, caller_ms=now)
+        return rules.moment(self.twin.last_ms if last_ms is None else last_ms, server_ms=now, caller_ms=now)
 
     def pick(self, turn: int) -> str:
         opened = sorted(name for name, hold in self.twin.holds.items() if hold.state is HoldState.HELD)
@@ -203,13 +216,14 @@ class TwinMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def reload(self, data: st.DataObject) -> None:
         """A restart that kept the keys: a new epoch, and the ledger says what there is; it may say less than before."""
-        account, at = self.twin, self.moment()
+        # What the clocks showed before a load is forgotten with what was loaded.
+        account, at = self.twin, self.moment(0)
         specs = [self._surviving(name, lot, data) for name, lot in account.lots.items()]
         lots = [lot for lot in specs if lot.amount]
         self.gate.arm()
         fresh = rules.Account(
             sv=account.sv,
-            last_ms=self.clock(),
+            last_ms=at.sure_ms,
             lots={lot.name: _twin_lot(lot) for lot in lots},
             debts=account.debts,
         )
@@ -237,13 +251,58 @@ class TwinMachine(RuleBasedStateMachine):
         )
 
 
+class SkewedTwinMachine(TwinMachine):
+    """The same where the scripts ask the server for the time, and its clock and the callers' go wrong."""
+
+    def __init__(self) -> None:
+        self.now_ms, self.server_off_ms, self.caller_off_ms, self.seen_ms, self.wrong_ms = NOON_MS, 0, 0, 0, 0
+        super().__init__()
+
+    def new_gate(self) -> GateDriver:
+        code = with_simulated_time(library())
+        gate = GateDriver(client=self.client, clock=self.clock, code=code, is_virtual=False)
+        self.tell()
+        return gate
+
+    def tell(self) -> None:
+        seconds, ms = divmod(self.now_ms + self.server_off_ms, 1000)
+        self.client.hset(SERVER_CLOCK_KEY, mapping={"s": seconds, "us": ms * 1000})
+        self.clock.set_ms(self.now_ms + self.caller_off_ms)
+
+    def moment(self, last_ms: int | None = None) -> rules.Moment:
+        server_ms = self.now_ms + self.server_off_ms
+        if server_ms < self.seen_ms - rules.SKEW_MS:
+            self.wrong_ms = self.seen_ms
+        self.seen_ms = server_ms
+        last_ms = self.twin.last_ms if last_ms is None else last_ms
+        return rules.moment(last_ms, server_ms=server_ms, caller_ms=self.clock(), wrong_ms=self.wrong_ms)
+
+    @rule(ms=st.sampled_from([1, 500, 1_000, 30_000, 60_000, 200_000, RECEIPT_MS]))
+    def wait(self, ms: int) -> None:
+        self.now_ms += ms
+        self.tell()
+
+    @rule(server_off_ms=st.sampled_from([0, 0, 50_000, 200_000, 3_600_000, -100_000]))
+    def set_server_clock(self, server_off_ms: int) -> None:
+        self.server_off_ms = server_off_ms
+        self.tell()
+
+    @rule(caller_off_ms=st.sampled_from([0, 0, 1_500, -70_000, -300_000, 3_600_000, -3_600_000]))
+    def be_called_by_another(self, caller_off_ms: int) -> None:
+        self.caller_off_ms = caller_off_ms
+        self.tell()
+
+
 def _twin_lot(lot: LotSpec) -> rules.Lot:
     return rules.Lot(credit_type=lot.credit_type, sort_key=lot.sort_key, available=lot.amount)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_scripts_and_their_twin_agree_on_every_answer_and_the_whole_state(client: redis.Redis) -> None:
-    machine = type("Machine", (TwinMachine,), {"client": client})
+@pytest.mark.parametrize("kind", [TwinMachine, SkewedTwinMachine])
+def test_the_scripts_and_their_twin_agree_on_every_answer_and_the_whole_state(
+    kind: type[TwinMachine], client: redis.Redis
+) -> None:
+    machine = type("Machine", (kind,), {"client": client})
 
     run_state_machine_as_test(machine, settings=settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None))

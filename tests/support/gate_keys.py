@@ -96,7 +96,8 @@ def listed_of(members: Iterable[str], credit_type: str) -> list[str]:
 
 def read_record(text: str, load: str) -> rules.Hold:
     """A hold's record; an open one must be of `load`."""
-    state, due, made, of_load, fingerprint, items, steps, name = text.split("|", 7)
+    state, deadline, made, of_load, fingerprint, items, steps, name = text.split("|", 7)
+    due, *uncertain = (int(word) for word in deadline.split("~"))
     assert state != "H" or of_load == load, "an open hold of another load"
     parsed = {}
     for part in items.split(";") if items else []:
@@ -105,12 +106,14 @@ def read_record(text: str, load: str) -> rules.Hold:
         parsed[credit_type] = rules.Item(left=int(left), lots=_parts(lots))
     return rules.Hold(
         state=HoldState(state),
-        due_at_ms=int(due),
+        due_at_ms=due,
         made_at_ms=int(made),
         fingerprint=fingerprint,
         name=name,
         items=parsed,
         steps=dict(step.split("=") for step in steps.split(";")) if steps else {},
+        by_ms=uncertain[0] if uncertain else None,
+        set_at_ms=uncertain[1] if uncertain else None,
     )
 
 

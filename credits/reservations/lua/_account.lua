@@ -45,6 +45,15 @@ local function whole(text)
   return tonumber(text)
 end
 
+-- The server's clock as it was last seen; and until when it turned out to have been wrong: one that is set back had
+-- been ahead. Volatile, too.
+local seen_ms, wrong_ms = 0, 0
+
+local function watch(now)
+  if now < seen_ms - SKEW_MS then wrong_ms = seen_ms end
+  seen_ms = now
+end
+
 --[[
   now: for refusing what has lapsed. sure: for freeing and lapsing; never beyond the caller's clock plus a minute, so
   that a server clock that jumps forward ends nothing early. What was seen before is never undercut.
@@ -54,6 +63,7 @@ local function clock(virtual, last, said)
   if virtual ~= '1' then
     local t = redis.call('TIME')
     now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+    watch(now)
     sure = math.min(now, said + SKEW_MS)
   end
   return math.max(now, last), math.max(sure, last)

@@ -43,7 +43,7 @@ local function adopt_holds(k, a, receipt_ms)
   end)
   for _, one in ipairs(open_holds) do
     local r = one.r
-    if r.due > a.sure and adopt_hold(k, a, r) then
+    if not is_over(a, r) and adopt_hold(k, a, r) then
       adopted = adopted + 1
     else
       r.state, r.due = 'X', a.sure + receipt_ms

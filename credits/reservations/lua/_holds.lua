@@ -1,6 +1,7 @@
 --[[
-  Records of holds, open and ended:  <state>|<due ms>|<made ms>|<load>|<fingerprint>|<items>|<steps>|<name>
+  Records of holds, open and ended:  <state>|<due>|<made ms>|<load>|<fingerprint>|<items>|<steps>|<name>
     state  H held · C committed · R released · X its time ran out, or a Redis lost it · S spent without a hold
+    due    <ms>, or <due ms>~<by ms>~<set ms> of an open hold whose deadline is not certain (see _deadlines.lua)
     items  <type>=<left>,<lots>;…   X: what it had when it ended, without lots · S by take_lots: <type>=<taken>,debt:<debt>
     steps  <op>=<fingerprint>;…     name  as the caller knows it
 ]]
@@ -9,10 +10,11 @@ local BATCH = 256
 
 -- nil if it cannot be read.
 local function unpack_record(text)
-  local state, due, made, load, fp, items, steps, name =
-    string.match(text, '^(%u)|(%d+)|(%d+)|([^|]*)|(%x*)|([^|]*)|([^|]*)|(.*)$')
+  local state, due, more, made, load, fp, items, steps, name =
+    string.match(text, '^(%u)|(%d+)([~%d]*)|(%d+)|([^|]*)|(%x*)|([^|]*)|([^|]*)|(.*)$')
   if not state then return nil end
-  local r = { state = state, due = tonumber(due), made = tonumber(made), load = load, fp = fp, steps = steps, name = name,
+  local by, set = string.match(more, '^~(%d+)~(%d+)$')
+  local r = { state = state, due = tonumber(due), by = tonumber(by), set = tonumber(set), made = tonumber(made), load = load, fp = fp, steps = steps, name = name,
               items = {}, order = {} }
   for item, left, lots in string.gmatch(items, '([%w_]+)=(%d+),([^;]*)') do
     r.order[#r.order + 1] = item
@@ -34,8 +36,9 @@ local function put_record(k, a, hold, r, is_new)
     local item = r.items[name]
     items = string.format('%s%s%s=%d,%s', items, i > 1 and ';' or '', name, item.left, item.lots)
   end
+  local more = r.state == 'H' and r.by and string.format('~%d~%d', r.by, r.set) or ''
   later(a, 'HSET', k.holds, hold,
-        string.format('%s|%d|%d|%s|%s|%s|%s|%s', r.state, r.due, r.made, r.load, r.fp, items, r.steps, r.name))
+        string.format('%s|%d%s|%d|%s|%s|%s|%s|%s', r.state, r.due, more, r.made, r.load, r.fp, items, r.steps, r.name))
   later(a, 'ZADD', k.due, I(r.due), hold)
   a.due = math.min(a.due, r.due)
   if is_new then a.hn = a.hn + 1 end
@@ -84,8 +87,10 @@ end
 local function reclaim_one(k, a, hold, text, receipt_ms)
   local r = text and unpack_record(text)
   if r and r.state == 'H' then
-    if is_open(a, r) then empty_hold(k, a, r, true) end
-    r.state, r.due = 'X', a.sure + receipt_ms
+    if not is_open(a, r) or is_over(a, r) then
+      if is_open(a, r) then empty_hold(k, a, r, true) end
+      r.state, r.due = 'X', a.sure + receipt_ms
+    end
     put_record(k, a, hold, r, false)
   else
     if text and not r then a.is_broken = true end

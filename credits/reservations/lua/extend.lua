@@ -16,7 +16,8 @@ local function extend(keys, args)
   local r = record(k, args[3])
   if not r then return leave(k, a, 'NONE') end
   if not is_open(a, r) then return leave(k, a, 'ENDED', r.state == 'H' and 'X' or r.state) end
-  r.due = math.max(r.due, math.min(a.now + ttl_ms, r.made + longest_ms))
+  local latest = r.made + longest_ms
+  set_deadline(a, r, math.min(a.sure + ttl_ms, latest), math.min(a.now + ttl_ms, latest))
   put_record(k, a, args[3], r, false)
   return leave(k, a, 'EXTENDED', I(r.due))
 end

@@ -48,8 +48,9 @@ local function reserve(keys, args)
     short = plan_holds(k, a, items)
   end
   if #short > 0 then return leave(k, a, 'INSUFFICIENT', unpack(short)) end
-  local r = { state = 'H', due = a.now + ttl_ms, made = a.now, load = a.load, fp = args[4], steps = '', name = args[7],
+  local r = { state = 'H', made = a.now, load = a.load, fp = args[4], steps = '', name = args[7],
               items = {}, order = {} }
+  set_deadline(a, r, a.sure + ttl_ms, a.now + ttl_ms)
   for i, item in ipairs(items) do
     local c = kind(k, a, item.name)
     r.order[i] = item.name

@@ -6,6 +6,7 @@ counters; here they are sums. A test drives both and compares after every call.
 """
 
 from credits.reservations.rules.account import (
+    SKEW_MS,
     Account,
     Entry,
     Hold,
@@ -26,6 +27,7 @@ from credits.reservations.rules.holds import extend, load, read, reclaim, releas
 from credits.reservations.rules.spending import apply, commit, settle, spend, take_lots
 
 __all__ = [
+    "SKEW_MS",
     "Account",
     "Entry",
     "Hold",

@@ -46,6 +46,10 @@ class Hold:
     items: Mapping[str, Item] = field(default_factory=dict)
     steps: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint by op."""
+    by_ms: int | None = None
+    """The later deadline, by the server's clock, where that and the caller's differed; see deadlines.py."""
+    set_at_ms: int | None = None
+    """When that was set, by the server's clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class Moment:
 
     now_ms: int
     sure_ms: int
+    wrong_ms: int = 0
+    """Until when the server's clock turned out to have been ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +106,10 @@ class Request:
     receipt_ms: int
 
 
-def moment(last_ms: int, *, server_ms: int, caller_ms: int) -> Moment:
+def moment(last_ms: int, *, server_ms: int, caller_ms: int, wrong_ms: int = 0) -> Moment:
     """Never before what was seen; nothing is freed or lapsed more than a minute ahead of the caller's clock."""
     sure_ms = min(server_ms, caller_ms + SKEW_MS)
-    return Moment(now_ms=max(server_ms, last_ms), sure_ms=max(sure_ms, last_ms))
+    return Moment(now_ms=max(server_ms, last_ms), sure_ms=max(sure_ms, last_ms), wrong_ms=wrong_ms)
 
 
 def at_time(account: Account, at: Moment) -> Account:
@@ -207,7 +213,12 @@ def has(account: Account, credit_type: str, lot: str, amount: int) -> bool:
 def lost(hold: Hold, due_at_ms: int) -> Hold:
     """A hold whose time ran out remembers what it had: its job may still come."""
     had = {credit_type: Item(left=item.left) for credit_type, item in hold.items.items()}
-    return replace(hold, state=HoldState.EXPIRED, due_at_ms=due_at_ms, items=had)
+    return ended(replace(hold, items=had), HoldState.EXPIRED, due_at_ms)
+
+
+def ended(hold: Hold, state: HoldState, due_at_ms: int) -> Hold:
+    """The receipt of a hold, to be forgotten at `due_at_ms`."""
+    return replace(hold, state=state, due_at_ms=due_at_ms, by_ms=None, set_at_ms=None)
 
 
 def receipt(at: Moment, request: Request) -> Hold:

@@ -14,6 +14,7 @@ from credits.reservations.rules.account import (
     Words,
     available,
     debt_of,
+    ended,
     give_back,
     has,
     held,
@@ -25,6 +26,7 @@ from credits.reservations.rules.account import (
     unsettled,
     with_hold,
 )
+from credits.reservations.rules.deadlines import is_over, with_deadline
 from credits.units import MAX_AMOUNT
 
 RECLAIM: Final = 16
@@ -46,16 +48,16 @@ def reserve(
     for credit_type, amount in items.items():
         account, parts = take(account, at, credit_type, amount)
         had[credit_type] = Item(left=amount, lots=parts)
-    due = at.now_ms + ttl_ms
     hold = Hold(
         state=HoldState.HELD,
-        due_at_ms=due,
+        due_at_ms=0,
         made_at_ms=at.now_ms,
         fingerprint=request.fingerprint,
         name=request.name,
         items=had,
     )
-    return with_hold(account, request.hold, hold), (Answer.HELD, str(due))
+    hold = with_deadline(hold, at, ttl_ms)
+    return with_hold(account, request.hold, hold), (Answer.HELD, str(hold.due_at_ms))
 
 
 def extend(account: Account, at: Moment, hold: str, ttl_ms: int, longest_ms: int) -> tuple[Account, Words]:
@@ -65,8 +67,8 @@ def extend(account: Account, at: Moment, hold: str, ttl_ms: int, longest_ms: int
         return account, (Answer.NONE,)
     if known.state is not HoldState.HELD:
         return account, (Answer.ENDED, known.state)
-    due = max(known.due_at_ms, min(at.now_ms + ttl_ms, known.made_at_ms + longest_ms))
-    return with_hold(account, hold, replace(known, due_at_ms=due)), (Answer.EXTENDED, str(due))
+    known = with_deadline(known, at, ttl_ms, known.made_at_ms + longest_ms)
+    return with_hold(account, hold, known), (Answer.EXTENDED, str(known.due_at_ms))
 
 
 def release(account: Account, at: Moment, hold: str, receipt_ms: int) -> tuple[Account, Words]:
@@ -78,8 +80,8 @@ def release(account: Account, at: Moment, hold: str, receipt_ms: int) -> tuple[A
         return account, (Answer.ENDED, known.state)
     account = give_back(account, (item.lots for item in known.items.values()))
     emptied = dict.fromkeys(known.items, Item(left=0))
-    ended = replace(known, state=HoldState.RELEASED, due_at_ms=at.sure_ms + receipt_ms, items=emptied)
-    return with_hold(account, hold, ended), (Answer.RELEASED,)
+    known = ended(replace(known, items=emptied), HoldState.RELEASED, at.sure_ms + receipt_ms)
+    return with_hold(account, hold, known), (Answer.RELEASED,)
 
 
 def read(account: Account, at: Moment, receipt_ms: int, types: Sequence[str]) -> tuple[Account, Words]:
@@ -106,10 +108,11 @@ def load(fresh: Account, holds: Mapping[str, Hold], at: Moment, receipt_ms: int)
             account = with_hold(account, name, hold)
             continue
         parts = [(name, lot, part) for name, item in hold.items.items() for lot, part in item.lots]
-        if hold.due_at_ms > at.sure_ms and all(has(account, *part) for part in parts):
+        left, is_late = is_over(hold, at)
+        if not is_late and all(has(account, *part) for part in parts):
             for _, lot, part in parts:
                 account = move(account, lot, -part)
-            account, adopted = with_hold(account, name, hold), adopted + 1
+            account, adopted = with_hold(account, name, left), adopted + 1
         else:
             account = with_hold(account, name, lost(hold, at.sure_ms + receipt_ms))
     return account, (Answer.LOADED, str(adopted))
@@ -125,8 +128,11 @@ def reclaim(
         if name == kept:
             continue
         if hold.state is HoldState.HELD:
-            account = give_back(account, (item.lots for item in hold.items.values()))
-            account = with_hold(account, name, lost(hold, at.sure_ms + receipt_ms))
+            hold, is_late = is_over(hold, at)
+            if is_late:
+                account = give_back(account, (item.lots for item in hold.items.values()))
+                hold = lost(hold, at.sure_ms + receipt_ms)
+            account = with_hold(account, name, hold)
         else:
             account = replace(account, holds={key: one for key, one in account.holds.items() if key != name})
     return account, limit is None or len(overdue) < limit

@@ -17,6 +17,7 @@ from credits.reservations.rules.account import (
     Words,
     available,
     debt_of,
+    ended,
     give_back,
     held,
     journalled,
@@ -77,7 +78,7 @@ def commit(
             account = give_back(account, (item.lots for item in hold.items.values()))
         emptied = dict.fromkeys(hold.items, Item(left=0))
         due = at.sure_ms + request.receipt_ms
-        hold = replace(hold, state=HoldState.COMMITTED, due_at_ms=due, items=emptied)
+        hold = ended(replace(hold, items=emptied), HoldState.COMMITTED, due)
     left = sum(item.left for item in hold.items.values())
     answer = Answer.COMMITTED if is_held else Answer.RESCUED
     return with_hold(account, request.hold, hold), (answer, str(unsettled(account)), str(min(left, MAX_AMOUNT)))

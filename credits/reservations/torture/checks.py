@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+from credits.reservations.steps import Call
+from credits.reservations.torture.deadlines import Deadlines
 from credits.reservations.torture.model import Promises, Violation
 from credits.reservations.torture.view import (
     NEVER_MS,
@@ -29,6 +31,7 @@ class Checker:
         self.ledger = LedgerView(world.server.sql)
         self.suspense_is_allowed = False
         """Only a Redis that forgot and remembers again, or two at once, can make a line that its lots do not cover."""
+        self.deadlines = Deadlines()
         self.count = 0
         self.check_everything()
 
@@ -67,6 +70,16 @@ class Checker:
                     self._check_new_line(master, line, before_accounts.get(line.account_id))
         for account_id in account_ids:
             self._check_account(master, account_id)
+
+    def check_time(self, master: int, call: Call, answer: list[Any]) -> None:
+        """After a script, once its keys were checked: holds end when they should."""
+        if self._world.is_split or ":account:" not in call.keys[1]:
+            return
+        account_id = int(call.keys[1].rsplit(":", 1)[1])
+        # Where callers bring the time, it is that of a call's departure.
+        self.deadlines.note(call, answer, int(call.args[1]) if self._world.is_virtual else self._world.now_ms)
+        if self.is_live(master, account_id):
+            self.deadlines.check(call, answer, self.views[master].accounts[account_id], self._world.now_ms)
 
     def is_live(self, master: int, account_id: int) -> bool:
         """Whether the gate would serve the account as it stands, and may be believed."""

@@ -61,6 +61,8 @@ class Saboteur:
                 self._split()
             case _:
                 raise ValueError(f"{fault} happens to a step, not to Redis")
+        if fault is not Fault.CLOCK_JUMP:
+            self._checker.deadlines.forget()
         self._done[fault.value] += 1
         self._checker.check_everything()
         if fault in LOSING:

@@ -70,6 +70,7 @@ def _carry_out(world: World, checker: Checker, caller: Caller, report: Report, s
         answer = world.perform(caller, step)
         if isinstance(step, Call):
             checker.check_gate(world.master, world.shards, world.account_ids)
+            checker.check_time(world.master, step, answer)
         elif isinstance(step, Sql) and not step.is_read:
             checker.check_ledger()
 

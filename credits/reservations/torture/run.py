@@ -180,6 +180,7 @@ class Simulation:
             if step.verb is Verb.FINISH_LOAD and answer[0] == "LOADED" and step.args[0] != actor.epochs_read[shard]:
                 raise Violation(f"loaded in epoch {step.args[0]} what was read in {actor.epochs_read[shard]}")
             self._checker.check_gate(caller.master, [shard], account_ids, wire.seen)
+            self._checker.check_time(caller.master, step, answer)
             return answer
         answer = self._world.perform(caller, step)
         if isinstance(step, Sql) and step.is_read:

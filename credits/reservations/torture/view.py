@@ -205,7 +205,7 @@ def _read_hold(text: str) -> Hold:
         left, lots = rest.split(",")
         # Only an open hold has lots; a receipt may say other things in their place.
         read.append(Item(credit_type, int(left), 0, _read_lots(lots) if state == "H" else Counter()))
-    return Hold(state, int(due), int(made), load, read)
+    return Hold(state, int(due.partition("~")[0]), int(made), load, read)
 
 
 def _read_lots(text: str) -> Counter[int]:

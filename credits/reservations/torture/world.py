@@ -25,7 +25,7 @@ BEGIN_MS: Final = 1_800_000_000_000
 RECEIPT_MS: Final = 120_000
 CREDIT_TYPES: Final = ("images", "tokens", "video", "minutes")
 _CALLERS: Final = 5
-_SERVER_CLOCK_KEY: Final = "simulated_time"
+SERVER_CLOCK_KEY: Final = "simulated_time"
 _READS_TIME: Final = "redis.call('TIME')"
 
 
@@ -87,7 +87,7 @@ class World:
         self.is_virtual = self.rng.random() < 0.5
         self.now_ms = BEGIN_MS
         self.server_offset_ms = 0
-        self.code = library() if self.is_virtual else _with_simulated_time(library())
+        self.code = library() if self.is_virtual else with_simulated_time(library())
         self.credit_types = CREDIT_TYPES[: setup.credit_types]
         shard_numbers = self.rng.choice(((0,), (0, 1)))
         self.account_ids = [
@@ -201,7 +201,7 @@ class World:
             seconds, ms = divmod(self.server_ms(), 1000)
             for wire in self.server.wires:
                 # It goes along with the next question.
-                wire.before = [("HSET", _SERVER_CLOCK_KEY, "s", seconds, "us", ms * 1000)]
+                wire.before = [("HSET", SERVER_CLOCK_KEY, "s", seconds, "us", ms * 1000)]
 
     def _caller(self) -> Caller:
         caller: Caller
@@ -224,9 +224,9 @@ def name_of(account_id: int) -> str:
     return f"user {account_id}"
 
 
-def _with_simulated_time(shipped: Library) -> Library:
+def with_simulated_time(shipped: Library) -> Library:
     """The library as it is shipped, but for the one line that asks the server's clock."""
     if shipped.code.count(_READS_TIME) != 1:
         raise RuntimeError("the scripts must ask for the time in one place")
-    asked = f"redis.call('HMGET', '{_SERVER_CLOCK_KEY}', 's', 'us')"
+    asked = f"redis.call('HMGET', '{SERVER_CLOCK_KEY}', 's', 'us')"
     return Library(name=shipped.name, code=shipped.code.replace(_READS_TIME, asked))
