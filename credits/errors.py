@@ -78,6 +78,16 @@ class UnknownCreditTypeError(InvalidInputError):
         self.credit_type = credit_type
 
 
+class DestinationRefusedError(InvalidInputError):
+    """Notifications may not go to this URL."""
+
+    code = "destination_refused"
+    fix = "Use an https:// URL of a public host, or allow its network in CREDITGATE_NOTIFY_NETWORKS."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("url", reason)
+
+
 class UnknownPlanError(InvalidInputError):
     code = "unknown_plan"
     fix = "Declare the plan in credits.toml, or use one that is declared there."
@@ -255,6 +265,15 @@ class EventNotFoundError(CreditsError):
     def __init__(self, event_id: int) -> None:
         super().__init__(f"there is no event {event_id}")
         self.event_id = event_id
+
+
+class DestinationNotFoundError(CreditsError):
+    code = "destination_not_found"
+    fix = "List the destinations with `credits destinations list`."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no destination {_short(name)}")
+        self.name = name
 
 
 class EventActionError(CreditsError):

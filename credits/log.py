@@ -17,7 +17,7 @@ _SECRETS: Final = re.compile(
 
 
 # They tell of every message and every tick; what came of those is in our own lines.
-_CHATTERERS: Final = ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+_CHATTERERS: Final = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "httpx", "httpcore")
 
 
 def redact(text: str) -> str:

@@ -15,6 +15,8 @@ class Task(StrEnum):
     SWEEP_INBOX = "creditgate.sweep_inbox"
     SETTLE_JOURNALS = "creditgate.settle_journals"
     SWEEP_GATE = "creditgate.sweep_gate"
+    SEND_NOTIFICATIONS = "creditgate.send_notifications"
+    WATCH_BALANCES = "creditgate.watch_balances"
 
 
 QUEUE_OF: Final = {
@@ -23,9 +25,18 @@ QUEUE_OF: Final = {
     Task.SWEEP_INBOX: "sweeps",
     Task.SETTLE_JOURNALS: "sweeps",
     Task.SWEEP_GATE: "sweeps",
+    # Apart, so that a destination which answers slowly delays nobody's credits.
+    Task.SEND_NOTIFICATIONS: "notifications",
+    Task.WATCH_BALANCES: "sweeps",
 }
 
-EVERY_S: Final = {Task.SWEEP_INBOX: 5.0, Task.SETTLE_JOURNALS: 2.0, Task.SWEEP_GATE: 5.0}
+EVERY_S: Final = {
+    Task.SWEEP_INBOX: 5.0,
+    Task.SETTLE_JOURNALS: 2.0,
+    Task.SWEEP_GATE: 5.0,
+    Task.SEND_NOTIFICATIONS: 2.0,
+    Task.WATCH_BALANCES: 10.0,
+}
 """How often beat sends each of the periodic tasks."""
 
 TASK_TIME_LIMIT_S: Final = 60

@@ -4,11 +4,17 @@ import functools
 import os
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from credits.allocation.model import Runtime
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
+from credits.notifications.addresses import networks
+from credits.notifications.sending import Sending
+from credits.notifications.service import NotifyRuntime
+from credits.notifications.watch import WatchRuntime
 from credits.reservations.connect import open_gate
 from credits.reservations.courier import Courier
 from credits.reservations.steps import GateRuntime
@@ -36,9 +42,29 @@ def courier() -> Courier:
 
 
 @functools.cache
+def notify_runtime() -> NotifyRuntime:
+    """What this process delivers notifications with."""
+    return notify_runtime_of(load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()), runtime().engine)
+
+
+@functools.cache
+def watch_runtime() -> WatchRuntime:
+    """What this process watches balances with."""
+    return WatchRuntime(engine=runtime().engine, catalogue=runtime().catalogue, clock=system_clock_ms)
+
+
+@functools.cache
 def unloading() -> Unloading:
     """How far this process has searched for idle accounts."""
     return Unloading(idle_s=load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()).idle_unload_s)
+
+
+def notify_runtime_of(settings: Settings, engine: Engine) -> NotifyRuntime:
+    """A runtime of notifications over `settings`."""
+    sender = Sending(
+        allowed=networks(settings.notify_networks), smtp_url=settings.smtp_url, mail_from=settings.mail_from
+    )
+    return NotifyRuntime(engine=engine, secret_key=settings.secret_key, sender=sender, clock=system_clock_ms)
 
 
 def runtime_of(settings: Settings) -> Runtime:

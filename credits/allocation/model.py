@@ -1,7 +1,7 @@
 """What allocation works with: the installation around it, and the one event in hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
@@ -10,6 +10,7 @@ from credits.config.catalogue import Catalogue
 from credits.config.settings import Tenant
 from credits.inbox.model import ClaimedEvent
 from credits.inbox.provider import Provider
+from credits.notifications.service import Audience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Runtime:
     providers: Mapping[str, Provider]
     secret_key: str
     clock: Clock
+    audience: Audience = field(default_factory=Audience)
+    """Whether anybody wants to be told of what happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class InHand:
     catalogue: Catalogue
     secret_key: str
     now_ms: int
+    audience: Audience = field(default_factory=Audience)
 
     @property
     def tenant(self) -> Tenant:

@@ -3,6 +3,7 @@
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
+from credits.allocation.telling import tell_of_purchase
 from credits.errors import AmountMismatchError, FreePurchaseError, UnknownQuoteError
 from credits.facts import PurchasePaid, PurchasePending, PurchaseVoided
 from credits.grants.rules import order_of_purchase
@@ -44,6 +45,7 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
     if not posted.replayed:
         _note_credited(hand, fact, account, credit_type, amount)
+        tell_of_purchase(hand, fact, account=account, credit_type=credit_type, amount=amount)
     word = "were granted before for the same payment" if posted.replayed else "granted"
     return done(f"{amount} {credit_type} {word} to {account} ({fact.key})", account=account, payment=fact.key)
 

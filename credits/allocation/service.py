@@ -8,6 +8,7 @@ from credits.allocation import outcomes
 from credits.allocation.model import InHand, Runtime
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
 from credits.allocation.subscriptions import customer_linked, plan_paid, subscription_seen, waiting_for
+from credits.allocation.telling import tell_of_failure
 from credits.db import snapshot, transaction
 from credits.errors import LeaseLostError, UnknownProviderError
 from credits.facts import (
@@ -118,10 +119,12 @@ def _apply_facts(runtime: Runtime, event: ClaimedEvent, facts: Sequence[Fact]) -
             catalogue=runtime.catalogue,
             secret_key=runtime.secret_key,
             now_ms=runtime.clock(),
+            audience=runtime.audience,
         )
         outcome = outcomes.combined([_apply(hand, fact) for fact in facts])
         failpoint("allocation.before_finish")
         store.finish(connection, event, outcome, now_ms=hand.now_ms)
+        tell_of_failure(connection, runtime.audience, event, outcome, now_ms=hand.now_ms)
         failpoint("allocation.before_commit")
     failpoint("allocation.after_commit")
     return outcome
@@ -163,7 +166,9 @@ def _record_failure(runtime: Runtime, event: ClaimedEvent, error: Exception) -> 
 def _note(runtime: Runtime, event: ClaimedEvent, outcome: Outcome) -> None:
     try:
         with transaction(runtime.engine) as connection:
-            store.finish(connection, event, outcome, now_ms=runtime.clock())
+            now_ms = runtime.clock()
+            store.finish(connection, event, outcome, now_ms=now_ms)
+            tell_of_failure(connection, runtime.audience, event, outcome, now_ms=now_ms)
     # The database may be what is away. The lease ends by itself, and the sweep tries again.
     except Exception as error:  # noqa: BLE001
         log.warning("event.outcome_not_recorded", inbox_id=event.id, code=outcome.code, error=type(error).__name__)

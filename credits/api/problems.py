@@ -20,6 +20,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.MalformedPayloadError: 400,
     errors.UnknownProviderError: 404,
     errors.EventNotFoundError: 404,
+    errors.DestinationNotFoundError: 404,
     errors.EventActionError: 409,
     of_requests.BodyTooLargeError: 413,
     of_requests.UnsupportedBodyError: 415,

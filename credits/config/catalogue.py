@@ -249,6 +249,16 @@ class CheckoutRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationRules:
+    """What is told to destinations beyond what happens by itself."""
+
+    low_balance: Mapping[str, int] = field(default_factory=dict)
+    """By credit type: an account with less than this available is low."""
+    lapse_notice_days: int | None = None
+    """How long before credits lapse that is told; None: it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """Everything credits.toml declares. Checked when it is loaded, never changed afterwards."""
 
@@ -258,6 +268,7 @@ class Catalogue:
     """Products at providers that are known to earn no credits, such as a seat add-on."""
     purchases: Purchases = Purchases()
     checkout: CheckoutRules = CheckoutRules()
+    notifications: NotificationRules = NotificationRules()
 
     def credit_type(self, key: str) -> CreditType:
         """The credit type `key`. Raises UnknownCreditTypeError, which lists those there are."""

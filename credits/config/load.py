@@ -12,6 +12,7 @@ from credits.config.catalogue import (
     Catalogue,
     CheckoutRules,
     CreditType,
+    NotificationRules,
     Plan,
     PlanCredits,
     PriceList,
@@ -25,6 +26,7 @@ from credits.config.schema import (
     CheckoutTable,
     CreditTypeTable,
     Document,
+    NotificationsTable,
     PackTable,
     PlanCreditsTable,
     PlanTable,
@@ -108,7 +110,14 @@ def read_catalogue(raw: Mapping[str, Any], folder: FilePath, report: Report) -> 
             priority=purchases.priority,
         ),
         checkout=_checkout(checkout, report),
+        notifications=_notifications(document, credit_types, report),
     )
+
+
+def _notifications(document: Document, declared: Mapping[str, CreditType], report: Report) -> NotificationRules:
+    table = read_table(NotificationsTable, document.notifications, ("notifications",), report)
+    rules.check_low_balance(table.low_balance, declared, ("notifications", "low_balance"), report)
+    return NotificationRules(low_balance=table.low_balance, lapse_notice_days=table.lapse_notice_days)
 
 
 def _checkout(table: CheckoutTable, report: Report) -> CheckoutRules:

@@ -229,6 +229,14 @@ def check_plan_credits(
         report.problem((*path, "rollover"), f'{reason}; remove it, or set expires = "period_end"')
 
 
+def check_low_balance(levels: Mapping[str, int], declared: Mapping[str, object], path: Path, report: Report) -> None:
+    """A level belongs to a declared credit type."""
+    for credit_type in levels:
+        if credit_type not in declared:
+            hint = did_you_mean(credit_type, declared)
+            report.problem((*path, credit_type), f"names a credit type that is not declared; {hint}")
+
+
 def check_rollover(table: RolloverTable, path: Path, report: Report) -> None:
     """A rollover without any bound is another word for credits that never lapse."""
     if not table.model_fields_set and not report.has_problem_in(path):

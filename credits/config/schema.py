@@ -31,6 +31,7 @@ from credits.config.values import (
 from credits.units import MAX_AMOUNT
 
 MAX_ROLLOVER_PERIODS: Final = 1200
+MAX_NOTICE_DAYS: Final = 366
 # Stripe keeps a checkout open for 30 minutes at the least and 24 hours at the most; a repeated call needs some room.
 MIN_CHECKOUT_MINUTES: Final = 45
 MAX_CHECKOUT_MINUTES: Final = 1380
@@ -146,6 +147,11 @@ class CheckoutTable(TomlTable):
     locale: Annotated[str, PlainValidator(read_locale)] = "en_US"
 
 
+class NotificationsTable(TomlTable):
+    low_balance: dict[str, Amount] = {}
+    lapse_notice_days: Annotated[int, whole(1, MAX_NOTICE_DAYS)] | None = None
+
+
 class Document(TomlTable):
     """The top of the file."""
 
@@ -155,6 +161,7 @@ class Document(TomlTable):
     other_prices: list[Text] = []
     purchases: dict[str, Any] = {}
     checkout: dict[str, Any] = {}
+    notifications: dict[str, Any] = {}
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,11 @@ class Settings:
     """Unsettled credits of one account above which every commit waits for the ledger."""
     receipt_s: int = 3_600
     """How long Redis remembers a hold that ended."""
+    notify_networks: str = ""
+    """Networks that are not public and where notifications may go all the same, as CIDR names separated by commas."""
+    smtp_url: str = field(default="", repr=False)
+    """The mail server for destinations that are mailto: addresses."""
+    mail_from: str = ""
     idle_unload_s: int = 3_600
     """An account that nobody used for so long leaves Redis; it comes back on demand."""
     buy_url: str = ""
@@ -103,6 +109,9 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         alarm_age_s=alarm_age_s,
         max_exposure=_positive_int(env, "CREDITGATE_MAX_EXPOSURE", MAX_AMOUNT, problems, largest=MAX_AMOUNT),
         receipt_s=_positive_int(env, "CREDITGATE_RECEIPT_S", 3_600, problems, smallest=900, largest=86_400),
+        notify_networks=_networks(env, "CREDITGATE_NOTIFY_NETWORKS", problems),
+        smtp_url=env.get("CREDITGATE_SMTP_URL", ""),
+        mail_from=env.get("CREDITGATE_MAIL_FROM", ""),
         idle_unload_s=_positive_int(env, "CREDITGATE_IDLE_UNLOAD_S", 3_600, problems, smallest=60),
         buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )
@@ -132,6 +141,18 @@ def _webhook_secrets(env: Mapping[str, str]) -> dict[str, tuple[WebhookSecret, .
 
 def _first(env: Mapping[str, str], *names: str) -> str | None:
     return next((env[name] for name in names if env.get(name)), None)
+
+
+def _networks(env: Mapping[str, str], name: str, problems: dict[str, str]) -> str:
+    text = env.get(name, "")
+    try:
+        for part in text.split(","):
+            if part.strip():
+                ip_network(part.strip())
+    except ValueError as error:
+        problems[name] = f"must be networks such as 10.0.0.0/8, separated by commas: {error}"
+        return ""
+    return text
 
 
 def _tenant(text: str, problems: dict[str, str]) -> Tenant:

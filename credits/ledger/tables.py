@@ -72,6 +72,10 @@ grants = Table(
     CheckConstraint("amount >= 1", name="amount_positive"),
     Index(None, "account_id", "credit_type"),
     Index(None, "tenant", "source_ref"),
+    # What lapses next: a lot that is used up does not.
+    Index(
+        "ix_grants_lapsing", "expires_at_ms", postgresql_where=text("remaining > 0"), sqlite_where=text("remaining > 0")
+    ),
 )
 
 entries = Table(

@@ -7,6 +7,7 @@ import credits.job_runs
 import credits.ledger.orders
 import credits.ledger.tables
 import credits.members.tables
+import credits.notifications.tables
 import credits.plans.tables
 import credits.pricing.tables
 import credits.reservations.tables  # noqa: F401

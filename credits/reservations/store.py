@@ -214,6 +214,8 @@ def lapsed_lots(connection: Connection, *, now_ms: int, limit: int, pause_ms: in
             select(grants)
             .where(
                 grants.c.expires_at_ms <= now_ms,
+                # Said for the index, which has no lot that is used up.
+                grants.c.remaining > 0,
                 grants.c.remaining > grants.c.frozen,
                 ~ordered.exists(),
                 ~in_vain.exists(),

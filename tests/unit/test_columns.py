@@ -10,6 +10,7 @@ from credits.inbox import tables as _inbox_tables
 from credits.job_runs import job_runs as _job_runs
 from credits.ledger import tables as _ledger_tables
 from credits.members import tables as _member_tables
+from credits.notifications import tables as _notification_tables
 from credits.plans import tables as _plan_tables
 from credits.pricing import tables as _pricing_tables
 
@@ -21,6 +22,7 @@ DECLARED = (
     _job_runs,
     _ledger_tables,
     _member_tables,
+    _notification_tables,
     _plan_tables,
     _pricing_tables,
 )

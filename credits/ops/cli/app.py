@@ -10,6 +10,7 @@ from credits.inbox.provider import Provider
 from credits.ops.cli import accounts, audit, run, simulate, torture
 from credits.ops.cli.config import config_app
 from credits.ops.cli.context import Command
+from credits.ops.cli.destinations import deliveries_app, destinations_app
 from credits.ops.cli.events import events_app
 from credits.ops.cli.keys import keys_app
 
@@ -40,5 +41,7 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
     torture.register(app)
     app.add_typer(events_app, name="events")
     app.add_typer(keys_app, name="keys")
+    app.add_typer(destinations_app, name="destinations")
+    app.add_typer(deliveries_app, name="deliveries")
     app.add_typer(config_app, name="config")
     return app
