@@ -54,6 +54,7 @@ class PurchasePending:
 
     key: str
     reason: str
+    quote_id: str | None = None
 
     def __post_init__(self) -> None:
         _refuse_long(self.key)
@@ -65,6 +66,9 @@ class PurchaseVoided:
 
     key: str
     reason: str
+    quote_id: str | None = None
+    is_expired: bool = False
+    """Nobody went through it in time; otherwise a payment was tried and failed."""
 
     def __post_init__(self) -> None:
         _refuse_long(self.key)
@@ -97,6 +101,10 @@ class CustomerLinked:
     """The provider's customer belongs to this payer."""
 
     payer: Payer
+    quote_id: str | None = None
+    """The quote of the checkout by which a subscription began."""
+    key: str = ""
+    """Names that checkout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

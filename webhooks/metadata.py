@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from credits.checkout.marks import ACCOUNT, AMOUNT, CREDIT_TYPE, QUOTE
 from credits.ids import checked_id
 from credits.inbox.provider import Simulation
 from credits.units import parse_amount
-
-ACCOUNT: Final = "creditgate_account"
-CREDIT_TYPE: Final = "creditgate_credit_type"
-AMOUNT: Final = "creditgate_amount"
-QUOTE: Final = "creditgate_quote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,13 @@ from credits.allocation.model import InHand
 from credits.allocation.outcomes import done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
 from credits.allocation.telling import tell_of_purchase
-from credits.errors import AmountMismatchError, FreePurchaseError, UnknownQuoteError
+from credits.errors import (
+    AmountMismatchError,
+    FreePurchaseError,
+    QuoteContradictedError,
+    UnknownQuoteError,
+    UnquotedPurchaseError,
+)
 from credits.facts import PurchasePaid, PurchasePending, PurchaseVoided
 from credits.grants.rules import order_of_purchase
 from credits.inbox.model import Outcome
@@ -20,6 +26,8 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     if skipped is not None:
         return skipped
     quote = _quote_of(hand, fact)
+    if quote is None and fact.credit_type is not None and hand.catalogue.purchases.unquoted == "hold":
+        _refuse_unquoted(hand, fact)
     credit_type = hand.event.attached_credit_type or (quote.credit_type if quote else fact.credit_type)
     amount = hand.event.attached_amount or (quote.amount if quote else fact.amount)
     if credit_type is None or amount is None:
@@ -53,7 +61,13 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
 def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
     """Note that the money is on the way."""
     purchases.note_state(
-        hand.connection, hand.tenant, fact.key, PurchaseState.PENDING, reason=fact.reason, now_ms=hand.now_ms
+        hand.connection,
+        hand.tenant,
+        fact.key,
+        PurchaseState.PENDING,
+        reason=fact.reason,
+        quote_id=fact.quote_id,
+        now_ms=hand.now_ms,
     )
     return done(f"{fact.key} is not paid yet: {fact.reason}", payment=fact.key)
 
@@ -61,9 +75,32 @@ def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
 def purchase_voided(hand: InHand, fact: PurchaseVoided) -> Outcome:
     """Note that no money will come."""
     purchases.note_state(
-        hand.connection, hand.tenant, fact.key, PurchaseState.VOID, reason=fact.reason, now_ms=hand.now_ms
+        hand.connection,
+        hand.tenant,
+        fact.key,
+        PurchaseState.EXPIRED if fact.is_expired else PurchaseState.FAILED,
+        reason=fact.reason,
+        quote_id=fact.quote_id,
+        now_ms=hand.now_ms,
     )
     return done(f"{fact.key} will not be paid: {fact.reason}", payment=fact.key)
+
+
+def note_subscribed(hand: InHand, key: str, quote_id: str) -> None:
+    """Note that a subscription began by our checkout. Its invoices grant the credits."""
+    purchase = purchases.find_purchase(hand.connection, hand.tenant, quote_id)
+    # Somebody else's quote, or one for credits, has not become a subscription whatever the metadata says.
+    if purchase is None or purchase["plan"] is None:
+        return
+    purchases.note_state(
+        hand.connection,
+        hand.tenant,
+        key,
+        PurchaseState.SUBSCRIBED,
+        reason="",
+        quote_id=quote_id,
+        now_ms=hand.now_ms,
+    )
 
 
 def _not_ours(hand: InHand, fact: PurchasePaid) -> Outcome | None:
@@ -75,6 +112,8 @@ def _not_ours(hand: InHand, fact: PurchasePaid) -> Outcome | None:
         account = account_of(hand, fact.payer)
         if account is not None:
             remember(hand, fact.payer, account)
+        if fact.quote_id is not None:
+            note_subscribed(hand, fact.key, fact.quote_id)
         return done(f"an order for plan {plan.key}; its invoices grant the credits")
     if hand.catalogue.earns_nothing(fact.product_id):
         return ignored(f"product {fact.product_id} is listed in other_prices")
@@ -91,7 +130,26 @@ def _quote_of(hand: InHand, fact: PurchasePaid) -> Quote | None:
     if fact.asked != quote.price:
         asked = "an amount that the event does not tell" if fact.asked is None else str(fact.asked)
         raise AmountMismatchError(fact.quote_id, str(quote.price), asked)
+    # An operator who has looked at the payment has the last word.
+    if hand.event.attached_account is None:
+        _refuse_contradictions(quote, fact)
     return quote
+
+
+def _refuse_contradictions(quote: Quote, fact: PurchasePaid) -> None:
+    """What stands beside the quote's id was written by us, too. If it differs, somebody has changed one of them."""
+    said = {"account": fact.payer.account, "credit_type": fact.credit_type, "amount": fact.amount}
+    for field, value in said.items():
+        quoted = getattr(quote, field)
+        if value is not None and value != quoted:
+            raise QuoteContradictedError(quote.quote_id, field, quoted, value)
+
+
+def _refuse_unquoted(hand: InHand, fact: PurchasePaid) -> None:
+    """Held for an operator, unless one has said what it bought, or its credits were granted before."""
+    is_attached = hand.event.attached_account is not None
+    if not is_attached and ledger_store.find_entry(hand.connection, hand.tenant, fact.key) is None:
+        raise UnquotedPurchaseError(f"{fact.key} names {fact.amount} {fact.credit_type}, and no quote of ours")
 
 
 def _unknown(hand: InHand, fact: PurchasePaid, code: str, detail: str) -> Outcome:

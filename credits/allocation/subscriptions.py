@@ -3,6 +3,7 @@
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import combined, done, ignored
 from credits.allocation.payer import account_of, remember, subjects_of, unattributed
+from credits.allocation.purchases import note_subscribed
 from credits.config.catalogue import Plan
 from credits.errors import UnknownPriceError
 from credits.facts import CustomerLinked, Feature, Payer, PlanLine, PlanPaid, SubscriptionSeen
@@ -56,6 +57,8 @@ def customer_linked(hand: InHand, fact: CustomerLinked) -> Outcome:
     account = account_of(hand, fact.payer)
     if account is None:
         return ignored("nothing on it says whose customer this is")
+    if fact.quote_id is not None:
+        note_subscribed(hand, fact.key, fact.quote_id)
     remember(hand, fact.payer, account)
     if fact.payer.subscription_id is not None:
         account_id = ledger_store.ensure_account(hand.connection, hand.tenant, account, hand.now_ms)

@@ -2,27 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
 from dotenv import dotenv_values
 
+from credits.config.access import ProviderAccess, Tenant, read_access
 from credits.errors import ConfigError
 from credits.units import MAX_AMOUNT
+
+__all__ = ["ProviderAccess", "Settings", "Tenant", "WebhookSecret", "load_settings", "read_environment"]
 
 DATA_FOLDER: Final = Path(".creditgate")
 """Where `credits dev` keeps its database, its Redis and its secrets, below the folder it was started in."""
 
 DEV_ENV_FILE: Final = DATA_FOLDER / "dev.env"
-
-
-class Tenant(StrEnum):
-    """The two worlds of an installation. No row, key or query ever mixes them."""
-
-    LIVE = "live"
-    SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +44,8 @@ class Settings:
     log_format: str
     webhook_secrets: Mapping[str, tuple[WebhookSecret, ...]] = field(repr=False)
     """By provider name."""
+    access: Mapping[tuple[Tenant, str], ProviderAccess] = field(default_factory=dict, repr=False)
+    """By tenant and provider name: where credits can be sold."""
     alarm_age_s: int
     """An event that has waited longer than this for its credits raises the alarm."""
     max_exposure: int = MAX_AMOUNT
@@ -106,6 +103,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         base_url=env.get("CREDITGATE_BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
         log_format=log_format,
         webhook_secrets=_webhook_secrets(env),
+        access=read_access(env, problems),
         alarm_age_s=alarm_age_s,
         max_exposure=_positive_int(env, "CREDITGATE_MAX_EXPOSURE", MAX_AMOUNT, problems, largest=MAX_AMOUNT),
         receipt_s=_positive_int(env, "CREDITGATE_RECEIPT_S", 3_600, problems, smallest=900, largest=86_400),

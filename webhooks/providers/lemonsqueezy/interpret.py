@@ -62,9 +62,15 @@ def _order_created(payload: Payload) -> tuple[Fact, ...]:
     order = _resource(payload, "orders")
     status = order.attributes.required_text("status")
     if status in _VOID:
-        return (PurchaseVoided(key=order.key, reason=f"the order is {status}"),)
+        return (
+            PurchaseVoided(key=order.key, reason=f"the order is {status}", quote_id=order.metadata.quote_id),
+        )
     if status not in _PAID:
-        return (PurchasePending(key=order.key, reason=f"the order is {status}, not yet paid"),)
+        return (
+            PurchasePending(
+                key=order.key, reason=f"the order is {status}, not yet paid", quote_id=order.metadata.quote_id
+            ),
+        )
     return (
         PurchasePaid(
             key=order.key,
@@ -73,10 +79,26 @@ def _order_created(payload: Payload) -> tuple[Fact, ...]:
             amount=order.metadata.amount,
             quote_id=order.metadata.quote_id,
             product_id=order.attributes.child("first_order_item").identifier("variant_id"),
-            asked=order.charged("subtotal"),
+            asked=_asked(order),
             paid=order.charged("total"),
             occurred_at_ms=order.attributes.required_instant_ms("created_at"),
         ),
+    )
+
+
+def _asked(order: _Resource) -> Money:
+    """
+    The price before discounts and before taxes that are added to it.
+
+    Where prices include their tax, the sum of what was charged and what was taken off is the price, whether or not the
+    subtotal shows it with its tax.
+    """
+    if not order.attributes.flag("tax_inclusive"):
+        return order.charged("subtotal")
+    total = order.charged("total")
+    discount = order.attributes.money("discount_total", total.currency)
+    return Money(
+        amount_minor=total.amount_minor + (discount.amount_minor if discount else 0), currency=total.currency
     )
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from enum import StrEnum
 
+from credits.checkout.marks import KIND, TOPUP
 from credits.errors import MalformedPayloadError
 from credits.facts import CustomerLinked, Fact, NothingToDo, Payer, PurchasePaid, PurchasePending, PurchaseVoided
 from credits.inbox.provider import Payload
 from credits.units import Money
 from webhooks.fields import Node
 from webhooks.metadata import read_metadata
-from webhooks.providers.stripe.shapes import KIND, TOPUP, created_ms, event_object, known_as, reference
+from webhooks.providers.stripe.shapes import created_ms, event_object, known_as, reference
 
 
 class _Mode(StrEnum):
@@ -31,7 +32,9 @@ def session_completed(payload: Payload) -> tuple[Fact, ...]:
             return _purchase(payload, session, paid=_money(session, "amount_total"))
         if status == "no_payment_required":
             return _purchase(payload, session, paid=_nothing(session))
-        return PurchasePending(key=_key(session), reason=f"the session's payment_status is {status}")
+        return PurchasePending(
+            key=_key(session), reason=f"the session's payment_status is {status}", quote_id=_quote_id(session)
+        )
 
     return _by_mode(payload, purchase, subscription=_customer_linked)
 
@@ -52,7 +55,7 @@ def session_failed(payload: Payload) -> tuple[Fact, ...]:
 
 def session_expired(payload: Payload) -> tuple[Fact, ...]:
     """Nobody went through the checkout in time."""
-    return _by_mode(payload, lambda session: _voided(session, "the checkout session expired"), subscription=_not_begun)
+    return _by_mode(payload, _expired, subscription=_not_begun)
 
 
 def payment_intent_succeeded(payload: Payload) -> tuple[Fact, ...]:
@@ -120,19 +123,32 @@ def _purchase(payload: Payload, session: Node, *, paid: Money | None) -> Purchas
 
 
 def _voided(session: Node, reason: str) -> PurchaseVoided:
-    return PurchaseVoided(key=_key(session), reason=reason)
+    return PurchaseVoided(key=_key(session), reason=reason, quote_id=_quote_id(session))
+
+
+def _expired(session: Node) -> PurchaseVoided:
+    return PurchaseVoided(
+        key=_key(session), reason="the checkout session expired", quote_id=_quote_id(session), is_expired=True
+    )
+
+
+def _quote_id(session: Node) -> str | None:
+    return read_metadata(session.values.get("metadata")).quote_id
 
 
 def _customer_linked(session: Node) -> Fact:
     """A subscription began. Its invoices grant; the session only tells whose customer it is."""
-    payer = _payer(session, read_metadata(session.values.get("metadata")).account)
+    ours = read_metadata(session.values.get("metadata"))
+    payer = _payer(session, ours.account)
     if payer.customer_id is None and payer.subscription_id is None:
         raise MalformedPayloadError(f"{session.path}.customer is missing; a subscription's session must name it")
-    return CustomerLinked(payer=payer)
+    return CustomerLinked(payer=payer, quote_id=ours.quote_id, key=_key(session) if ours.quote_id else "")
 
 
-def _not_begun(_session: Node) -> Fact:
-    return NothingToDo(reason="a subscription that never began")
+def _not_begun(session: Node) -> Fact:
+    if _quote_id(session) is None:
+        return NothingToDo(reason="a subscription that never began")
+    return _expired(session)
 
 
 def _key(session: Node) -> str:

@@ -9,11 +9,6 @@ from credits.inbox.provider import Payload
 from webhooks.fields import Node
 from webhooks.metadata import read_metadata
 
-KIND: Final = "creditgate_kind"
-"""Metadata key that says how we sold: by a checkout page, or by charging a saved card."""
-
-TOPUP: Final = "topup"
-
 _LAST_SECOND: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 

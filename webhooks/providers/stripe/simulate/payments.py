@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from credits.checkout.marks import KIND, TOPUP
 from credits.inbox.provider import Simulation
 from webhooks.metadata import write_metadata
-from webhooks.providers.stripe.shapes import KIND, TOPUP
 from webhooks.providers.stripe.simulate.common import (
     Names,
     Shape,

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from credits.checkout.marks import ACCOUNT
 from credits.inbox.provider import Simulation
-from webhooks.metadata import ACCOUNT
 from webhooks.providers.stripe.simulate.common import (
     Names,
     Shape,

@@ -1,0 +1,13 @@
+"""What we write on every object at a provider when we sell something; webhooks.metadata reads it back."""
+
+from typing import Final
+
+ACCOUNT: Final = "creditgate_account"
+CREDIT_TYPE: Final = "creditgate_credit_type"
+AMOUNT: Final = "creditgate_amount"
+QUOTE: Final = "creditgate_quote"
+KIND: Final = "creditgate_kind"
+"""How we sold: by a checkout page, or by charging a saved card."""
+
+CHECKOUT: Final = "checkout"
+TOPUP: Final = "topup"

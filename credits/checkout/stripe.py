@@ -1,0 +1,102 @@
+"""Sell at Stripe: one Checkout Session per quote, made by Stripe's own library."""
+
+from typing import Any, Final
+
+import requests
+import stripe
+
+from credits.checkout.cleaning import cleaned
+from credits.checkout.marks import ACCOUNT, AMOUNT, CHECKOUT, CREDIT_TYPE, KIND, QUOTE
+from credits.checkout.model import CheckoutOrder, ProviderCheckout
+from credits.config.settings import ProviderAccess
+from credits.errors import ProviderKeyRefusedError, ProviderRefusedError, ProviderUnavailableError
+from credits.pricing.money import decimals_of
+from credits.units import Money
+
+_TIMEOUT_S: Final = 10
+_RETRIES: Final = 2
+
+
+class StripeSeller:
+    """A credits.checkout.model.PaymentProvider; what each method promises stands there."""
+
+    name: Final = "stripe"
+
+    def __init__(self, access: ProviderAccess) -> None:
+        session = requests.Session()
+        # The fakes run on this machine, where no proxy leads.
+        session.trust_env = access.api_base is None
+        self._api_key = access.api_key
+        self._client = stripe.StripeClient(
+            access.api_key,
+            base_addresses={"api": access.api_base} if access.api_base else {},
+            http_client=stripe.RequestsClient(timeout=_TIMEOUT_S, session=session),
+            max_network_retries=_RETRIES,
+        )
+
+    def chargeable(self, money: Money) -> Money:
+        """Stripe charges currencies of three decimals in tens of their minor unit; half a ten goes upwards."""
+        if decimals_of(money.currency) != 3:
+            return money
+        return Money(amount_minor=(money.amount_minor + 5) // 10 * 10, currency=money.currency)
+
+    def create_checkout(self, order: CheckoutOrder) -> ProviderCheckout:
+        params: Any = session_params(order)
+        try:
+            # The quote's id makes a repeated call find the session that the first one made.
+            session = self._client.v1.checkout.sessions.create(params, {"idempotency_key": order.purchase_id})
+        except stripe.StripeError as error:
+            raise self._refusal(error) from None
+        if not session.url:
+            raise ProviderRefusedError(self.name, f"the checkout session {session.id} has no URL: it is not open")
+        return ProviderCheckout(checkout_id=session.id, url=session.url, key=f"stripe:cs:{session.id}")
+
+    def _refusal(self, error: stripe.StripeError) -> Exception:
+        message = cleaned(error.user_message or error, self._api_key)
+        status = error.http_status or 0
+        if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+            return ProviderKeyRefusedError(self.name, message)
+        # 409: the first call with the same key is still at it.
+        if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or status in {0, 409} or status >= 500:
+            return ProviderUnavailableError(self.name, message)
+        return ProviderRefusedError(self.name, message)
+
+
+def session_params(order: CheckoutOrder) -> dict[str, Any]:
+    """The Checkout Session of an order. Pure: what depends on the moment would make a repeat another request."""
+    marks = {ACCOUNT: order.account, QUOTE: order.purchase_id, KIND: CHECKOUT}
+    if order.credit_type is not None and order.amount is not None:
+        marks |= {CREDIT_TYPE: order.credit_type, AMOUNT: str(order.amount)}
+    params: dict[str, Any] = {
+        "success_url": order.success_url,
+        "cancel_url": order.cancel_url,
+        "expires_at": order.expires_at_ms // 1000,
+        # Nothing is copied from the session to what comes of it, so each of them is marked.
+        "metadata": marks,
+        "allow_promotion_codes": order.rules.promotion_codes,
+        "automatic_tax": {"enabled": order.rules.automatic_tax},
+    }
+    if order.client_reference is not None:
+        params["client_reference_id"] = order.client_reference
+    if order.product_id is not None:
+        line = {"price": order.product_id, "quantity": 1}
+        return params | {"mode": "subscription", "line_items": [line], "subscription_data": {"metadata": marks}}
+    return params | _payment(order, marks)
+
+
+def _payment(order: CheckoutOrder, marks: dict[str, str]) -> dict[str, Any]:
+    assert order.money is not None, "an order without a product has a price"  # noqa: S101
+    price = {
+        "currency": order.money.currency.lower(),
+        "unit_amount": order.money.amount_minor,
+        "product_data": {"name": order.title},
+    }
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "payment_intent_data": {"metadata": marks},
+        "customer_creation": "always",
+    }
+    if order.rules.invoices:
+        params["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": marks}}
+    return params
