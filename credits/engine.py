@@ -7,6 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping
 
+from credits.checkout.connect import Sellers
+from credits.checkout.library import Selling
+from credits.checkout.model import PaymentProvider, Shop
 from credits.clock import Clock, system_clock_ms
 from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
@@ -24,7 +27,7 @@ from credits.reservations.steps import GateRuntime
 from credits.units import MAX_AMOUNT
 
 
-class Credits(Spending):
+class Credits(Spending, Selling):
     """
     One tenant's credits. Safe to share between threads; make one per process.
 
@@ -42,9 +45,20 @@ class Credits(Spending):
         clock: Clock = system_clock_ms,
         gate: GateRuntime | None = None,
         max_exposure: int = MAX_AMOUNT,
+        sellers: Mapping[str, PaymentProvider] | None = None,
+        base_url: str = "http://127.0.0.1:8000",
     ) -> None:
         super().__init__(gate=gate, catalogue=catalogue, tenant=tenant, max_exposure=max_exposure)
         self.engine = engine
+        self.shop = Shop(
+            engine=engine,
+            catalogue=catalogue,
+            tenant=tenant,
+            clock=clock,
+            base_url=base_url,
+            secret_key=secret_key,
+            sellers=sellers or {},
+        )
         self._secret_key = secret_key
         self._clock = clock
 
@@ -70,6 +84,8 @@ class Credits(Spending):
             secret_key=settings.secret_key,
             gate=open_gate(settings, engine),
             max_exposure=settings.max_exposure,
+            sellers=Sellers(settings, settings.tenant),
+            base_url=settings.base_url,
         )
 
     def close(self) -> None:

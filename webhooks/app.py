@@ -12,6 +12,7 @@ from credits.api.connect import open_api
 from credits.api.health import health_routes
 from credits.api.paths import SegmentConverter, with_encoded_paths
 from credits.api.problems import problem, problem_of
+from credits.api.return_pages import return_pages
 from credits.api.routes import ENDPOINTS
 from credits.clock import Clock, system_clock_ms
 from credits.config.settings import Settings, load_settings, read_environment
@@ -51,6 +52,7 @@ def create_app(
     app.url_map.converters["segment"] = SegmentConverter
     app.wsgi_app = with_encoded_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
     app.register_blueprint(open_api(settings, engine, clock=clock).blueprint(ENDPOINTS))
+    app.register_blueprint(return_pages())
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
     app.register_blueprint(
         health_routes(

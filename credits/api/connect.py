@@ -4,6 +4,7 @@ from sqlalchemy import Engine
 
 from credits.api.dispatch import Api
 from credits.api.keyring import KeyRing
+from credits.checkout.connect import Sellers
 from credits.clock import Clock
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant
@@ -29,6 +30,8 @@ def open_api(settings: Settings, engine: Engine, *, clock: Clock) -> Api:
                 clock=clock,
                 gate=gate,
                 max_exposure=settings.max_exposure,
+                sellers=Sellers(settings, tenant),
+                base_url=settings.base_url,
             )
             for tenant in Tenant
         },

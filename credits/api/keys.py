@@ -29,6 +29,7 @@ class Scope(StrEnum):
     READ = "read"
     RESERVE = "reserve"
     GRANT = "grant"
+    SELL = "sell"
     ADMIN = "admin"
 
 

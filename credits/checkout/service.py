@@ -48,9 +48,7 @@ def open_checkout(shop: Shop, request: CheckoutRequest) -> tuple[RowMapping, boo
         return purchase, True
     now_ms = shop.clock()
     if is_repeat and now_ms > purchase["expires_at_ms"] - _LEAST_REMAINING_MS:
-        raise CheckoutExpiredError(
-            f"the quote {purchase['quote_id']} of this key is over, or will be within minutes"
-        )
+        raise CheckoutExpiredError(f"the quote {purchase['quote_id']} of this key is over, or will be within minutes")
     _make(shop, purchase, seller_of(shop, purchase["provider"]), is_repeat=is_repeat)
     return purchase_row(shop, purchase["quote_id"]), False
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 from credits.api.endpoint import Area, Endpoint
-from credits.api.routes import accounts, by_hand, reservations
+from credits.api.routes import accounts, by_hand, reservations, selling
 
-AREAS: Final[tuple[Area, ...]] = (reservations.area, accounts.area, by_hand.area)
+AREAS: Final[tuple[Area, ...]] = (reservations.area, accounts.area, by_hand.area, selling.area)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(endpoint for area in AREAS for endpoint in area.endpoints)

@@ -7,7 +7,7 @@ import typer
 
 from credits.config.settings import Tenant
 from credits.inbox.provider import Provider
-from credits.ops.cli import accounts, audit, run, simulate, torture
+from credits.ops.cli import accounts, audit, run, selling, simulate, torture
 from credits.ops.cli.config import config_app
 from credits.ops.cli.context import Command
 from credits.ops.cli.destinations import deliveries_app, destinations_app
@@ -37,6 +37,7 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
     run.register(app)
     accounts.register(app)
     audit.register(app)
+    selling.register(app)
     simulate.register(app)
     torture.register(app)
     app.add_typer(events_app, name="events")

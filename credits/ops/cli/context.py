@@ -17,6 +17,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 
 from credits.audit_log import Act
+from credits.checkout.connect import Sellers
 from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
@@ -70,6 +71,8 @@ class Command:
             secret_key=self.settings.secret_key,
             gate=open_gate(self.settings, self.engine),
             max_exposure=self.settings.max_exposure,
+            sellers=Sellers(self.settings, self.tenant),
+            base_url=self.settings.base_url,
         )
 
     def changing(self, *, dry_run: bool) -> AbstractContextManager[Connection]:

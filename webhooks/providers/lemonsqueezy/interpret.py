@@ -62,9 +62,7 @@ def _order_created(payload: Payload) -> tuple[Fact, ...]:
     order = _resource(payload, "orders")
     status = order.attributes.required_text("status")
     if status in _VOID:
-        return (
-            PurchaseVoided(key=order.key, reason=f"the order is {status}", quote_id=order.metadata.quote_id),
-        )
+        return (PurchaseVoided(key=order.key, reason=f"the order is {status}", quote_id=order.metadata.quote_id),)
     if status not in _PAID:
         return (
             PurchasePending(
@@ -97,9 +95,7 @@ def _asked(order: _Resource) -> Money:
         return order.charged("subtotal")
     total = order.charged("total")
     discount = order.attributes.money("discount_total", total.currency)
-    return Money(
-        amount_minor=total.amount_minor + (discount.amount_minor if discount else 0), currency=total.currency
-    )
+    return Money(amount_minor=total.amount_minor + (discount.amount_minor if discount else 0), currency=total.currency)
 
 
 def _order_refunded(payload: Payload) -> tuple[Fact, ...]:

@@ -1,0 +1,114 @@
+"""What requests about prices and purchases carry, and what is answered."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel
+
+from credits.api import fields
+from credits.api.models import DEFAULT_PAGE, MAX_PAGE, Sent
+from credits.config.return_urls import MAX_URL_LENGTH
+from credits.pricing.store import PurchaseState
+
+STATES: Final = (*(state.value for state in PurchaseState), "abandoned")
+
+
+class PriceQuery(Sent):
+    credit_type: Annotated[str, fields.a_credit_type()]
+    amount: Annotated[int, fields.an_amount_in_query()]
+    account: Annotated[str | None, fields.an_id("account")] = None
+    """What it costs this account: its plan takes its discount off."""
+    currency: Annotated[str | None, fields.an_id("currency")] = None
+    """Left out: the credit type's own."""
+
+
+class CheckoutBody(Sent):
+    account: Annotated[str, fields.an_id("account")]
+    provider: Annotated[str, fields.an_id("provider")]
+    """`stripe` or `lemonsqueezy`."""
+    credit_type: Annotated[str | None, fields.an_id("credit_type").or_none()] = None
+    amount: Annotated[int | None, fields.an_amount().or_none()] = None
+    currency: Annotated[str | None, fields.an_id("currency").or_none()] = None
+    """Left out: the credit type's own."""
+    plan: Annotated[str | None, fields.an_id("plan").or_none()] = None
+    """Instead of credit_type and amount: subscribe to this plan."""
+    price: Annotated[str | None, fields.an_id("price").or_none()] = None
+    """Which of the plan's products at the provider. Left out: the first one."""
+    success_url: Annotated[str | None, fields.a_text("success_url", max_length=MAX_URL_LENGTH).or_none()] = None
+    """Where the payer comes back to; its host must be in allowed_hosts."""
+    cancel_url: Annotated[str | None, fields.a_text("cancel_url", max_length=MAX_URL_LENGTH).or_none()] = None
+    key: Annotated[str | None, fields.an_id("key").or_none()] = None
+    """Names this checkout. Left out: the Idempotency-Key; without one, each request is a new checkout."""
+
+
+class PurchasesQuery(Sent):
+    account: Annotated[str | None, fields.an_id("account")] = None
+    limit: Annotated[int, fields.a_whole_number("limit", largest=MAX_PAGE)] = DEFAULT_PAGE
+    cursor: Annotated[int | None, fields.a_whole_number("cursor", largest=fields.MAX_CURSOR)] = None
+    """`next` of the page before."""
+
+
+class PriceFound(BaseModel):
+    """Decimals are text, since a JSON number would round them."""
+
+    account: str | None
+    credit_type: str
+    amount: int
+    bonus: int
+    """On top of `amount`, for nothing."""
+    credits: int
+    """Granted in all."""
+    currency: str
+    total: str
+    """To be paid: the discount taken off, then rounded half up to the currency's smallest unit."""
+    total_minor: int
+    formatted: str
+    per_unit: str
+    """`total` for each of `credits`, to twelve digits."""
+    list_total: str
+    """Before the discount, exact."""
+    discount: str
+    """The share taken off, from 0 to 1."""
+    plan: str | None
+    """The account's plan that takes it off."""
+    rule: str
+    """`volume`, `graduated`, `calculator` or `pack`."""
+    slab: dict[str, Any] | None
+
+
+class PurchaseFound(BaseModel):
+    purchase_id: str
+    account: str | None
+    state: str
+    """quoted, refused, open, pending, expired, failed, abandoned, subscribed, credited."""
+    reason: str | None
+    provider: str | None
+    credit_type: str | None
+    amount: int | None
+    """Granted in all."""
+    bonus: int | None
+    plan: str | None
+    price: str | None
+    currency: str | None
+    total_minor: int | None
+    formatted: str | None
+    paid_minor: int | None
+    """What was really charged: discounts taken off, taxes added."""
+    priced_by: dict[str, Any] | None
+    checkout_url: str | None
+    payment: str | None
+    """What was paid for, by the ledger's key."""
+    same_quote_as: str | None
+    """The quote that another payment was made for before."""
+    expires_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class CheckoutMade(PurchaseFound):
+    replayed: bool
+    """Whether it was made by an earlier request of the same name."""
+
+
+class PurchasePage(BaseModel):
+    items: list[PurchaseFound]
+    next: str | None
