@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from credits.client import AsyncCreditsClient, CreditsClient
     from credits.engine import Credits
+    from credits.integrations.celery import spends
     from credits.reservations.asks import Commit
     from credits.reservations.batch import Reserve
 
-__all__ = ["AsyncCreditsClient", "Commit", "Credits", "CreditsClient", "Reserve"]
+__all__ = ["AsyncCreditsClient", "Commit", "Credits", "CreditsClient", "Reserve", "spends"]
 
 _HOME_OF = {
     "AsyncCreditsClient": "credits.client",
@@ -17,6 +18,7 @@ _HOME_OF = {
     "Credits": "credits.engine",
     "CreditsClient": "credits.client",
     "Reserve": "credits.reservations.batch",
+    "spends": "credits.integrations.celery",
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class CreditsError(Exception):
@@ -11,6 +11,10 @@ class CreditsError(Exception):
     code: ClassVar[str] = "error"
     fix: ClassVar[str] = "Read the message; it names what was wrong."
     """What to do about it, shown to the person who has to."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross processes: Celery pickles them. A constructor that makes the message of parts cannot be repeated.
+        return with_message, (type(self), self.args, vars(self))
 
 
 # ── Input that can never be right ────────────────────────────────────────────────────────────────────────
@@ -429,6 +433,14 @@ class UnexpectedAnswerError(CreditsError):
     def __init__(self, http_status: int, message: str) -> None:
         super().__init__(message)
         self.http_status = http_status
+
+
+def with_message(kind: type[CreditsError], args: tuple[Any, ...], data: Mapping[str, Any]) -> CreditsError:
+    """An error as it was made elsewhere, with its words and all that it carries, without asking its constructor."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(data)
+    return error
 
 
 def _short(value: object) -> str:

@@ -14,6 +14,7 @@ T = TypeVar("T")
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 """More than any page of the API."""
 
+_UNKNOWN_HOLD: Final = "reservation_not_found"
 _AGAIN_AT: Final = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
@@ -76,8 +77,9 @@ class Attempts(Generic[T]):
         if 200 <= answer.status < 300:
             return Done(value=self._read(answer))
         problem = _problem(answer)
-        if self.call.or_none and answer.status == 404 and problem.get("code") == "reservation_not_found":
-            return Done(value=None)  # type: ignore[arg-type]
+        if answer.status == 404 and problem.get("code") == _UNKNOWN_HOLD:
+            for value in self.call.if_unknown:
+                return Done(value=value)
         error = error_of(answer.status, problem) if problem else _no_problem(answer)
         if answer.status not in _AGAIN_AT:
             raise error

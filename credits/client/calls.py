@@ -29,8 +29,8 @@ class Call(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)
     patience_s: float | None = None
     """How long it may take with all its tries; None: as long as the client is told."""
-    or_none: bool = False
-    """Whether a name that nobody knows is an answer: None."""
+    if_unknown: tuple[T, ...] = ()
+    """The answer if nobody knows the hold (any more), as the library gives it. Empty: that is an error."""
 
 
 def reserve(
@@ -77,7 +77,7 @@ def commit(
 def release(account: str, reservation_id: str) -> Call[bool]:
     """Give back what is still held."""
     path = _hold(account, reservation_id, "release")
-    return Call(method="POST", path=path, body={}, read=lambda body: bool(body["released"]))
+    return Call(method="POST", path=path, body={}, read=lambda body: bool(body["released"]), if_unknown=(False,))
 
 
 def extend(account: str, reservation_id: str, *, ttl_s: float) -> Call[int]:
@@ -94,7 +94,7 @@ def extend(account: str, reservation_id: str, *, ttl_s: float) -> Call[int]:
 
 def find(account: str, reservation_id: str) -> Call[HoldRecord | None]:
     """A hold by its name, one that ended included while Redis remembers it."""
-    return Call(method="GET", path=_hold(account, reservation_id), read=_record, or_none=True)
+    return Call(method="GET", path=_hold(account, reservation_id), read=_record, if_unknown=(None,))
 
 
 def holds(account: str, *, limit: int) -> Call[list[HoldRecord]]:

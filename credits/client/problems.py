@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from credits import errors
-from credits.errors import CreditsError, Shortage, UnexpectedAnswerError
+from credits.errors import CreditsError, Shortage, UnexpectedAnswerError, with_message
 
 
 def _below(parent: type[CreditsError]) -> Iterator[type[CreditsError]]:
@@ -44,9 +44,6 @@ def error_of(status: int, problem: Mapping[str, Any]) -> CreditsError:
     """
     detail = str(problem.get("detail") or f"the server answered {status}")
     kind = ERROR_OF.get(str(problem.get("code"))) or NEAREST_OF.get(status, UnexpectedAnswerError)
-    # Its __init__ makes a message of parts; here the message is there already, in the server's words.
-    error = kind.__new__(kind)
-    error.args = (detail,)
     carried = {name: value for name, value in problem.items() if name not in _NOT_DATA and value is not None}
     if issubclass(kind, errors.InsufficientCreditsError | errors.HoldEndedError) or "shortages" in carried:
         carried["shortages"] = tuple(_shortages(carried.get("shortages")))
@@ -54,11 +51,9 @@ def error_of(status: int, problem: Mapping[str, Any]) -> CreditsError:
         carried.setdefault("field", "")
     if issubclass(kind, UnexpectedAnswerError):
         carried.setdefault("http_status", status)
-    for name, value in carried.items():
-        # `code` and `fix` are the class's own, unless a newer server has other words.
-        if getattr(kind, name, None) != value:
-            error.__dict__[name] = value
-    return error
+    # `code` and `fix` are the class's own, unless a newer server has other words.
+    own = {name: value for name, value in carried.items() if getattr(kind, name, None) != value}
+    return with_message(kind, (detail,), own)
 
 
 def _shortages(value: object) -> Iterator[Shortage]:

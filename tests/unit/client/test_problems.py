@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,15 @@ def test_an_error_comes_back_with_its_class_its_words_its_fix_and_its_data(kind:
 
     assert (type(back), back.code, str(back), back.fix) == (kind, kind.code, str(error), kind.fix)
     assert data_of(back) == data_of(error)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_error_crosses_processes_as_it_is(kind: type[CreditsError]) -> None:
+    error = sample(kind)
+
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301
+
+    assert (type(back), str(back), vars(back)) == (kind, str(error), vars(error))
 
 
 def test_every_error_is_in_the_table_by_its_code() -> None:
