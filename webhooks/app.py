@@ -1,6 +1,7 @@
 """The web application: the receiver, the API and the health checks in one Flask app."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 from flask import Flask, Response
@@ -9,11 +10,13 @@ from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 
 from credits.api.connect import open_api
+from credits.api.docs import docs_routes
 from credits.api.health import health_routes
+from credits.api.openapi import document
 from credits.api.paths import SegmentConverter, with_encoded_paths
 from credits.api.problems import problem, problem_of
 from credits.api.return_pages import return_pages
-from credits.api.routes import ENDPOINTS
+from credits.api.routes import AREAS, ENDPOINTS
 from credits.clock import Clock, system_clock_ms
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
@@ -51,7 +54,9 @@ def create_app(
     )
     app.url_map.converters["segment"] = SegmentConverter
     app.wsgi_app = with_encoded_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
-    app.register_blueprint(open_api(settings, engine, clock=clock).blueprint(ENDPOINTS))
+    api = open_api(settings, engine, clock=clock)
+    app.register_blueprint(api.blueprint(ENDPOINTS))
+    app.register_blueprint(docs_routes(document(AREAS, credit_types=api.credit_types, version=version("creditgate"))))
     app.register_blueprint(return_pages())
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
     app.register_blueprint(

@@ -12,8 +12,9 @@ from werkzeug.datastructures import MultiDict
 
 from credits.api.bodies import read_json
 from credits.api.endpoint import IDEMPOTENCY_KEY, Answer, Call, Endpoint
+from credits.api.errors import AccountDeniedError
 from credits.api.keyring import KeyRing
-from credits.api.keys import Scope
+from credits.api.keys import ApiKey, Scope
 from credits.api.models import Sent
 from credits.api.problems import SECURITY_HEADERS, invalid_fields, problem_of
 from credits.config.settings import Tenant
@@ -37,6 +38,11 @@ class Api:
     buy_url: str
     """Where an account buys credits, with `{account}` in it; empty: the answers name no such place."""
 
+    @property
+    def credit_types(self) -> tuple[str, ...]:
+        """Those that this installation declares."""
+        return tuple(self.credits_of[Tenant.LIVE].catalogue.credit_types)
+
     def blueprint(self, endpoints: Iterable[Endpoint]) -> Blueprint:
         """The routes of `endpoints`."""
         routes = Blueprint("api", __name__)
@@ -58,13 +64,22 @@ class Api:
         caller = self.keys.authenticate(_bearer())
         if not caller.scopes & {*endpoint.scopes, Scope.ADMIN}:
             raise PermissionDeniedError(*(scope.value for scope in endpoint.scopes))
+        names = {name: checked_id(text, name) for name, text in path.items()}
+        reach = _Reach(caller)
+        reach.check_named(names.get("account"))
         call = Call(
             caller=caller,
             credits=self.credits_of[caller.tenant],
-            path={name: checked_id(text, name) for name, text in path.items()},
+            path=names,
             idempotency_key=_idempotency_key(),
         )
-        return endpoint.run(call, read_sent(endpoint))
+        sent = read_sent(endpoint)
+        reach.check_named(getattr(sent, "account", None))
+        if endpoint.has_body:
+            reach.check_any_named(endpoint)
+        answer = endpoint.run(call, sent)
+        reach.check_shown(endpoint, answer)
+        return answer
 
     def _where_to_buy(self, account: str) -> str | None:
         return self.buy_url.replace("{account}", quote(account, safe="")) or None
@@ -89,6 +104,33 @@ def respond(answer: Answer) -> Response:
         response.set_etag(hashlib.sha256(text).hexdigest()[:32])
         response.make_conditional(request)
     return response
+
+
+@dataclass(slots=True)
+class _Reach:
+    """Keeps a key that is for some accounts from all others, whether they are there or not."""
+
+    caller: ApiKey
+    _is_named: bool = False
+
+    def check_named(self, account: str | None) -> None:
+        """An account that the path or a field names."""
+        if account is None:
+            return
+        self._is_named = True
+        if not self.caller.reaches(account):
+            raise AccountDeniedError
+
+    def check_any_named(self, endpoint: Endpoint) -> None:
+        """A request that names no account is about all of them, if the route does not say otherwise."""
+        if not (self._is_named or endpoint.is_general or self.caller.account_prefix is None):
+            raise AccountDeniedError
+
+    def check_shown(self, endpoint: Endpoint, answer: Answer) -> None:
+        """What is found by its own id belongs to an account, too."""
+        if not self._is_named:
+            self.check_named(answer.body.get("account"))
+            self.check_any_named(endpoint)
 
 
 def _bearer() -> str:

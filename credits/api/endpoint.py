@@ -82,6 +82,8 @@ class Endpoint:
     run: Callable[[Call, Any], Answer]
     area: str
     is_tagged: bool = False
+    is_general: bool = False
+    """Whether it may be asked of no account in particular, also with a key that is for some accounts only."""
 
     @property
     def name(self) -> str:
@@ -98,6 +100,11 @@ class Endpoint:
     @property
     def has_body(self) -> bool:
         return self.method != "GET"
+
+    @property
+    def path_names(self) -> tuple[str, ...]:
+        """The variable parts of the path."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
     @property
     def _paragraphs(self) -> list[str]:
@@ -122,9 +129,10 @@ class Area:
         answers: Mapping[int, type[BaseModel]],
         errors: tuple[type[CreditsError], ...] = (),
         is_tagged: bool = False,
+        is_general: bool = False,
     ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
         """Declare a route that reads."""
-        return self._route("GET", path, scopes, query, answers, errors, is_tagged)
+        return self._route("GET", path, scopes, query, answers, errors, is_tagged, is_general)
 
     def post(
         self,
@@ -140,7 +148,7 @@ class Area:
 
         It has to be safe to repeat: by a name of its own in path or body, or by the Idempotency-Key as that name.
         """
-        return self._route("POST", path, scopes, body, answers, errors, False)
+        return self._route("POST", path, scopes, body, answers, errors)
 
     def _route(
         self,
@@ -150,7 +158,8 @@ class Area:
         sent: type[S],
         answers: Mapping[int, type[BaseModel]],
         errors: tuple[type[CreditsError], ...],
-        is_tagged: bool,
+        is_tagged: bool = False,
+        is_general: bool = False,
     ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
         def add(run: Callable[[Call, S], Answer]) -> Callable[[Call, S], Answer]:
             self.endpoints.append(
@@ -164,6 +173,7 @@ class Area:
                     run=run,
                     area=self.name,
                     is_tagged=is_tagged,
+                    is_general=is_general,
                 )
             )
             return run

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, insert, or_, select, update
 
 from credits.api.tables import api_keys
 from credits.config.settings import Tenant
@@ -40,10 +40,29 @@ class ApiKey:
     kid: str
     tenant: Tenant
     scopes: frozenset[Scope]
+    account_prefix: str | None = None
+    """Only accounts whose name begins so; None: all."""
     expires_at_ms: int | None = None
 
     def is_valid(self, now_ms: int) -> bool:
         return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+    def reaches(self, account: str) -> bool:
+        """Whether it may do anything with `account`."""
+        return self.account_prefix is None or account.startswith(self.account_prefix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundKey:
+    """A key as it is stored."""
+
+    key: ApiKey
+    secret_sha256: str
+    last_used_at_ms: int | None
+
+    def has_digest(self, digest: bytes) -> bool:
+        """Whether `digest` is the SHA-256 of the whole key; in constant time."""
+        return hmac.compare_digest(self.secret_sha256, digest.hex())
 
 
 def create_key(
@@ -54,8 +73,13 @@ def create_key(
     scopes: Collection[str],
     now_ms: int,
     expires_at_ms: int | None = None,
+    account_prefix: str | None = None,
 ) -> str:
-    """Make a key and answer it; it cannot be shown again, for only its hash is kept."""
+    """
+    Make a key and answer it; it cannot be shown again, for only its hash is kept.
+
+    With `account_prefix` it reaches the accounts alone whose name begins so.
+    """
     wanted = sorted(checked_scope(scope).value for scope in scopes)
     if not wanted:
         raise InvalidInputError("scopes", f"must name at least one of {[scope.value for scope in Scope]}")
@@ -71,6 +95,7 @@ def create_key(
             scopes=wanted,
             created_at_ms=now_ms,
             expires_at_ms=expires_at_ms,
+            account_prefix=None if account_prefix is None else checked_id(account_prefix, "account_prefix"),
         )
     )
     return key
@@ -88,25 +113,64 @@ def checked_key(key: str) -> str:
     return match[2]
 
 
+def find_keys(connection: Connection, kids: Collection[str]) -> list[FoundKey]:
+    """The keys of these ids that were not revoked."""
+    query = select(api_keys).where(api_keys.c.kid.in_(list(kids)), api_keys.c.revoked_at_ms.is_(None))
+    return [
+        FoundKey(
+            key=ApiKey(
+                kid=row["kid"],
+                tenant=Tenant(row["tenant"]),
+                scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+                account_prefix=row["account_prefix"],
+                expires_at_ms=row["expires_at_ms"],
+            ),
+            secret_sha256=row["secret_sha256"],
+            last_used_at_ms=row["last_used_at_ms"],
+        )
+        for row in connection.execute(query).mappings()
+    ]
+
+
 def authenticate(connection: Connection, key: str, *, now_ms: int) -> ApiKey:
     """Who `key` belongs to. Raises AuthenticationError, which does not say why."""
-    found = find_key(connection, checked_key(key), key)
-    if found is None or not found.is_valid(now_ms):
-        raise AuthenticationError("no valid API key")
-    return found
+    digest = hashlib.sha256(key.encode()).digest()
+    for found in find_keys(connection, [checked_key(key)]):
+        if found.has_digest(digest) and found.key.is_valid(now_ms):
+            return found.key
+    raise AuthenticationError("no valid API key")
 
 
-def find_key(connection: Connection, kid: str, key: str) -> ApiKey | None:
-    """Whose `key` it is; None if its secret is another one, or if it was revoked."""
-    row = connection.execute(select(api_keys).where(api_keys.c.kid == kid)).mappings().one_or_none()
-    if row is None or not hmac.compare_digest(row["secret_sha256"], _hash(key)) or row["revoked_at_ms"] is not None:
-        return None
-    return ApiKey(
-        kid=row["kid"],
-        tenant=Tenant(row["tenant"]),
-        scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+def note_use(connection: Connection, kids: Collection[str], *, now_ms: int, unless_since_ms: int) -> None:
+    """Write down that these keys are in use, unless that was done since."""
+    is_old = or_(api_keys.c.last_used_at_ms.is_(None), api_keys.c.last_used_at_ms <= unless_since_ms)
+    connection.execute(update(api_keys).where(api_keys.c.kid.in_(list(kids)), is_old).values(last_used_at_ms=now_ms))
+
+
+def rotate_key(connection: Connection, tenant: Tenant, kid: str, *, now_ms: int, old_ends_at_ms: int) -> str:
+    """
+    Make a successor of a key, with its name, scopes and limits; both are valid until `old_ends_at_ms`.
+
+    The successor expires when the old one would have. Raises InvalidInputError if there is no such valid key.
+    """
+    query = select(api_keys).where(
+        api_keys.c.tenant == tenant, api_keys.c.kid == kid, api_keys.c.revoked_at_ms.is_(None)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None or (row["expires_at_ms"] is not None and row["expires_at_ms"] <= now_ms):
+        raise InvalidInputError("kid", f"there is no valid key {kid[:40]!r}; see `credits keys list`")
+    key = create_key(
+        connection,
+        tenant=tenant,
+        name=row["name"],
+        scopes=row["scopes"],
+        account_prefix=row["account_prefix"],
+        now_ms=now_ms,
         expires_at_ms=row["expires_at_ms"],
     )
+    ends_at_ms = min(old_ends_at_ms, row["expires_at_ms"] or old_ends_at_ms)
+    connection.execute(update(api_keys).where(api_keys.c.id == row["id"]).values(expires_at_ms=ends_at_ms))
+    return key
 
 
 def list_keys(engine: Engine, tenant: Tenant) -> list[RowMapping]:

@@ -16,7 +16,13 @@ DEFAULT_TTL_S = 60.0
 class Sent(BaseModel):
     """A body or a query. What it does not name is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Shown(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Nothing(Sent):
@@ -105,7 +111,7 @@ class CanDeductQuery(Sent):
 HoldStateName = Literal["held", "committed", "released", "expired", "spent"]
 
 
-class BalanceOfType(BaseModel):
+class BalanceOfType(Shown):
     balance: int
     held: int
     pending: int
@@ -113,12 +119,12 @@ class BalanceOfType(BaseModel):
     debt: int
 
 
-class Balances(BaseModel):
+class Balances(Shown):
     account: str
     balances: dict[str, BalanceOfType]
 
 
-class Reservation(BaseModel):
+class Reservation(Shown):
     account: str
     reservation_id: str
     state: HoldStateName
@@ -129,7 +135,7 @@ class Reservation(BaseModel):
     """Whether it was made by an earlier request of the same name."""
 
 
-class ReservationFound(BaseModel):
+class ReservationFound(Shown):
     account: str
     reservation_id: str
     state: HoldStateName
@@ -141,13 +147,13 @@ class ReservationFound(BaseModel):
     member: str | None
 
 
-class ReservationPage(BaseModel):
+class ReservationPage(Shown):
     account: str
     items: list[ReservationFound]
     next: str | None
 
 
-class Commitment(BaseModel):
+class Commitment(Shown):
     account: str
     reservation_id: str
     durability: Literal["ledger", "redis"]
@@ -158,20 +164,20 @@ class Commitment(BaseModel):
     replayed: bool
 
 
-class Release(BaseModel):
+class Release(Shown):
     account: str
     reservation_id: str
     released: bool
     """True if it was released, now or before; false if it had ended in another way."""
 
 
-class Extension(BaseModel):
+class Extension(Shown):
     account: str
     reservation_id: str
     expires_at: str
 
 
-class Posting(BaseModel):
+class Posting(Shown):
     account: str
     credit_type: str
     key: str
@@ -182,14 +188,14 @@ class Posting(BaseModel):
     replayed: bool
 
 
-class CanDeduct(BaseModel):
+class CanDeduct(Shown):
     account: str
     credit_type: str
     amount: int
     can_deduct: bool
 
 
-class Entry(BaseModel):
+class Entry(Shown):
     id: int
     credit_type: str
     seq: int
@@ -206,13 +212,13 @@ class Entry(BaseModel):
     at: str
 
 
-class EntryPage(BaseModel):
+class EntryPage(Shown):
     account: str
     items: list[Entry]
     next: str | None
 
 
-class Grant(BaseModel):
+class Grant(Shown):
     id: int
     credit_type: str
     amount: int
@@ -229,22 +235,22 @@ class Grant(BaseModel):
     created_at: str
 
 
-class GrantPage(BaseModel):
+class GrantPage(Shown):
     account: str
     items: list[Grant]
     next: str | None
 
 
-class ShortageFound(BaseModel):
+class ShortageFound(Shown):
     credit_type: str
     needed: int
     available: int
 
 
-class Problem(BaseModel):
+class Problem(Shown):
     """RFC 9457. `code` is stable; `detail` is for people."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     type: str
     code: str

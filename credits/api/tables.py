@@ -17,5 +17,9 @@ api_keys = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
+    # Written at most once a minute.
+    Column("last_used_at_ms", BigInteger),
+    # The accounts it reaches; NULL: all.
+    Column("account_prefix", String(200)),
     UniqueConstraint("kid"),
 )

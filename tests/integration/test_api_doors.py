@@ -91,6 +91,33 @@ def test_a_route_is_open_to_its_scopes_and_to_admin_and_to_nobody_else(
 
 
 @ROUTES
+def test_a_key_for_other_accounts_hears_the_same_whether_the_account_is_there_or_not(
+    client: FlaskClient, engine: Engine, live: Credits, endpoint: Endpoint
+) -> None:
+    theirs = caller_of(client, engine, tenant=Tenant.LIVE, scopes=["admin"], account_prefix="mine/")
+    close = caller_of(client, engine, tenant=Tenant.LIVE, scopes=["admin"], account_prefix=ACCOUNT + "/")
+
+    for caller in (theirs, close):
+        about_them = ask(caller, endpoint, account=ACCOUNT)
+        about_nobody = ask(caller, endpoint, account=NOBODY)
+
+        assert_problem(about_them, 403, "account_denied")
+        assert about_them.data == about_nobody.data
+    assert figures(live, ACCOUNT) == (100, 30, 0, 70, 0)
+
+
+@ROUTES
+def test_a_key_for_some_accounts_reaches_those(
+    client: FlaskClient, engine: Engine, live: Credits, endpoint: Endpoint
+) -> None:
+    caller = caller_of(client, engine, tenant=Tenant.LIVE, scopes=["admin"], account_prefix="somebody/")
+
+    answer = ask(caller, endpoint, account=ACCOUNT)
+
+    assert answer.status_code in {200, 201}
+
+
+@ROUTES
 def test_a_route_shows_and_touches_nothing_of_the_other_tenant(
     client: FlaskClient, engine: Engine, live: Credits, endpoint: Endpoint
 ) -> None:

@@ -166,6 +166,9 @@ CHANGES: Mapping[str, Callable[[Run, int], Ran]] = {
     "replay": lambda run, event: run("events", "replay", "--event", event, "--dry-run"),
     "replay file": lambda run, _: run("events", "replay", webhook("file.json"), "--provider", "fake", "--dry-run"),
     "keys create": lambda run, _: run("keys", "create", "app", "--dry-run"),
+    "keys rotate": lambda run, _: run(
+        "keys", "rotate", run("keys", "list", "--json").json["items"][0]["kid"], "--dry-run"
+    ),
     "keys revoke": lambda run, _: run(
         "keys", "revoke", run("keys", "list", "--json").json["items"][0]["kid"], "--dry-run"
     ),
@@ -238,6 +241,22 @@ def test_a_replayed_body_that_nobody_reads_is_kept_as_ignored(run: Run) -> None:
     assert (item["state_before"], item["requeued"]) == ("ignored", False)
 
 
+def test_a_rotated_key_has_a_successor_like_it_and_ends_later(run: Run) -> None:
+    old = run("keys", "create", "app", "--scope", "reserve", "--account-prefix", "org_1/", "--json").json
+    new = run("keys", "rotate", old["kid"], "--hours", 1, "--json").json
+    listed = {item["kid"]: item for item in run("keys", "list", "--json").json["items"]}
+
+    assert (new["replaces"], new["key"].split("_")[2]) == (old["kid"], new["kid"])
+    assert [listed[one["kid"]]["state"] for one in (old, new)] == ["valid", "valid"]
+    assert listed[old["kid"]]["expires_at"] == new["old_ends_at"]
+    assert listed[new["kid"]] == {
+        **listed[old["kid"]],
+        "kid": new["kid"],
+        "created_at": listed[new["kid"]]["created_at"],
+        "expires_at": None,
+    }
+
+
 def test_keys_are_shown_once_listed_without_their_secret_and_revoked(run: Run) -> None:
     made = run("keys", "create", "app", "--scope", "read", "--scope", "grant", "--days", 3, "--json").json
     revoked = run("keys", "revoke", made["kid"], "--json").json
@@ -273,6 +292,8 @@ ERRORS = {
     "no file": (("events", "replay", "x.json", "--provider", "fake"), "invalid_input: file", "bound"),
     "scope": (("keys", "create", "app", "--scope", "all"), "invalid_input: scopes", "bound"),
     "no key": (("keys", "revoke", "nothing"), "invalid_input: kid", "bound"),
+    "no key to rotate": (("keys", "rotate", "nothing"), "invalid_input: kid", "bound"),
+    "prefix": (("keys", "create", "app", "--account-prefix", ""), "invalid_id: account_prefix", "bound"),
     "provider": (("simulate", "paypal"), "unknown_provider", "message lists"),
     "event type": (("simulate", "fake", "weather.changed"), "invalid_input: event", "bound"),
     "no secret": (("simulate", "fake", "purchase.paid"), "FAKE_TEST_WEBHOOK_SECRETS", "credits config check"),

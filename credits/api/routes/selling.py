@@ -41,6 +41,7 @@ SELL = (Scope.SELL,)
     query=PriceQuery,
     answers={200: PriceFound},
     errors=(UnknownCreditTypeError, AmountNotForSaleError, NoPriceError, PriceCalculatorError),
+    is_general=True,
 )
 def read_price(call: Call, query: PriceQuery) -> Answer:
     """
@@ -105,7 +106,12 @@ def open_checkout(call: Call, body: CheckoutBody) -> Answer:
 )
 def read_purchase(call: Call, _query: Nothing) -> Answer:
     """One purchase: whether it is paid, and whether its credits are there."""
-    return Answer(body=call.credits.purchase(call.path["purchase_id"]))
+    purchase_id = call.path["purchase_id"]
+    found = call.credits.purchase(purchase_id)
+    if not call.caller.reaches(found["account"] or ""):
+        # Somebody else's: as if it were not there.
+        raise PurchaseNotFoundError(purchase_id)
+    return Answer(body=found)
 
 
 @area.get("/v1/purchases", scopes=READ, query=PurchasesQuery, answers={200: PurchasePage})

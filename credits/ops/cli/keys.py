@@ -1,4 +1,4 @@
-"""Commands about API keys: create, list, revoke."""
+"""Commands about API keys: create, rotate, list, revoke."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -15,7 +15,8 @@ from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of,
 
 keys_app: Final = typer.Typer(no_args_is_help=True, help="API keys of app services.")
 
-_DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
 
 
 @keys_app.command()
@@ -27,6 +28,9 @@ def create(
     ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3650, help="Valid for this long; for ever if left out.")
+    ] = None,
+    account_prefix: Annotated[
+        str | None, typer.Option("--account-prefix", help="Only for accounts whose name begins so, for example org_1/.")
     ] = None,
     by: By = "",
     dry_run: DryRun = False,
@@ -44,17 +48,47 @@ def create(
             scopes=scopes,
             now_ms=now_ms,
             expires_at_ms=None if days is None else now_ms + days * _DAY_MS,
+            account_prefix=account_prefix,
         )
-        kid = key.split("_")[2]
-        _log(command, connection, act_of(by, f"key for {name}"), "key.create", kid, {"scopes": scopes})
+        detail = {"scopes": scopes, "account_prefix": account_prefix}
+        _log(command, connection, act_of(by, f"key for {name}"), "key.create", _kid(key), detail)
     if as_json:
-        shown = {"kid": None, "key": None} if dry_run else {"kid": kid, "key": key}
-        command.print_json({**shown, "scopes": scopes, "dry_run": dry_run})
+        shown = {"kid": None, "key": None} if dry_run else {"kid": _kid(key), "key": key}
+        command.print_json({**shown, **detail, "dry_run": dry_run})
     elif dry_run:
         command.say(f"a key with the scopes {', '.join(scopes)} would be made")
     else:
-        command.say(key)
-        command.say("Keep it now: only its hash is stored, and it is never shown again.")
+        _show_once(command, key)
+
+
+@keys_app.command()
+def rotate(
+    context: typer.Context,
+    kid: Annotated[str, typer.Argument(help="The id of the key to replace, the third part of it.")],
+    hours: Annotated[
+        int, typer.Option("--hours", min=0, max=8760, help="How long the old key stays valid beside the new one.")
+    ] = 168,
+    reason: Reason = "rotated by hand",
+    by: By = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a successor of a key, with the same scopes and limits. Both are valid until the old one ends."""
+    command = this(context)
+    now_ms = system_clock_ms()
+    ends_at_ms = now_ms + hours * _HOUR_MS
+    with command.changing(dry_run=dry_run) as connection:
+        key = keys.rotate_key(connection, command.tenant, kid, now_ms=now_ms, old_ends_at_ms=ends_at_ms)
+        detail = {"successor": _kid(key), "ends_at": iso(ends_at_ms)}
+        _log(command, connection, act_of(by, reason), "key.rotate", kid, detail)
+    if as_json:
+        shown = {"kid": None, "key": None} if dry_run else {"kid": _kid(key), "key": key}
+        command.print_json({**shown, "replaces": kid, "old_ends_at": iso(ends_at_ms), "dry_run": dry_run})
+    elif dry_run:
+        command.say(f"a successor of key {kid} would be made; {kid} would end at {iso(ends_at_ms)}")
+    else:
+        _show_once(command, key)
+        command.say(f"Key {kid} stays valid until {iso(ends_at_ms)}.")
 
 
 @keys_app.command("list")
@@ -70,13 +104,15 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
             "state": _state(row["revoked_at_ms"], row["expires_at_ms"], now_ms),
             "created_at": iso(row["created_at_ms"]),
             "expires_at": iso(row["expires_at_ms"]),
+            "last_used_at": iso(row["last_used_at_ms"]),
+            "account_prefix": row["account_prefix"],
         }
         for row in keys.list_keys(command.engine, command.tenant)
     ]
     if as_json:
         command.print_json({"items": rows})
     else:
-        columns = ("kid", "name", "scopes", "state", "created_at", "expires_at")
+        columns = ("kid", "name", "scopes", "state", "created_at", "expires_at", "last_used_at", "account_prefix")
         command.print_table("API keys", columns, [[row[name] for name in columns] for row in rows])
 
 
@@ -99,6 +135,15 @@ def revoke(
         command.print_json({"kid": kid, "revoked": not dry_run, "dry_run": dry_run})
     else:
         command.say(f"key {kid} {'would be' if dry_run else 'is'} revoked")
+
+
+def _show_once(command: Command, key: str) -> None:
+    command.say(key)
+    command.say("Keep it now: only its hash is stored, and it is never shown again.")
+
+
+def _kid(key: str) -> str:
+    return key.split("_")[2]
 
 
 def _log(
