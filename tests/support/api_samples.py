@@ -13,14 +13,17 @@ from tests.support.library import TYPE
 _SAMPLE: Final = "sample"
 
 
-def ask(caller: Caller, endpoint: Endpoint, *, account: str, **path: str) -> TestResponse:
+def ask(caller: Caller, endpoint: Endpoint, *, account: str | None) -> TestResponse:
     """Send a valid request: what is required in body or query, and `sample` wherever the path wants a name."""
-    names = {"account": account, **path}
+    names = {"account": account or _SAMPLE}
     where = "/".join(
         quote(names.get(part[1:-1], _SAMPLE), safe="") if part.startswith("{") else part
         for part in endpoint.path.split("/")
     )
     sent = sample(endpoint)
+    if "account" in endpoint.sent.model_fields:
+        sent.pop("account", None)
+        sent.update({} if account is None else {"account": account})
     if endpoint.has_body:
         return caller.post(where, sent, headers={IDEMPOTENCY_KEY: f"{_SAMPLE} of {account}"})
     return caller.get(where, **sent)
