@@ -1,7 +1,6 @@
 """The SQL database: engines, the one place that commits, and the few words the two dialects spell differently."""
 
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -28,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
+from credits.db_patience import give_up_on_hung_server
 from credits.errors import DependencyError
 
 metadata = MetaData(
@@ -92,7 +92,7 @@ def open_engine(database_url: str, *, pool_size: int = 8, statement_s: int = 8) 
         },
     )
     if statement_s:
-        _give_up_on_hung_server(engine, after_s=statement_s + 2)
+        give_up_on_hung_server(engine, after_s=statement_s + 2)
     return engine
 
 
@@ -128,6 +128,27 @@ def single_statements(engine: Engine) -> Iterator[Connection]:
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
+
+
+@contextmanager
+def unread(connection: Connection) -> Iterator[None]:
+    """
+    Writes whose results nobody reads: PostgreSQL is sent all of the block's statements and answers them together.
+
+    What one of them raises may be raised by a later one, or when the block ends; the transaction is lost either way.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    from psycopg import Error as DriverError
+
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    except DriverError as error:
+        # Raised past SQLAlchemy, by the end of the block: in its words, as everywhere else.
+        raise DBAPIError.instance(None, None, error, DriverError, dialect=connection.dialect) from error
 
 
 @contextmanager
@@ -225,31 +246,3 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def _give_up_on_hung_server(engine: Engine, *, after_s: float) -> None:
-    """
-    Bound how long a connection waits for an answer.
-
-    The server keeps its own timeouts only while it runs. One that is frozen (a paused machine, a stalled disk) leaves
-    its connections open and silent, and would hold every thread that asks it.
-    """
-    from psycopg import Connection as DriverConnection
-    from psycopg import OperationalError as DriverError
-    from psycopg.abc import RV, PQGen
-
-    class BoundedConnection(DriverConnection[Any]):
-        def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-            began_s = time.monotonic()
-            try:
-                return super().wait(gen, interval, after_s if timeout is None else timeout)
-            except DriverError:
-                if time.monotonic() - began_s >= after_s:
-                    # Its late answer would be taken for the answer to the next statement.
-                    self.close()
-                raise
-
-    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> BoundedConnection:
-        return BoundedConnection.connect(*arguments, **options)
-
-    event.listen(engine, "do_connect", connect)

@@ -36,7 +36,7 @@ def account_of(hand: InHand, payer: Payer) -> str | None:
 
 def remember(hand: InHand, payer: Payer, account: str) -> None:
     """Link the payer's customer to `account` for later events, and wake those that waited for that."""
-    if payer.customer_id is None:
+    if payer.customer_id is None or plans.is_linked(hand.connection, hand.tenant, hand.provider, payer.customer_id):
         return
     account_id = ledger_store.ensure_account(hand.connection, hand.tenant, account, hand.now_ms)
     if plans.link_customer(hand.connection, hand.tenant, hand.provider, payer.customer_id, account_id, hand.now_ms):

@@ -1,12 +1,13 @@
 """The use case at the heart: take an event, learn its facts, and post what they earn, all in one transaction."""
 
 import random
-from collections.abc import Collection, Sequence
-from typing import assert_never
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, assert_never
 
 from credits.allocation import outcomes
 from credits.allocation.model import InHand, Runtime
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
+from credits.allocation.sharing import Prepared, sharing
 from credits.allocation.subscriptions import customer_linked, plan_paid, subscription_seen, waiting_for
 from credits.allocation.telling import tell_of_failure
 from credits.db import snapshot, transaction
@@ -43,7 +44,7 @@ def process_events(runtime: Runtime, event_ids: Collection[int]) -> int:
     with transaction(runtime.engine) as connection:
         claimed = store.claim(connection, event_ids, now_ms=now_ms, lease_ms=rules.LEASE_MS, lease_token=new_id())
     failpoint("allocation.claimed")
-    for event in claimed:
+    for event in _left_of(runtime, claimed):
         _process_one(runtime, event)
     return len(claimed)
 
@@ -75,30 +76,48 @@ def sweep_until_clear(runtime: Runtime, *, until_ms: int) -> int:
     return total
 
 
+def _left_of(runtime: Runtime, events: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
+    """
+    Process in one transaction the events that may share one; answers those that are left to be processed alone.
+
+    If one of them goes wrong, nothing has happened, and all are left.
+    """
+    shared = sharing(_understood(runtime, events)) if len(events) > 1 else []
+    if len(shared) < 2:
+        return events
+    try:
+        ended = _apply_facts(runtime, shared)
+    # Alone, each finds out for itself what went wrong, and the one it was records it.
+    except Exception as error:  # noqa: BLE001
+        log.info("events.not_together", events=len(shared), error=type(error).__name__)
+        return events
+    for (event, _), outcome in zip(shared, ended, strict=True):
+        _log_processed(event, outcome)
+    done = {event.id for event, _ in shared}
+    return [event for event in events if event.id not in done]
+
+
+def _understood(runtime: Runtime, events: Sequence[ClaimedEvent]) -> Iterator[Prepared]:
+    for event in events:
+        if event.crashes:
+            continue
+        try:
+            yield event, _facts_of(runtime, event)
+        # It says so again, and this is recorded, when it is processed alone.
+        except Exception:  # noqa: BLE001, S112
+            continue
+
+
 def _process_one(runtime: Runtime, event: ClaimedEvent) -> None:
-    log_event = log.bind(
-        inbox_id=event.id,
-        event_id=event.event_id,
-        provider=event.provider,
-        type=event.event_type,
-        attempt=event.attempts,
-    )
     try:
         outcome = rules.outcome_of_crashes(event.crashes)
         if outcome is None:
-            outcome = _apply_facts(runtime, event, _facts_of(runtime, event))
+            (outcome,) = _apply_facts(runtime, [(event, _facts_of(runtime, event))])
         else:
             _note(runtime, event, outcome)
-        log_event.info(
-            "event.processed",
-            state=outcome.state.value,
-            code=outcome.code,
-            account=outcome.account,
-            payment=outcome.payment,
-            detail=outcome.detail,
-        )
+        _log_processed(event, outcome)
     except LeaseLostError:
-        log_event.warning("event.lease_lost")
+        _log_of(event).warning("event.lease_lost")
     # Whatever went wrong, the attempt and its reason are recorded: that row is the retry.
     except Exception as error:  # noqa: BLE001
         _record_failure(runtime, event, error)
@@ -111,23 +130,28 @@ def _facts_of(runtime: Runtime, event: ClaimedEvent) -> Sequence[Fact]:
     return provider.interpret(parse(event.body))
 
 
-def _apply_facts(runtime: Runtime, event: ClaimedEvent, facts: Sequence[Fact]) -> Outcome:
+def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome]:
+    """Do what some events lead to, and finish them: all or nothing."""
+    now_ms = runtime.clock()
     with transaction(runtime.engine) as connection:
-        hand = InHand(
-            connection=connection,
-            event=event,
-            catalogue=runtime.catalogue,
-            secret_key=runtime.secret_key,
-            now_ms=runtime.clock(),
-            audience=runtime.audience,
-        )
-        outcome = outcomes.combined([_apply(hand, fact) for fact in facts])
+        ended = []
+        for event, facts in prepared:
+            hand = InHand(
+                connection=connection,
+                event=event,
+                catalogue=runtime.catalogue,
+                secret_key=runtime.secret_key,
+                now_ms=now_ms,
+                audience=runtime.audience,
+            )
+            ended.append((event, outcomes.combined([_apply(hand, fact) for fact in facts])))
         failpoint("allocation.before_finish")
-        store.finish(connection, event, outcome, now_ms=hand.now_ms)
-        tell_of_failure(connection, runtime.audience, event, outcome, now_ms=hand.now_ms)
+        store.finish(connection, ended, now_ms=now_ms)
+        for event, outcome in ended:
+            tell_of_failure(connection, runtime.audience, event, outcome, now_ms=now_ms)
         failpoint("allocation.before_commit")
     failpoint("allocation.after_commit")
-    return outcome
+    return [outcome for _, outcome in ended]
 
 
 def _apply(hand: InHand, fact: Fact) -> Outcome:
@@ -157,9 +181,7 @@ def _record_failure(runtime: Runtime, event: ClaimedEvent, error: Exception) -> 
     # Spread, not secrecy: any generator does.
     jitter = random.random()  # noqa: S311
     outcome = rules.outcome_of_error(error, attempts=event.attempts, now_ms=now_ms, jitter=jitter)
-    log.bind(inbox_id=event.id, event_id=event.event_id, provider=event.provider, type=event.event_type).warning(
-        "event.failed", state=outcome.state.value, code=outcome.code, attempt=event.attempts, exc_info=error
-    )
+    _log_of(event).warning("event.failed", state=outcome.state.value, code=outcome.code, exc_info=error)
     _note(runtime, event, outcome)
 
 
@@ -167,8 +189,29 @@ def _note(runtime: Runtime, event: ClaimedEvent, outcome: Outcome) -> None:
     try:
         with transaction(runtime.engine) as connection:
             now_ms = runtime.clock()
-            store.finish(connection, event, outcome, now_ms=now_ms)
+            store.finish(connection, [(event, outcome)], now_ms=now_ms)
             tell_of_failure(connection, runtime.audience, event, outcome, now_ms=now_ms)
     # The database may be what is away. The lease ends by itself, and the sweep tries again.
     except Exception as error:  # noqa: BLE001
         log.warning("event.outcome_not_recorded", inbox_id=event.id, code=outcome.code, error=type(error).__name__)
+
+
+def _log_processed(event: ClaimedEvent, outcome: Outcome) -> None:
+    _log_of(event).info(
+        "event.processed",
+        state=outcome.state.value,
+        code=outcome.code,
+        account=outcome.account,
+        payment=outcome.payment,
+        detail=outcome.detail,
+    )
+
+
+def _log_of(event: ClaimedEvent) -> Any:
+    return log.bind(
+        inbox_id=event.id,
+        event_id=event.event_id,
+        provider=event.provider,
+        type=event.event_type,
+        attempt=event.attempts,
+    )

@@ -139,38 +139,37 @@ def _claimed(row: Row[tuple[object, ...]]) -> ClaimedEvent:
     )
 
 
-def finish(connection: Connection, event: ClaimedEvent, outcome: Outcome, *, now_ms: int) -> None:
+def finish(connection: Connection, ended: Sequence[tuple[ClaimedEvent, Outcome]], *, now_ms: int) -> None:
     """
-    Write down how an attempt ended and give the lease back.
+    Write down how attempts ended and give their leases back.
 
-    Raises LeaseLostError if another worker holds the lease by now: roll back, that one finishes the event.
+    Raises LeaseLostError if another worker holds one of the leases by now: roll back, that one finishes the event.
     """
-    ended = outcome.state in FINISHED
-    result = connection.execute(
-        _FINISH,
-        {
-            "id_held": event.id,
-            "token_held": event.lease_token,
-            "state": outcome.state,
-            "code": outcome.code,
-            "detail": outcome.detail or None,
-            "due_at_ms": None if ended else outcome.due_at_ms,
-            "lease_token": None,
-            "finished_at_ms": now_ms if ended else None,
-        },
-    )
-    if result.rowcount != 1:
-        raise LeaseLostError(f"event {event.id} was taken over by another worker")
-    if event.attempts > 1:
-        connection.execute(delete(event_waits).where(event_waits.c.event_id == event.id))
-    if outcome.waits_for:
-        connection.execute(
-            insert(event_waits),
-            [
-                {"event_id": event.id, "subject": name, "tenant": event.tenant}
-                for name in sorted(set(outcome.waits_for))
-            ],
-        )
+    rows = [_finished(event, outcome, now_ms) for event, outcome in ended]
+    if connection.execute(_FINISH, rows if len(rows) > 1 else rows[0]).rowcount != len(rows):
+        raise LeaseLostError(f"one of events {[event.id for event, _ in ended]} was taken over by another worker")
+    _forget_waits(connection, [event.id for event, _ in ended if event.attempts > 1])
+    waits = [
+        {"event_id": event.id, "subject": name, "tenant": event.tenant}
+        for event, outcome in ended
+        for name in sorted(set(outcome.waits_for))
+    ]
+    if waits:
+        connection.execute(insert(event_waits), waits)
+
+
+def _finished(event: ClaimedEvent, outcome: Outcome, now_ms: int) -> dict[str, object]:
+    is_over = outcome.state in FINISHED
+    return {
+        "id_held": event.id,
+        "token_held": event.lease_token,
+        "state": outcome.state,
+        "code": outcome.code,
+        "detail": outcome.detail or None,
+        "due_at_ms": None if is_over else outcome.due_at_ms,
+        "lease_token": None,
+        "finished_at_ms": now_ms if is_over else None,
+    }
 
 
 def wake(connection: Connection, tenant: Tenant, subject: str, *, now_ms: int) -> list[int]:
@@ -187,8 +186,7 @@ def wake(connection: Connection, tenant: Tenant, subject: str, *, now_ms: int) -
         .returning(events.c.id)
     )
     woken = sorted(row.id for row in rows)
-    if woken:
-        _forget_waits(connection, woken)
+    _forget_waits(connection, woken)
     return woken
 
 
@@ -218,7 +216,8 @@ def requeue(connection: Connection, event_ids: Sequence[int], *, now_ms: int) ->
 
 def _forget_waits(connection: Connection, event_ids: Sequence[int]) -> None:
     # Whoever sets the attempts back to zero does this, too: a first attempt takes it that there are none.
-    connection.execute(delete(event_waits).where(event_waits.c.event_id.in_(event_ids)))
+    if event_ids:
+        connection.execute(delete(event_waits).where(event_waits.c.event_id.in_(event_ids)))
 
 
 def skip(connection: Connection, event_id: int, *, detail: str, now_ms: int) -> None:

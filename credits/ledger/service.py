@@ -5,6 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping
 
 from credits.config.settings import Tenant
+from credits.db import unread
 from credits.errors import IdempotencyConflictError, InvalidInputError
 from credits.ledger import rules, store
 from credits.ledger.model import Balance, EntryKind, GrantOrder, Lot, Posted, Take
@@ -33,15 +34,16 @@ def grant(connection: Connection, tenant: Tenant, order: GrantOrder, *, now_ms: 
     )
     if entry_id is None:
         return _replay(connection, tenant, order)
-    store.write_balance(
-        connection, tenant, account_id, order.credit_type, balance=after, debt=debt - repaid, seq=seq + 1
-    )
     kept = order.amount - repaid
     grant_id = store.insert_grant(connection, tenant, account_id, order, remaining=kept, now_ms=now_ms)
-    store.link_lots(connection, tenant, entry_id, [Take(grant_id=grant_id, amount=kept)])
-    store.number_credit(
-        connection, tenant, account_id, order, grant_id=grant_id, sv=last_sv + 1, repaid=repaid, now_ms=now_ms
-    )
+    with unread(connection):
+        store.write_balance(
+            connection, tenant, account_id, order.credit_type, balance=after, debt=debt - repaid, seq=seq + 1
+        )
+        store.link_lots(connection, tenant, entry_id, [Take(grant_id=grant_id, amount=kept)])
+        store.number_credit(
+            connection, tenant, account_id, order, grant_id=grant_id, sv=last_sv + 1, repaid=repaid, now_ms=now_ms
+        )
     return _posted(order, seq + 1, order.amount, after)
 
 

@@ -29,6 +29,8 @@ _NUMBER_ACCOUNT: Final = update(accounts).where(accounts.c.id == bindparam("acco
 _OF_BALANCE: Final = (balances.c.account_id == bindparam("account")) & (balances.c.credit_type == bindparam("type"))
 _READ_BALANCE: Final = select(balances.c.balance, balances.c.debt, balances.c.seq).where(_OF_BALANCE)
 _UPDATE_BALANCE: Final = update(balances).where(_OF_BALANCE)
+_LINK_LOT: Final = insert(entry_lots)
+_LEAVE_FOR_GATE: Final = insert(outbox)
 _INSERT_GRANT: Final = insert(grants).returning(grants.c.id)
 
 
@@ -167,14 +169,11 @@ def insert_grant(
 
 def link_lots(connection: Connection, tenant: Tenant, entry_id: int, moves: Sequence[Take]) -> None:
     """Remember what an entry put into its lots (positive) or took from them (negative)."""
-    if moves:
-        connection.execute(
-            insert(entry_lots),
-            [
-                {"entry_id": entry_id, "grant_id": move.grant_id, "tenant": tenant, "amount": move.amount}
-                for move in moves
-            ],
-        )
+    rows = [
+        {"entry_id": entry_id, "grant_id": move.grant_id, "tenant": tenant, "amount": move.amount} for move in moves
+    ]
+    if rows:
+        connection.execute(_LINK_LOT, rows if len(rows) > 1 else rows[0])
 
 
 def number_credit(
@@ -191,7 +190,7 @@ def number_credit(
     """Give the account's next credit its number, and leave a row for the gate to apply it by."""
     connection.execute(_NUMBER_ACCOUNT, {"account": account_id, "sv": sv})
     connection.execute(
-        insert(outbox),
+        _LEAVE_FOR_GATE,
         {
             "account_id": account_id,
             "sv": sv,

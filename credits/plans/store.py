@@ -1,14 +1,22 @@
 """SQL of plans: the customer map and subscriptions. Every function runs in the caller's transaction."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
 from credits.facts import SubscriptionSeen
 from credits.ledger.tables import accounts
 from credits.plans.tables import provider_customers, subscriptions
+
+# Every payment asks it: built once, with parameters.
+_IS_LINKED: Final = select(provider_customers.c.account_id).where(
+    provider_customers.c.tenant == bindparam("tenant"),
+    provider_customers.c.provider == bindparam("provider"),
+    provider_customers.c.customer_id == bindparam("customer"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,12 @@ def account_of_customer(connection: Connection, tenant: Tenant, provider: str, c
             provider_customers.c.customer_id == customer_id,
         )
     ).scalar_one_or_none()
+
+
+def is_linked(connection: Connection, tenant: Tenant, provider: str, customer_id: str) -> bool:
+    """Whether it is remembered whose a customer is; then it stays so."""
+    customer = {"tenant": tenant, "provider": provider, "customer": customer_id}
+    return connection.execute(_IS_LINKED, customer).first() is not None
 
 
 def link_customer(
