@@ -15,6 +15,7 @@ class Task(StrEnum):
     SWEEP_INBOX = "creditgate.sweep_inbox"
     SETTLE_JOURNALS = "creditgate.settle_journals"
     SWEEP_GATE = "creditgate.sweep_gate"
+    DELETE_OLD_LIBRARIES = "creditgate.delete_old_libraries"
     SEND_NOTIFICATIONS = "creditgate.send_notifications"
     WATCH_BALANCES = "creditgate.watch_balances"
 
@@ -25,6 +26,7 @@ QUEUE_OF: Final = {
     Task.SWEEP_INBOX: "sweeps",
     Task.SETTLE_JOURNALS: "sweeps",
     Task.SWEEP_GATE: "sweeps",
+    Task.DELETE_OLD_LIBRARIES: "sweeps",
     # Apart, so that a destination which answers slowly delays nobody's credits.
     Task.SEND_NOTIFICATIONS: "notifications",
     Task.WATCH_BALANCES: "sweeps",
@@ -34,6 +36,7 @@ EVERY_S: Final = {
     Task.SWEEP_INBOX: 5.0,
     Task.SETTLE_JOURNALS: 2.0,
     Task.SWEEP_GATE: 5.0,
+    Task.DELETE_OLD_LIBRARIES: 3_600.0,
     Task.SEND_NOTIFICATIONS: 2.0,
     Task.WATCH_BALANCES: 10.0,
 }

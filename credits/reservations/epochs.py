@@ -2,20 +2,23 @@
 
 from credits.reservations import store
 from credits.reservations.keys import shard_keys
+from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
-from credits.reservations.steps import Call, GateRuntime, Sql, Steps
+from credits.reservations.steps import Call, GateRuntime, Sql, Steps, TakeOver
 
 
-def renew_epoch(runtime: GateRuntime, shard: int, used: int) -> Steps[None]:
+def renew_epoch(runtime: GateRuntime, shard: int, used: int, *, is_needed: bool = False) -> Steps[None]:
     """
-    After STALE with the epoch `used`: learn the newer one, or begin the next.
+    After STALE with the epoch `used`: learn the newer one, or serve it beside another version, or begin the next.
 
     Only the one whose compare-and-swap in SQL hit arms the new epoch, once. If it dies before that, or its answer is
-    lost, the next caller meets STALE again and begins another.
+    lost, the next caller meets STALE again and begins another. `is_needed`: the epoch is served, and has to end.
     """
     current: int = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
     if current != used:
         runtime.gate.epochs[shard] = current
+        return
+    if not is_needed and (yield from _serve_beside_another(runtime, shard, current)):
         return
     is_ours: bool = yield Sql(lambda connection: store.raise_epoch(connection, shard, current))
     if not is_ours:
@@ -24,3 +27,14 @@ def renew_epoch(runtime: GateRuntime, shard: int, used: int) -> Steps[None]:
     keys = shard_keys(shard)
     yield Call(Verb.ARM, (keys.shard, keys.journal), (current + 1, int(runtime.is_virtual)))
     runtime.gate.epochs[shard] = current + 1
+
+
+def _serve_beside_another(runtime: GateRuntime, shard: int, epoch: int) -> Steps[bool]:
+    """Whether another version of the library serves the epoch, and this one from now on, too: no hold is lost."""
+    is_taken_over: bool = yield TakeOver(shard, epoch)
+    if not is_taken_over:
+        return False
+    # It may have been stale for another reason: a journal that is not whole.
+    keys = shard_keys(shard)
+    probe: list[str] = yield Call(Verb.SETTLED, (keys.shard, keys.journal), (epoch, runtime.clock()))
+    return probe[0] != Answer.STALE

@@ -1,6 +1,7 @@
 """One connection to the gate: calls a verb of this release's library, and knows which epoch each shard is in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from credits.errors import GateUnavailableError
+from credits.reservations import versions
 from credits.reservations.keys import shard_keys
 from credits.reservations.scripts import Library, Verb, library
 
@@ -89,6 +91,16 @@ class Gate:
         answer: Any = self._run("XRANGE", shard_keys(shard).journal, start, "+", "COUNT", count)
         return [JournalLine(stream_id=line_id, fields=_pairs(fields)) for line_id, fields in answer]
 
+    def take_over(self, shard: int, epoch: int) -> bool:
+        """Serve an epoch that another version of the library serves, beside it; False if none does."""
+        with _answering():
+            return versions.take_over(self.client, self.code, shard, epoch)
+
+    def delete_idle_libraries(self, *, now_ms: int) -> list[str]:
+        """Delete the versions of the library that nobody called for a day; answers their names."""
+        with _answering():
+            return versions.delete_idle(self.client, self.code, now_ms=now_ms)
+
     def _execute(self, command: Sequence[str | int]) -> list[str]:
         answer: Any = self._run(*command)
         return answer if isinstance(answer, list) else [str(answer)]
@@ -108,6 +120,14 @@ class Gate:
                 raise GateUnavailableError(f"the gate's library could not be loaded: {error}") from error
         except (RedisError, OSError) as error:
             raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
 
 
 def _pairs(fields: Any) -> dict[str, str]:

@@ -40,6 +40,7 @@ class Answer(StrEnum):
     HOLDS = "HOLDS"
     UNLOADED = "UNLOADED"
     BUSY = "BUSY"
+    USED = "USED"
     COLD = "COLD"
     STALE = "STALE"
 
@@ -93,6 +94,7 @@ ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
     Verb.READ: frozenset({Answer.READ, Answer.COLD, Answer.STALE}),
     Verb.LIST_HOLDS: frozenset({Answer.HOLDS, Answer.COLD, Answer.STALE}),
     Verb.UNLOAD: frozenset({Answer.UNLOADED, Answer.BUSY, Answer.COLD, Answer.STALE}),
+    Verb.USED: frozenset({Answer.USED}),
 }
 """What each verb may answer; equal to the headers of the scripts (tested)."""
 

@@ -159,7 +159,7 @@ def _apply_in_order(runtime: GateRuntime, waiting: Sequence[store.Credit], appli
             yield from renew_epoch(runtime, shard, epoch)
         if answer[0] == Answer.GAP and credit is waiting[0]:
             # A credit before it was forgotten and never applied. Loads of the next epoch see them all.
-            yield from renew_epoch(runtime, shard, epoch)
+            yield from renew_epoch(runtime, shard, epoch, is_needed=True)
         if answer[0] not in {Answer.APPLIED, Answer.DUP, Answer.COLD}:
             return
         applied.append(Applied(credit, epoch))

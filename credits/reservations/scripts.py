@@ -1,6 +1,7 @@
 """The verbs as one Functions library: one Lua file each, joined under a name that tells every version apart."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -27,7 +28,19 @@ class Verb(StrEnum):
     READ = "read"
     LIST_HOLDS = "list_holds"
     UNLOAD = "unload"
+    USED = "used"
 
+
+LAYOUT: Final = 1
+"""
+Which keys and fields the scripts write, and what they mean: what the headers of `_account.lua` and `_holds.lua` say.
+
+Raise it when a script of the release before would misread, or drop, what one of this release writes. Versions of one
+layout serve beside each other; another layout is never adopted, and its shards begin a new epoch.
+"""
+
+FAMILY: Final = "creditgate_"
+"""Every library's name begins so; then come the layout and the version."""
 
 SHARED: Final = ("_account", "_deadlines", "_lots", "_holds", "_calls", "_spending", "_adoption")
 """Files that the verbs stand on, in the order in which they stand on each other."""
@@ -75,9 +88,15 @@ def source() -> str:
 
 def library_of(lua: str) -> Library:
     """`lua`, which defines a function for each verb, as a library."""
-    name = f"creditgate_{hashlib.sha256(lua.encode()).hexdigest()[:10]}"
+    name = f"{FAMILY}{LAYOUT}_{hashlib.sha256(lua.encode()).hexdigest()[:10]}"
     functions = "\n".join(_registration(name, verb) for verb in Verb)
     return Library(name=name, code=f"#!lua name={name}\n{lua}\n{functions}\n")
+
+
+def layout_of(name: str) -> int | None:
+    """The layout of the library `name`; None if it is none of ours."""
+    found = re.fullmatch(rf"{FAMILY}([0-9]+)_[0-9a-f]+", name)
+    return int(found[1]) if found else None
 
 
 def _registration(name: str, verb: Verb) -> str:

@@ -40,6 +40,14 @@ class ReadJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Serve a shard's epoch beside another version of the library that serves it. Answers whether one did."""
+
+    shard: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sql:
     """Run one transaction. Answers what `work` answers."""
 
@@ -54,7 +62,7 @@ class Pause:
     ms: int
 
 
-Step = Call | ReadJournal | Sql | Pause
+Step = Call | ReadJournal | TakeOver | Sql | Pause
 
 Steps = Generator[Step, Any, T]
 """A procedure that answers T in the end."""
@@ -104,6 +112,11 @@ def perform(runtime: GateRuntime, step: Step) -> Any:
         case ReadJournal():
             lines: list[JournalLine] = runtime.gate.read_journal(step.shard, count=step.count, after=step.after)
             return lines
+        case TakeOver():
+            failpoint("gate.before_take_over")
+            is_served = runtime.gate.take_over(step.shard, step.epoch)
+            failpoint("gate.after_take_over")
+            return is_served
         case Sql():
             with (snapshot if step.is_read else transaction)(runtime.engine) as connection:
                 return step.work(connection)

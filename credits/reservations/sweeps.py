@@ -112,6 +112,11 @@ def unload_idle(runtime: GateRuntime, unloading: Unloading) -> int:
     return unloaded
 
 
+def delete_old_libraries(runtime: GateRuntime) -> int:
+    """Delete the versions of the scripts that nobody called for a day; answers how many."""
+    return _guarded("old_libraries", lambda one: len(one.gate.delete_idle_libraries(now_ms=one.clock())), runtime)
+
+
 def _settle_shard(runtime: GateRuntime, shard: int) -> int:
     total = idle_rounds = 0
     for _ in range(_ROUNDS):

@@ -19,6 +19,7 @@ ON_ACCOUNTS = frozenset(Verb) - {
     Verb.BEGIN_LOAD,
     Verb.FINISH_LOAD,
     Verb.SETTLED,
+    Verb.USED,
 }
 """Verbs that need a loaded account."""
 
@@ -115,6 +116,7 @@ SCENARIOS: dict[tuple[Verb, Answer], Scenario] = {
     (Verb.LIST_HOLDS, Answer.HOLDS): lambda gate: _held(gate).list_holds(),
     (Verb.UNLOAD, Answer.UNLOADED): lambda gate: _loaded(gate).unload(),
     (Verb.UNLOAD, Answer.BUSY): lambda gate: _held(gate).unload(),
+    (Verb.USED, Answer.USED): lambda gate: gate.call(Verb.USED, keys=()),
 }
 
 
@@ -147,7 +149,7 @@ def test_an_answer_is_given_where_it_is_earned(verb: Verb, answer: Answer, gate:
     assert words[0] == answer
 
 
-@pytest.mark.parametrize("verb", sorted(frozenset(Verb) - {Verb.ARM}))
+@pytest.mark.parametrize("verb", sorted(frozenset(Verb) - {Verb.ARM, Verb.USED}))
 def test_a_caller_of_another_epoch_is_stale_and_changes_nothing(verb: Verb, gate: GateDriver) -> None:
     _held(gate)
     before = gate.dump()
@@ -169,7 +171,7 @@ def test_an_account_that_is_not_loaded_is_cold_and_nothing_is_created(verb: Verb
 
 
 def test_every_answer_of_every_verb_has_its_test() -> None:
-    everywhere = {(verb, Answer.STALE) for verb in frozenset(Verb) - {Verb.ARM}}
+    everywhere = {(verb, Answer.STALE) for verb in frozenset(Verb) - {Verb.ARM, Verb.USED}}
     on_accounts = {(verb, Answer.COLD) for verb in ON_ACCOUNTS}
 
     tested = set(SCENARIOS) | everywhere | on_accounts

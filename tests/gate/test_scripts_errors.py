@@ -47,6 +47,7 @@ def _words(gate: GateDriver, verb: Verb) -> list[object]:
         Verb.READ: [epoch, now, RECEIPT_MS, A_TYPE],
         Verb.LIST_HOLDS: [epoch, now, RECEIPT_MS, 10, ""],
         Verb.UNLOAD: [epoch, 1, now, 0],
+        Verb.USED: [],
     }
     return words[verb]
 

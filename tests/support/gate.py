@@ -75,7 +75,7 @@ class GateDriver:
     def call(self, verb: Verb, *args: object, keys: Sequence[str] | None = None) -> Words:
         """Run a verb on the account's seven keys, with ARGV as they are."""
         k = self.keys
-        names = keys or (k.shard, k.account, k.lots, k.holds, k.due, k.journal, k.token)
+        names = keys if keys is not None else (k.shard, k.account, k.lots, k.holds, k.due, k.journal, k.token)
         answer: Any = self.client.execute_command(  # type: ignore[no-untyped-call]
             "FCALL", self.code.function(verb), len(names), *names, *map(str, args)
         )

@@ -10,6 +10,7 @@ from credits.config.settings import Tenant
 from credits.engine import Credits
 from credits.redis_client import open_redis
 from credits.reservations.gate import Gate
+from credits.reservations.scripts import Library, library
 from credits.reservations.steps import GateRuntime
 
 TYPE = "image_generation"
@@ -24,21 +25,22 @@ class Shop:
     redis_url: str
     catalogue: Catalogue
 
-    def process(self, *, tenant: Tenant = Tenant.SANDBOX, max_exposure: int = 2**53 - 1) -> Credits:
+    def process(
+        self, *, tenant: Tenant = Tenant.SANDBOX, max_exposure: int = 2**53 - 1, code: Library | None = None
+    ) -> Credits:
         """The library as another process has it: with connections and memories of its own."""
         return Credits(
             engine=self.engine,
             catalogue=self.catalogue,
             tenant=tenant,
-            gate=self.gate(),
+            gate=self.gate(code),
             max_exposure=max_exposure,
         )
 
-    def gate(self) -> GateRuntime:
-        """The gate's procedures, as another process runs them."""
-        return GateRuntime(
-            gate=Gate(open_redis(self.redis_url, max_connections=256)), engine=self.engine, clock=system_clock_ms
-        )
+    def gate(self, code: Library | None = None) -> GateRuntime:
+        """The gate's procedures, as another process runs them: of this release, or of the one that has `code`."""
+        gate = Gate(open_redis(self.redis_url, max_connections=256), code=code or library())
+        return GateRuntime(gate=gate, engine=self.engine, clock=system_clock_ms)
 
 
 def figures(credits_: Credits, account: str, credit_type: str = TYPE) -> tuple[int, int, int, int, int]:

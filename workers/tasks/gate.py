@@ -22,6 +22,13 @@ def sweep_gate() -> None:
         sweeps.sweep_gate(gate_runtime(), unloading())
 
 
+@app.task(name=Task.DELETE_OLD_LIBRARIES.value)
+def delete_old_libraries() -> None:
+    """Delete the scripts of releases that are gone for a day. Safe to repeat: who still needs them loads them again."""
+    if _is_mine(Task.DELETE_OLD_LIBRARIES):
+        sweeps.delete_old_libraries(gate_runtime())
+
+
 def _is_mine(task: Task) -> bool:
     runtime = gate_runtime()
     with transaction(runtime.engine) as connection:

@@ -93,6 +93,16 @@ class Wire:
         """Load a library; `replace` starts its volatile state anew."""
         self.execute_command("FUNCTION", "LOAD", *(("REPLACE",) if replace else ()), code)
 
+    def function_list(self, *, library: str) -> list[list[Any]]:
+        """The libraries whose name matches."""
+        found: list[list[Any]] = self.execute_command("FUNCTION", "LIST", "LIBRARYNAME", library)
+        return found
+
+    def pipeline(self, *, transaction: bool) -> "WirePipeline":
+        """Commands to be run in one MULTI."""
+        del transaction
+        return WirePipeline(self)
+
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands in one packet; answers all of their answers. Raises ResponseError for the first error."""
         before, self.before = self.before, []
@@ -108,6 +118,30 @@ class Wire:
                 self._reader.feed(self._socket.recv(262_144))
                 continue
             answers.append(answer)
+        return answers
+
+
+class WirePipeline:
+    """One MULTI, with the names that redis-py has for it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._commands: list[Command] = []
+
+    def __enter__(self) -> "WirePipeline":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commands.clear()
+
+    def execute_command(self, *command: str | int | bytes) -> None:
+        """Keep a command for `execute`."""
+        self._commands.append(command)
+
+    def execute(self, *, raise_on_error: bool) -> list[Any]:
+        """Run what was kept; an error of a single command is its answer."""
+        del raise_on_error
+        answers: list[Any] = self._wire.ask([("MULTI",), *self._commands, ("EXEC",)])[-1]
         return answers
 
 

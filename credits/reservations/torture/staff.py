@@ -119,7 +119,7 @@ def loader(scene: Scene) -> Steps[None]:
 def epoch_manager(scene: Scene) -> Steps[None]:
     """Begin an epoch without need."""
     shard = shard_of(scene.account_id)
-    yield from renew_epoch(scene.runtime, shard, scene.runtime.gate.epochs.get(shard, 0))
+    yield from renew_epoch(scene.runtime, shard, scene.runtime.gate.epochs.get(shard, 0), is_needed=True)
 
 
 def unloader(scene: Scene) -> Steps[None]:

@@ -13,7 +13,7 @@ from credits.db import metadata, open_memory_engine
 from credits.ledger.tables import accounts
 from credits.reservations.gate import Gate
 from credits.reservations.keys import SHARD_COUNT, shard_of
-from credits.reservations.scripts import Library, Verb, library
+from credits.reservations.scripts import Library, Verb, library, library_of, source
 from credits.reservations.steps import Call, GateRuntime, Step, perform
 from credits.reservations.tables import shards
 from credits.reservations.torture.model import Setup, Violation
@@ -87,7 +87,8 @@ class World:
         self.is_virtual = self.rng.random() < 0.5
         self.now_ms = BEGIN_MS
         self.server_offset_ms = 0
-        self.code = library() if self.is_virtual else with_simulated_time(library())
+        self.versions = _versions(seed, is_virtual=self.is_virtual)
+        """Of the library, beside each other: each caller has one."""
         self.credit_types = CREDIT_TYPES[: setup.credit_types]
         shard_numbers = self.rng.choice(((0,), (0, 1)))
         self.account_ids = [
@@ -108,7 +109,9 @@ class World:
                 "INSERT INTO accounts (id, tenant, external_id, sv, created_at_ms) VALUES (?, ?, ?, 0, ?)",
                 (account_id, TENANT.value, name_of(account_id), BEGIN_MS),
             )
-        self.callers = [self._caller() for _ in range(_CALLERS)]
+        self.callers: list[Caller] = []
+        for _ in range(_CALLERS):
+            self.callers.append(self._caller())
         self._tell_time()
 
     def pass_time(self, ms: int) -> None:
@@ -146,7 +149,8 @@ class World:
     def restart(self) -> None:
         """Redis starts again with its data: what was volatile is gone."""
         self._disarm(self.master)
-        self.wire.function_load(self.code.code, replace=True)
+        for version in self.versions:
+            self.wire.function_load(version.code, replace=True)
 
     def wipe(self) -> None:
         """Redis starts again with nothing, not even functions."""
@@ -205,7 +209,8 @@ class World:
 
     def _caller(self) -> Caller:
         caller: Caller
-        gate = Gate(client=cast(redis.Redis, self.wire), code=self.code)
+        code = self.versions[len(self.callers) % len(self.versions)]
+        gate = Gate(client=cast(redis.Redis, self.wire), code=code)
         caller = Caller(
             GateRuntime(
                 gate=gate,
@@ -222,6 +227,13 @@ class World:
 def name_of(account_id: int) -> str:
     """The account's name as its owner knows it."""
     return f"user {account_id}"
+
+
+def _versions(seed: int, *, is_virtual: bool) -> list[Library]:
+    """One in most runs; two releases beside each other in every third."""
+    count = 2 if seed % 3 == 0 else 1
+    shipped = [library(), library_of(f"{source()}\n-- the next release\n")][:count]
+    return shipped if is_virtual else [with_simulated_time(one) for one in shipped]
 
 
 def with_simulated_time(shipped: Library) -> Library:
