@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from typing import Final
 
 RECEIVER: Final = "webhooks.wsgi:app"
+FAKES: Final = "webhooks.fakes.wsgi:app"
 CELERY: Final = "workers.app:app"
 
 
-def receiver_argv(*, host: str, port: int, processes: int, threads: int, patience_s: int) -> list[str]:
+def receiver_argv(
+    *, host: str, port: int, processes: int, threads: int, patience_s: int, program: str = RECEIVER
+) -> list[str]:
     """gunicorn with threads: requests wait for the database, and a thread that waits costs next to nothing."""
     return [
         *_module("gunicorn"),
-        RECEIVER,
+        program,
         "--bind",
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "--worker-class",

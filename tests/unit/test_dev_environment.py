@@ -25,6 +25,7 @@ def completed(
         given=given or {},
         folder=folder,
         port=port,
+        fakes_port=8001,
         redis_url=redis_url,
         new_secret=lambda: next(secrets),
     )

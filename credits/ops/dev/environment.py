@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -17,6 +18,17 @@ REDIS_URL: Final = "CREDITGATE_REDIS_URL"
 _PAIRS: Final = {DATABASE_URL: "DATABASE_URL", REDIS_URL: "REDIS_URL"}
 
 _PROVIDERS: Final = ("stripe", "lemonsqueezy", "fake")
+
+_FAKE_ACCESS: Final[Mapping[str, Mapping[str, str]]] = {
+    "stripe": {"STRIPE_TEST_API_KEY": "sk_test_fake", "STRIPE_TEST_API_BASE": "{base}"},
+    "lemonsqueezy": {
+        "LEMONSQUEEZY_TEST_API_KEY": "fake",
+        "LEMONSQUEEZY_TEST_STORE_ID": "1",
+        "LEMONSQUEEZY_TEST_VARIANT_ID": "900001",
+        "LEMONSQUEEZY_TEST_API_BASE": "{base}/lemonsqueezy",
+    },
+}
+"""What leads to the fakes, for each provider of which the user has given no key."""
 
 _HEADER: Final = """\
 # Written by `credits dev` for this folder only. Every line may be overridden in .env or in the environment.
@@ -35,12 +47,32 @@ def is_given(given: Mapping[str, str], name: str) -> bool:
     return name in given or _PAIRS.get(name, name) in given
 
 
+def fakes_used(given: Mapping[str, str]) -> list[str]:
+    """
+    The providers that are faked: those to which the user has given no key for the sandbox.
+
+    None of them where the user works on live: nothing that grants for nothing runs beside real money.
+    """
+    if given.get("CREDITGATE_TENANT", Tenant.SANDBOX.value) != Tenant.SANDBOX.value:
+        return []
+    return [provider for provider in _FAKE_ACCESS if f"{provider.upper()}_TEST_API_KEY" not in given]
+
+
+def port_of_fakes(known: Mapping[str, str]) -> int | None:
+    """The port of the last start; None before the first."""
+    for name in ("STRIPE_TEST_API_BASE", "LEMONSQUEEZY_TEST_API_BASE"):
+        if known.get(name):
+            return urlsplit(known[name]).port
+    return None
+
+
 def complete(
     known: Mapping[str, str],
     *,
     given: Mapping[str, str],
     folder: Path,
     port: int,
+    fakes_port: int | None,
     redis_url: str,
     new_secret: Callable[[], str],
 ) -> dict[str, str]:
@@ -61,6 +93,10 @@ def complete(
         name = secret_variable(provider, Tenant.SANDBOX)
         # Stripe's secrets begin like this, and so do the ones people paste: one look for all.
         values[name] = known.get(name) or f"whsec_{new_secret()}"
+    if fakes_port is not None:
+        for provider in fakes_used(given):
+            base = f"http://127.0.0.1:{fakes_port}"
+            values |= {name: text.replace("{base}", base) for name, text in _FAKE_ACCESS[provider].items()}
     if known.get(API_KEY):
         values[API_KEY] = known[API_KEY]
     return {name: value for name, value in values.items() if not (name in _PAIRS and is_given(given, name))}

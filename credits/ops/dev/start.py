@@ -24,8 +24,10 @@ from credits.ops.dev.environment import (
     API_KEY,
     REDIS_URL,
     complete,
+    fakes_used,
     given_environment,
     is_given,
+    port_of_fakes,
     read_dev_env,
     write_dev_env,
 )
@@ -51,6 +53,8 @@ class Prepared:
     redis_server: Path | None
     """The program of the embedded Redis; None if the user has brought a Redis."""
     api_key: str
+    fakes_port: int | None
+    """Where the fake providers are; None if the user has brought keys of real ones, or works on live."""
 
 
 def start(folder: Path, *, port: int, environ: Mapping[str, str], stop_with_parent: bool = False) -> int:
@@ -68,7 +72,7 @@ def start(folder: Path, *, port: int, environ: Mapping[str, str], stop_with_pare
         if not embedded.is_free(port):
             raise CannotStartError(f"port {port} of 127.0.0.1 is taken by another program; choose one with --port")
         prepared = prepare(folder, port=port, environ=environ)
-        services = all_services(folder, port=port, redis_server=prepared.redis_server)
+        services = all_services(folder, port=port, fakes_port=prepared.fakes_port, redis_server=prepared.redis_server)
         terminal = Terminal(tuple(service.name for service in services), environ)
         runner = Runner(
             services,
@@ -88,7 +92,16 @@ def prepare(folder: Path, *, port: int, environ: Mapping[str, str]) -> Prepared:
     known, given = read_dev_env(folder), given_environment(environ, folder)
     redis_server = None if is_given(given, REDIS_URL) else embedded.find_server()
     redis_url = _embedded_redis(folder, known.get(REDIS_URL)) if redis_server else ""
-    values = complete(known, given=given, folder=folder, port=port, redis_url=redis_url, new_secret=_new_secret)
+    fakes_port = _fakes_port(known, port) if fakes_used(given) else None
+    values = complete(
+        known,
+        given=given,
+        folder=folder,
+        port=port,
+        fakes_port=fakes_port,
+        redis_url=redis_url,
+        new_secret=_new_secret,
+    )
     write_dev_env(folder, values)
     settings = load_settings(read_environment(environ, folder), folder)
     if redis_server is None and not server_answers(settings.redis_url):
@@ -109,7 +122,16 @@ def prepare(folder: Path, *, port: int, environ: Mapping[str, str]) -> Prepared:
     api_key = _api_key(settings, values.get(API_KEY))
     if values.get(API_KEY) != api_key:
         write_dev_env(folder, {**values, API_KEY: api_key})
-    return Prepared(settings=settings, redis_server=redis_server, api_key=api_key)
+    return Prepared(settings=settings, redis_server=redis_server, api_key=api_key, fakes_port=fakes_port)
+
+
+def _fakes_port(known: Mapping[str, str], port: int) -> int:
+    """The one of the last start, so that a checkout page that is open still works; or the first free one after ours."""
+    kept = port_of_fakes(known)
+    if kept is not None and kept != port and embedded.is_free(kept):
+        return kept
+    near = (number for number in range(port + 1, min(port + 10, 65_536)) if embedded.is_free(number))
+    return next(near, None) or embedded.any_free_port()
 
 
 def _embedded_redis(folder: Path, known_url: str | None) -> str:
@@ -156,6 +178,7 @@ def _banner(folder: Path, prepared: Prepared, url: str) -> str:
         folder=folder,
         base_url=url,
         api_key=prepared.api_key,
+        fakes=prepared.fakes_port,
         database=make_url(prepared.settings.database_url).render_as_string(hide_password=True),
         redis=f"{redis.hostname}:{redis.port or 6379} ({whose})",
         command=_command_name(folder),
