@@ -1,0 +1,211 @@
+"""What lies between client and server fails: a job is charged exactly once for what it committed, or not at all."""
+
+import itertools
+import random
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from credits import AsyncCreditsClient, CreditsClient
+from credits.config.catalogue import Catalogue
+from credits.db import open_engine
+from credits.engine import Credits
+from credits.errors import GateUnavailableError, HoldEndedError, InsufficientCreditsError
+from credits.reservations.answers import Committed
+from tests.support.api import caller_of
+from tests.support.in_loop import InLoop
+from tests.support.installation import Installation
+from tests.support.ledger import assert_ledger_is_sound
+from tests.support.library import TYPE, Shop, figures
+from tests.support.processes import free_port
+from tests.support.served import FaultyProxy, Harm
+from tests.support.valkey import ValkeyServer
+
+ACCOUNTS = (f"user_{number}" for number in itertools.count(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A server as it runs in production, in processes of its own, and the library beside it."""
+
+    server: Installation
+    library: Credits
+    key: str
+
+    def new_account(self) -> str:
+        """An account of the test's own, with 1000 credits."""
+        account = next(ACCOUNTS)
+        self.library.add(account, TYPE, 1000, key=account)
+        return account
+
+
+@pytest.fixture(scope="module")
+def site(migrated_sqlite_file: Path, catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all tests of this file; each has an account of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(migrated_sqlite_file, folder / "creditgate.sqlite3")
+    database_url = f"sqlite:///{folder / 'creditgate.sqlite3'}"
+    broker, engine = ValkeyServer(folder / "valkey"), open_engine(database_url)
+    broker.start()
+    library = Shop(engine=engine, redis_url=broker.url, catalogue=catalogue).process()
+    key = caller_of(None, engine, scopes=["reserve", "read", "grant"]).key  # type: ignore[arg-type]
+    with Installation(folder / "run", database_url=database_url, broker_url=broker.url) as server:
+        server.start_receiver()
+        yield Site(server=server, library=library, key=key)
+    library.close()
+    broker.stop()
+
+
+@pytest.fixture
+def proxy(site: Site) -> Iterator[FaultyProxy]:
+    with FaultyProxy(("127.0.0.1", site.server.port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def client(request: pytest.FixtureRequest, proxy: FaultyProxy, site: Site) -> Iterator[Any]:
+    """Either client, behind the proxy."""
+    made: Any
+    if request.param == "threads":
+        made = CreditsClient(proxy.url, site.key, timeout_s=1, patience_s=10)
+    else:
+        made = InLoop(AsyncCreditsClient(proxy.url, site.key, timeout_s=1, patience_s=10))
+    yield made
+    made.close()
+
+
+def test_whatever_happens_to_a_request_its_second_try_does_it_once(client: Any, proxy: FaultyProxy, site: Site) -> None:
+    account = site.new_account()
+    for harm in (Harm.CLOSE, Harm.DROP, Harm.HALVE):
+        # Every request meets it the first time, and nothing the second.
+        proxy.seen.clear()
+        proxy.decide = lambda number, harm=harm: harm if number % 2 == 0 else Harm.NONE
+        client.reserve(account, image_generation=10).commit(image_generation=3)
+        client.add(account, TYPE, 3, key=f"{account}-{harm}")
+
+        assert len(proxy.seen) >= 6
+    assert figures(site.library, account) == (1000, 0, 0, 1000, 0)
+    assert [entry["amount"] for entry in site.library.entries(account)] == [3, -3] * 3 + [1000]
+
+
+def test_a_reply_is_waited_for_and_not_for_ever(client: Any, proxy: FaultyProxy, site: Site) -> None:
+    account = site.new_account()
+    proxy.decide = lambda number: Harm.HANG if number == 0 else Harm.DELAY
+
+    client.reserve(account, image_generation=10).commit()
+
+    assert len(proxy.seen) >= 3
+    assert figures(site.library, account) == (990, 0, 0, 990, 0)
+
+
+def test_a_server_that_stays_away_is_an_error_in_time_and_the_call_may_be_repeated(
+    proxy: FaultyProxy, site: Site
+) -> None:
+    account = site.new_account()
+    client = CreditsClient(proxy.url, site.key, timeout_s=0.5, patience_s=1)
+    hold = client.reserve(account, image_generation=10)
+    proxy.decide = lambda _: Harm.DROP
+    began_s = time.monotonic()
+    with pytest.raises(GateUnavailableError):
+        hold.commit(image_generation=4)
+    took_s = time.monotonic() - began_s
+    proxy.decide = lambda _: Harm.NONE
+
+    committed = hold.commit(image_generation=4)
+
+    assert took_s < 3
+    assert committed.replayed
+    assert figures(site.library, account) == (996, 0, 0, 996, 0)
+
+
+def test_a_job_goes_on_through_a_restart_of_the_server(site: Site) -> None:
+    account = site.new_account()
+    client = CreditsClient(f"http://127.0.0.1:{site.server.port}", site.key, patience_s=60)
+    with client.reserve(account, image_generation=10, ttl_s=600) as hold:
+        site.server.kill("receiver")
+        answers: list[Committed] = []
+        job = threading.Thread(
+            target=lambda: answers.append(hold.commit(image_generation=4, step="page-1", final=False))
+        )
+        job.start()
+        site.server.start_receiver()
+        job.join()
+        hold.commit(image_generation=1)
+
+    assert [answer.rescued for answer in answers] == [False]
+    assert figures(site.library, account) == (995, 0, 0, 995, 0)
+
+
+def test_a_changed_address_is_found_without_a_restart(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, port, hosts = site.new_account(), free_port(), ["127.0.0.1"]
+    look_up = socket.getaddrinfo
+
+    def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return look_up(hosts[0] if host == "credits.test" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    client = CreditsClient(f"http://credits.test:{port}", site.key, timeout_s=1, patience_s=10)
+    target = ("127.0.0.1", site.server.port)
+    with FaultyProxy(target, port=port) as old, FaultyProxy(target, port=port, host="127.0.0.2") as new:
+        hold = client.reserve(account, image_generation=10)
+        # The old machine still takes connections, and does nothing more.
+        old.decide = lambda _: Harm.HANG
+        hosts[0] = "127.0.0.2"
+
+        hold.commit()
+
+        assert (len(old.seen), len(new.seen)) == (2, 1)
+    assert figures(site.library, account) == (990, 0, 0, 990, 0)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", range(3))
+def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_not_at_all(
+    site: Site, proxy: FaultyProxy, seed: int
+) -> None:
+    account, server, library = site.new_account(), site.server, site.library
+    chance = random.Random(seed)
+    harms = [Harm.NONE, Harm.NONE, Harm.CLOSE, Harm.DROP, Harm.HALVE, Harm.DELAY, Harm.HANG]
+    proxy.decide, proxy.delay_s = lambda _: chance.choice(harms), 0.2
+    client = CreditsClient(proxy.url, site.key, timeout_s=0.5, patience_s=3)
+    used = {f"{account}-{number}": chance.randint(0, 9) for number in range(60)}
+    paid: list[str] = []
+    unknown: list[str] = []
+
+    def work(names: list[str]) -> None:
+        for name in names:
+            try:
+                with client.reserve(account, image_generation=9, reservation_id=name, ttl_s=5) as hold:
+                    hold.commit(image_generation=used[name])
+                paid.append(name)
+            except (GateUnavailableError, HoldEndedError, InsufficientCreditsError):
+                unknown.append(name)
+
+    names = list(used)
+    threads = [threading.Thread(target=work, args=(names[at::6],)) for at in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    server.kill("receiver")
+    server.start_receiver()
+    for thread in threads:
+        thread.join()
+
+    charged: dict[str, list[int]] = {}
+    for entry in library.entries(account, limit=200):
+        if entry["kind"] == "spend":
+            charged.setdefault(entry["reservation_id"], []).append(-entry["amount"])
+    assert len(paid) > 20
+    assert {name: charged.get(name, [0]) for name in paid} == {name: [used[name]] for name in paid}
+    assert all(charged.get(name, [used[name]]) == [used[name]] for name in unknown)
+    time.sleep(5.5)
+    spent = sum(sum(amounts) for amounts in charged.values())
+    assert figures(library, account) == (1000 - spent, 0, 0, 1000 - spent, 0)
+    assert_ledger_is_sound(library.engine)
