@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -174,7 +174,9 @@ def as_current(job: Job) -> Iterator[None]:
     try:
         yield
     finally:
-        _current.reset(token)
+        # A generator may be closed elsewhere than where it began.
+        with suppress(ValueError):
+            _current.reset(token)
 
 
 def current_job() -> Job:
