@@ -143,7 +143,7 @@ def _run(job: Job, view: Callable[[], Any]) -> Any:
             response.response = _Paying(response, job, beating)
         else:
             return _paid(job, response)
-    except BaseException:
+    except Exception:
         job.give_back()
         raise
     finally:
