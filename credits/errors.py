@@ -375,6 +375,29 @@ class UnknownQuoteError(AllocationError):
         self.quote_id = quote_id
 
 
+class PaidUnknownError(AllocationError):
+    """Money went back, and no event of the payment said how much had been paid: the share is not known."""
+
+    code = "paid_unknown"
+    fix = "Take the credits back by hand with `credits deduct`, then run `credits events skip`."
+
+    def __init__(self, reversal: str) -> None:
+        super().__init__(f"{reversal}: no event says how much was paid")
+
+
+class ReversalCurrencyError(AllocationError):
+    """A refund is in another currency than its payment: the share is not known."""
+
+    code = "reversal_currency"
+    fix = (
+        "Compare payment and refund at the provider; take the credits back by hand with `credits deduct`, then run "
+        "`credits events skip`."
+    )
+
+    def __init__(self, reversal: str, refunded: str, paid: str) -> None:
+        super().__init__(f"{reversal} is in {refunded}, the payment was in {paid}")
+
+
 # ── Something we depend on is away (transient: tried again by itself) ─────────────────────────────────────
 
 

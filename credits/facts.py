@@ -133,14 +133,83 @@ class PlanPaid:
     occurred_at_ms: int
 
 
+class RefundStatus(StrEnum):
+    """How far a refund has come, as far as it matters to credits."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """It did not go through, or was called off: the payment stands."""
+
+
+class DisputeStatus(StrEnum):
+    """How far a dispute has come. An inquiry is none."""
+
+    OPEN = "open"
+    LOST = "lost"
+    WON = "won"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundSeen:
+    """One refund, by its own id. Several events tell of it."""
+
+    ref: str
+    """`stripe:refund:<id>`: its credits are taken back once."""
+    names: tuple[str, ...]
+    """The payment, as far as the event names it."""
+    amount: Money | None
+    """None: the whole payment."""
+    status: RefundStatus
+    is_counted: bool = True
+    """Whether the provider's own count of what was refunded (RefundsCounted) has it in."""
+
+    def __post_init__(self) -> None:
+        _refuse_long(self.ref)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundsCounted:
+    """What all refunds of a payment add up to so far, without their ids."""
+
+    names: tuple[str, ...]
+    refunded: Money
+    charged: Money
+    """What the payment was over, by the same event."""
+
+    @property
+    def ref(self) -> str:
+        return f"{self.names[0]}:refunded:{self.refunded.amount_minor}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeSeen:
+    """A payer's bank wants a payment back, or has decided about it."""
+
+    ref: str
+    """`stripe:dp:<id>`: it freezes, takes and restores credits once."""
+    names: tuple[str, ...]
+    amount: Money | None
+    """None: the whole payment."""
+    status: DisputeStatus
+
+    def __post_init__(self) -> None:
+        _refuse_long(self.ref)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentNamed:
+    """Several names mean one payment. It grants nothing by itself; refunds and disputes find their way by it."""
+
+    names: tuple[str, ...]
+
+
 class Feature(StrEnum):
     """Parts of a plan's life whose events are kept in the state `waiting` until their handling is there."""
 
     PLAN_CHANGE = "plan_change"
     TRIAL = "trial"
     ZERO_INVOICE = "zero_invoice"
-    REFUND = "refund"
-    DISPUTE = "dispute"
     PAUSE = "pause"
 
 
@@ -150,7 +219,7 @@ class Deferred:
 
     feature: Feature
     subject: str
-    """The object it is about, as the provider names it: `stripe:re:…`, `stripe:dp:…`, `ls:order:…`."""
+    """The object it is about, as the provider names it: `stripe:in:…`, `ls:sub:…`."""
     reason: str
 
 
@@ -168,6 +237,10 @@ Fact = (
     | SubscriptionSeen
     | CustomerLinked
     | PlanPaid
+    | RefundSeen
+    | RefundsCounted
+    | DisputeSeen
+    | PaymentNamed
     | Deferred
     | NothingToDo
 )

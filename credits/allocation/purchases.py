@@ -3,6 +3,7 @@
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
+from credits.allocation.reversals import know_payment, payment_granted
 from credits.allocation.telling import tell_of_purchase
 from credits.errors import (
     AmountMismatchError,
@@ -22,6 +23,7 @@ from credits.pricing.store import PurchaseState, Quote
 
 def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     """Add the credits that were bought, once for this payment, whatever number of events tells of it."""
+    payment = know_payment(hand, (fact.key, *fact.also_known_as), fact.paid)
     skipped = _not_ours(hand, fact)
     if skipped is not None:
         return skipped
@@ -54,6 +56,7 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     if not posted.replayed:
         _note_credited(hand, fact, account, credit_type, amount)
         tell_of_purchase(hand, fact, account=account, credit_type=credit_type, amount=amount)
+    payment_granted(hand, payment)
     word = "were granted before for the same payment" if posted.replayed else "granted"
     return done(f"{amount} {credit_type} {word} to {account} ({fact.key})", account=account, payment=fact.key)
 
@@ -74,6 +77,7 @@ def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
 
 def purchase_voided(hand: InHand, fact: PurchaseVoided) -> Outcome:
     """Note that no money will come."""
+    know_payment(hand, (fact.key,))
     purchases.note_state(
         hand.connection,
         hand.tenant,

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from credits.allocation import outcomes
 from credits.allocation.model import InHand, Runtime
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
+from credits.allocation.reversals import reversal_seen
 from credits.allocation.sharing import Prepared, sharing
 from credits.allocation.subscriptions import customer_linked, plan_paid, subscription_seen, waiting_for
 from credits.allocation.telling import tell_of_failure
@@ -15,12 +16,16 @@ from credits.errors import LeaseLostError, UnknownProviderError
 from credits.facts import (
     CustomerLinked,
     Deferred,
+    DisputeSeen,
     Fact,
     NothingToDo,
+    PaymentNamed,
     PlanPaid,
     PurchasePaid,
     PurchasePending,
     PurchaseVoided,
+    RefundsCounted,
+    RefundSeen,
     SubscriptionSeen,
 )
 from credits.failpoints import failpoint
@@ -169,6 +174,8 @@ def _apply(hand: InHand, fact: Fact) -> Outcome:
             return customer_linked(hand, fact)
         case PlanPaid():
             return plan_paid(hand, fact)
+        case RefundSeen() | RefundsCounted() | DisputeSeen() | PaymentNamed():
+            return reversal_seen(hand, fact)
         case Deferred():
             return waiting_for(fact.feature, f"{fact.subject}: {fact.reason}")
         case NothingToDo():

@@ -4,6 +4,7 @@ from credits.allocation.model import InHand
 from credits.allocation.outcomes import combined, done, ignored
 from credits.allocation.payer import account_of, remember, subjects_of, unattributed
 from credits.allocation.purchases import note_subscribed
+from credits.allocation.reversals import know_payment, payment_granted
 from credits.config.catalogue import Plan
 from credits.errors import UnknownPriceError
 from credits.facts import CustomerLinked, Feature, Payer, PlanLine, PlanPaid, SubscriptionSeen
@@ -19,7 +20,10 @@ from credits.plans.store import Subscription
 
 def plan_paid(hand: InHand, fact: PlanPaid) -> Outcome:
     """Grant each line's plan credits for its period: once per invoice, item, period and credit type."""
-    return combined([_line_paid(hand, fact, line) for line in fact.lines])
+    payment = know_payment(hand, (fact.key, *fact.also_known_as), fact.total)
+    outcome = combined([_line_paid(hand, fact, line) for line in fact.lines])
+    payment_granted(hand, payment)
+    return outcome
 
 
 def subscription_seen(hand: InHand, fact: SubscriptionSeen) -> Outcome:

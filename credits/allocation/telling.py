@@ -1,5 +1,6 @@
-"""What allocation tells to destinations outside: that credits were bought, and that a payment could not be credited."""
+"""What allocation tells outside: that credits were bought, a payment is disputed, or it could not be credited."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection
@@ -35,6 +36,22 @@ def tell_of_purchase(hand: InHand, fact: PurchasePaid, *, account: str, credit_t
         data=data,
         now_ms=hand.now_ms,
     )
+
+
+def tell_of_dispute(hand: InHand, ref: str, *, lots: Mapping[str, str]) -> None:
+    """Tell, once per dispute and account, that a payer's bank wants a payment back. `lots`: payment by account."""
+    if not hand.audience.is_there(hand.connection, hand.tenant, now_ms=hand.now_ms):
+        return
+    for account, payment in sorted(lots.items()):
+        notify(
+            hand.connection,
+            hand.tenant,
+            Kind.DISPUTE_OPENED,
+            key=f"{ref}:{account}",
+            account=account,
+            data={"payment": payment, "dispute": ref},
+            now_ms=hand.now_ms,
+        )
 
 
 def tell_of_failure(

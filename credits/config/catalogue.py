@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from credits.config.calculators import Calculator
+from credits.config.shortfall import Shortfall
 from credits.errors import NoPriceError, UnknownCreditTypeError, UnknownPlanError
 from credits.units import MAX_AMOUNT
 
@@ -128,6 +129,7 @@ class CreditType(PriceList):
     name: str
     prices: Mapping[str, PriceList] = field(default_factory=dict)
     """By currency: what the same credits cost in others than the type's own."""
+    on_clawback_shortfall: Shortfall = Shortfall.DEBT
 
     def price_list(self, currency: str | None = None) -> PriceList:
         """What these credits cost in `currency` (None: the type's own). Raises NoPriceError if they have no price."""

@@ -137,7 +137,10 @@ def _credit_type(key: str, raw: object, folder: FilePath, path: Path, report: Re
         for currency, other in table.prices.items()
     }
     return CreditType(
-        name=table.name, prices=prices, **{field.name: getattr(own, field.name) for field in fields(PriceList)}
+        name=table.name,
+        prices=prices,
+        on_clawback_shortfall=table.on_clawback_shortfall,
+        **{field.name: getattr(own, field.name) for field in fields(PriceList)},
     )
 
 

@@ -8,8 +8,19 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from credits.config.catalogue import NEVER, PERIOD_END, Every, Expiry, OnChange, Pack, Pricing, Rollover, Slab
+from credits.config.catalogue import (
+    NEVER,
+    PERIOD_END,
+    Every,
+    Expiry,
+    OnChange,
+    Pack,
+    Pricing,
+    Rollover,
+    Slab,
+)
 from credits.config.findings import Path, Report, did_you_mean, shown
+from credits.config.shortfall import Shortfall
 from credits.config.values import (
     Amount,
     Price,
@@ -93,6 +104,7 @@ class CreditTypeTable(PriceListTable):
     name: Text = ""
     currency: Annotated[str, PlainValidator(read_currency)] = ""
     prices: dict[str, Any] = {}
+    on_clawback_shortfall: Annotated[Shortfall, one_of(Shortfall)] = Shortfall.DEBT
 
 
 class RolloverTable(TomlTable):

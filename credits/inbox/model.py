@@ -37,6 +37,9 @@ RETRYABLE: Final = frozenset(
 SUBSCRIPTION_UNKNOWN: Final = "subscription_unknown"
 """The code of a payment that waits until its subscription's own event has come."""
 
+PAYMENT_UNKNOWN: Final = "payment_unknown"
+"""The code of a refund or dispute that waits until its payment's own event has come."""
+
 NEEDS_OPERATOR: Final = frozenset({EventState.FAILED, EventState.DEAD, EventState.UNATTRIBUTED})
 
 
@@ -113,6 +116,11 @@ def customer_subject(provider: str, customer_id: str) -> str:
 def subscription_subject(provider: str, subscription_id: str) -> str:
     """What an event waits for until the subscription has been seen, or belongs to an account."""
     return _subject(provider, "subscription", subscription_id)
+
+
+def payment_subject(name: str) -> str:
+    """What a refund or dispute waits for until a payment of that name has been seen. Names begin with the provider."""
+    return _subject("payment", "name", name)
 
 
 def _subject(provider: str, kind: str, name: str) -> str:

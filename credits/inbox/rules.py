@@ -6,7 +6,7 @@ from typing import Final
 from credits.db import is_unavailable
 from credits.errors import AllocationError, CreditsError, DependencyError, LeaseLostError
 from credits.facts import Feature
-from credits.inbox.model import SUBSCRIPTION_UNKNOWN, EventState, Outcome
+from credits.inbox.model import PAYMENT_UNKNOWN, SUBSCRIPTION_UNKNOWN, EventState, Outcome
 
 LEASE_MS: Final = 10_000
 """An attempt takes milliseconds; a worker that is silent for longer than this is taken for dead."""
@@ -124,6 +124,10 @@ FIXES: Final = {
     "invalid_currency": _UNREADABLE,
     "invalid_id": _UNREADABLE,
     SUBSCRIPTION_UNKNOWN: "Nothing: it goes on when the subscription's own event arrives; resend that if it is lost.",
+    PAYMENT_UNKNOWN: (
+        "Nothing: it goes on when the payment's own event arrives; resend that if it is lost. If the payment bought "
+        "nothing here, run `credits events skip EVENT --reason WHY`."
+    ),
     "mode_mismatch": "Compare the endpoint's secret: a test event came with a live secret, or the other way round.",
     "unread_type": "Nothing: events of this type move no credits.",
     "skipped": "Nothing: somebody dealt with it otherwise; the audit log says who and why.",

@@ -190,6 +190,17 @@ def wake(connection: Connection, tenant: Tenant, subject: str, *, now_ms: int) -
     return woken
 
 
+def wake_any(connection: Connection, tenant: Tenant, subjects: Sequence[str], *, now_ms: int) -> None:
+    """Wake what waits for any of `subjects`. Mostly nothing does, and one question says so."""
+    query = (
+        select(event_waits.c.subject)
+        .distinct()
+        .where(event_waits.c.tenant == tenant, event_waits.c.subject.in_(list(subjects)))
+    )
+    for subject in sorted(connection.execute(query).scalars()):
+        wake(connection, tenant, subject, now_ms=now_ms)
+
+
 def due_ids(connection: Connection, *, now_ms: int, limit: int, suspect: bool) -> list[int]:
     """Events that are due, the longest due first: those that may have killed a worker (`suspect`), or the others."""
     query = (

@@ -17,6 +17,8 @@ class EntryKind(StrEnum):
     """Why the ledger itself moved credits. What the gate takes has a `DebitKind`."""
 
     GRANT = "grant"
+    RESTORE = "restore"
+    """Credits given back after a clawback: a refund failed, a dispute was won."""
 
 
 class DebitKind(StrEnum):
@@ -27,9 +29,11 @@ class DebitKind(StrEnum):
     EXPIRE = "expire"
     CLAWBACK = "clawback"
     RESET = "reset"
+    FREEZE = "freeze"
+    """No entry: what is frozen is in the balance still. It leaves what the gate may give."""
 
 
-ORDERED_KINDS: Final = frozenset({DebitKind.EXPIRE, DebitKind.CLAWBACK, DebitKind.RESET})
+ORDERED_KINDS: Final = frozenset({DebitKind.EXPIRE, DebitKind.CLAWBACK, DebitKind.RESET, DebitKind.FREEZE})
 """Debits that begin as an order in SQL (credits.ledger.orders)."""
 
 

@@ -14,7 +14,7 @@ commands = Table(
     id_column(),
     tenant_column(),
     Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
-    # expire, clawback, reset
+    # expire, clawback, reset, freeze
     Column("kind", String(16), nullable=False),
     Column("credit_type", String(64), nullable=False),
     Column("amount", BigInteger, nullable=False),
@@ -28,6 +28,8 @@ commands = Table(
     # open, done
     Column("state", String(8), nullable=False),
     Column("taken", BigInteger),
+    # The line of the gate's journal that carried it out; empty for one that found nothing to take.
+    Column("journal_id", String(64)),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("done_at_ms", BigInteger),
     UniqueConstraint("tenant", "op"),

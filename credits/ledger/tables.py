@@ -27,6 +27,10 @@ accounts = Table(
     Column("mv", BigInteger, nullable=False, server_default="0"),
     # Of the IANA database; whose midnight begins a day and a month of its members' limits.
     Column("time_zone", String(64), nullable=False, server_default="UTC"),
+    # The credit type whose clawback was spent before: nothing is reserved until it is repaid, or an operator says so.
+    Column("blocked_for", String(64)),
+    Column("blocked_reason", String(500)),
+    Column("blocked_at_ms", BigInteger),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("tenant", "external_id"),
 )

@@ -10,7 +10,8 @@ import credits.members.tables
 import credits.notifications.tables
 import credits.plans.tables
 import credits.pricing.tables
-import credits.reservations.tables  # noqa: F401
+import credits.reservations.tables
+import credits.reversals.tables  # noqa: F401
 from credits.db import metadata
 
 __all__ = ["metadata"]

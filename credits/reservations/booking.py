@@ -7,13 +7,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from credits.config.settings import Tenant
-from credits.ledger.model import ORDERED_KINDS
-from credits.ledger.orders import commands
+from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.ledger.store import lock_accounts
 from credits.ledger.tables import balances, entries, entry_lots, grants
 from credits.members import store as members
 from credits.reservations import store
 from credits.reservations.journal import Debit
+from credits.reservations.ordered import Ordered, close_orders, is_done_elsewhere, read_orders
 
 SUSPENSE: Final = "suspense"
 
@@ -21,7 +21,7 @@ SUSPENSE: Final = "suspense"
 _BALANCES: Final = select(
     balances.c.account_id, balances.c.credit_type, balances.c.balance, balances.c.debt, balances.c.seq
 ).where(balances.c.account_id.in_(bindparam("account_ids", expanding=True)))
-_REMAINING: Final = select(grants.c.id, grants.c.remaining).where(
+_REMAINING: Final = select(grants.c.id, grants.c.remaining, grants.c.frozen).where(
     grants.c.id.in_(bindparam("grant_ids", expanding=True))
 )
 _KNOWN: Final = select(entries.c.tenant, entries.c.key, entries.c.journal_id, entries.c.fingerprint).where(
@@ -30,6 +30,7 @@ _KNOWN: Final = select(entries.c.tenant, entries.c.key, entries.c.journal_id, en
 _INSERT_ENTRIES: Final = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
 _INSERT_MOVES: Final = insert(entry_lots)
 _UPDATE_REMAINING: Final = update(grants).where(grants.c.id == bindparam("grant")).values(remaining=bindparam("left"))
+_FREEZE: Final = update(grants).where(grants.c.id == bindparam("grant")).values(frozen=bindparam("aside"))
 _UPDATE_BALANCES: Final = (
     update(balances)
     .where(balances.c.account_id == bindparam("account"), balances.c.credit_type == bindparam("type"))
@@ -55,12 +56,18 @@ class _Books:
     balances: dict[tuple[int, str], list[int]]
     """[balance, debt, number of the last entry] by account and type."""
     remaining: dict[int, int]
+    """By grant, without what is frozen."""
+    frozen: dict[int, int]
     """By grant."""
     entries: list[dict[str, Any]] = field(default_factory=list)
     lots: list[list[tuple[int, int]]] = field(default_factory=list)
     """Per entry, what it took of which grant."""
     orders: list[dict[str, Any]] = field(default_factory=list)
     """Orders of which this batch books the debit."""
+    known_orders: dict[tuple[Tenant, str], Ordered] = field(default_factory=dict)
+    """Orders of clawbacks and freezes in this batch."""
+    freezes: set[int] = field(default_factory=set)
+    """Grants of which this batch freezes something."""
 
 
 def book(
@@ -88,6 +95,13 @@ def book(
         # One decision for the whole line, for its charges come back together. A commit of everything may have found
         # other types the first time, in a Redis that has gone back since.
         first = next((known[tenant, key] for key in _keys(books, line[0]) if (tenant, key) in known), None)
+        if first is None and is_done_elsewhere(books.known_orders, tenant, line[0]):
+            refunded[line[0].stream_id] = True
+            continue
+        if line[0].kind is DebitKind.FREEZE:
+            refunded[line[0].stream_id] = False
+            _freeze(books, line[0], tenant)
+            continue
         refunded[line[0].stream_id] = first is not None and first != mark and first[1] == mark[1]
         for debit in line:
             if first is None:
@@ -107,11 +121,14 @@ def book(
 def _open_books(connection: Connection, debits: Sequence[Debit], account_ids: set[int]) -> _Books:
     grant_ids = sorted({grant_id for debit in debits for grant_id, _ in debit.lots})
     owned = connection.execute(_BALANCES, {"account_ids": sorted(account_ids)})
-    left = connection.execute(_REMAINING, {"grant_ids": grant_ids})
+    left = connection.execute(_REMAINING, {"grant_ids": grant_ids}).all()
+    tenants = store.tenants_of(connection, account_ids)
     return _Books(
-        tenants=store.tenants_of(connection, account_ids),
+        tenants=tenants,
         balances={(row.account_id, row.credit_type): [row.balance, row.debt, row.seq] for row in owned},
-        remaining={row.id: row.remaining for row in left},
+        remaining={row.id: row.remaining - row.frozen for row in left},
+        frozen={row.id: row.frozen for row in left},
+        known_orders=read_orders(connection, tenants, debits),
     )
 
 
@@ -143,6 +160,25 @@ def _post(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> None:
     taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
     is_short = sum(part for _, part in taken) + debit.debt != debit.amount
     _add_entry(books, debit, tenant, now_ms, key=debit.key, kind=SUSPENSE if is_short else debit.kind, taken=taken)
+
+
+def _freeze(books: _Books, debit: Debit, tenant: Tenant) -> None:
+    """Set aside what a freeze took. There is no entry: the credits are in the balance still."""
+    order = books.known_orders.get((tenant, debit.op))
+    if order is None or order.journal_id == debit.journal_id:
+        return
+    taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
+    for grant_id, part in taken:
+        books.remaining[grant_id] -= part
+        books.frozen[grant_id] += part
+        books.freezes.add(grant_id)
+    _close(books, debit, tenant, took=sum(part for _, part in taken))
+
+
+def _close(books: _Books, debit: Debit, tenant: Tenant, *, took: int) -> None:
+    """Note that the order of a debit is done by its line."""
+    books.known_orders[tenant, debit.op] = Ordered(is_done=True, journal_id=debit.journal_id)
+    books.orders.append({"of_tenant": tenant, "done_op": debit.op, "took": took, "line": debit.journal_id})
 
 
 def _post_conflict(
@@ -182,7 +218,7 @@ def _add_entry(
     balance[1] += debit.amount - sum(part for _, part in taken)
     balance[2] += 1
     if debit.kind in ORDERED_KINDS:
-        books.orders.append({"of_tenant": tenant, "done_op": debit.op, "took": debit.amount})
+        _close(books, debit, tenant, took=debit.amount)
     books.lots.append([(grant_id, part) for grant_id, part in taken if part > 0])
     books.entries.append(
         {
@@ -209,6 +245,11 @@ def _add_entry(
 
 
 def _write(connection: Connection, books: _Books, now_ms: int) -> None:
+    if books.freezes:
+        connection.execute(
+            _FREEZE, [{"grant": grant_id, "aside": books.frozen[grant_id]} for grant_id in sorted(books.freezes)]
+        )
+    close_orders(connection, books.orders, now_ms)
     if not books.entries:
         return
     ids = connection.execute(_INSERT_ENTRIES, books.entries).scalars()
@@ -222,7 +263,10 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
         used = sorted({move["grant_id"] for move in moves})
         connection.execute(
             _UPDATE_REMAINING,
-            [{"grant": grant_id, "left": books.remaining[grant_id]} for grant_id in used],
+            [
+                {"grant": grant_id, "left": books.remaining[grant_id] + books.frozen.get(grant_id, 0)}
+                for grant_id in used
+            ],
         )
     touched = sorted({(entry["account_id"], entry["credit_type"]) for entry in books.entries})
     connection.execute(
@@ -233,7 +277,6 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
         ],
     )
     _add_usage(connection, books)
-    _close_orders(connection, books, now_ms)
 
 
 def _add_usage(connection: Connection, books: _Books) -> None:
@@ -246,14 +289,3 @@ def _add_usage(connection: Connection, books: _Books) -> None:
             row = used.setdefault(key, {**name, "used": 0})
             row["used"] -= entry["amount"]
     members.add_usage(connection, used.values())
-
-
-def _close_orders(connection: Connection, books: _Books, now_ms: int) -> None:
-    """Mark the orders done whose debits this batch booked."""
-    if books.orders:
-        connection.execute(
-            update(commands)
-            .where(commands.c.tenant == bindparam("of_tenant"), commands.c.op == bindparam("done_op"))
-            .values(state="done", taken=bindparam("took"), done_at_ms=now_ms),
-            books.orders,
-        )

@@ -21,6 +21,7 @@ from credits.reservations.protocol import apply_credits
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
 from credits.reservations.steps import GateRuntime, run
+from credits.reversals import service as reversals
 
 IDLE_UNLOAD_S: Final = 3_600
 
@@ -30,6 +31,7 @@ _ORDERS: Final = 500
 _ROUNDS: Final = 200
 _IDLE_ROUNDS: Final = 3
 _EXPIRY_PAUSE_MS: Final = 60_000
+_REVERSAL_STEPS: Final = 4
 _SCANS: Final = 10
 _SCANNED: Final = 500
 _ACCOUNT_PATTERN: Final = f"{PREFIX}{{*}}:account:*"
@@ -53,6 +55,7 @@ class Swept:
     credits_applied: int
     expiries_ordered: int
     orders_run: int
+    reversals_advanced: int
     unloaded: int
 
 
@@ -68,6 +71,7 @@ def sweep_gate(runtime: GateRuntime, unloading: Unloading | None = None) -> Swep
         credits_applied=_guarded("apply_credits", apply_outbox, runtime),
         expiries_ordered=_guarded("order_expiries", _order_expiries, runtime),
         orders_run=_guarded("run_orders", run_orders, runtime),
+        reversals_advanced=_guarded("reversals", advance_reversals, runtime),
         unloaded=_guarded("unload", lambda one: unload_idle(one, unloading or Unloading()), runtime),
     )
 
@@ -99,6 +103,23 @@ def run_orders(runtime: GateRuntime) -> int:
     with snapshot(runtime.engine) as connection:
         orders = store.open_commands(connection, limit=_ORDERS)
     return sum(run(runtime, run_command(runtime, dict(order))) for order in orders)
+
+
+def advance_reversals(runtime: GateRuntime) -> int:
+    """
+    Bring clawbacks and freezes a step further, with the gate's part of it; answers how many lots were looked at.
+
+    Mostly it is one step: take what is free. What had been spent is owed by a second one.
+    """
+    total = 0
+    for _ in range(_REVERSAL_STEPS):
+        with transaction(runtime.engine) as connection:
+            looked_at = reversals.advance_due(connection, now_ms=runtime.clock())
+        if not looked_at:
+            break
+        total += looked_at
+        run_orders(runtime)
+    return total
 
 
 def unload_idle(runtime: GateRuntime, unloading: Unloading) -> int:

@@ -7,12 +7,16 @@ import pytest
 from credits.facts import (
     CustomerLinked,
     Deferred,
+    DisputeSeen,
     Fact,
     NothingToDo,
+    PaymentNamed,
     PlanPaid,
     PurchasePaid,
     PurchasePending,
     PurchaseVoided,
+    RefundsCounted,
+    RefundSeen,
     SubscriptionSeen,
 )
 from credits.payload import parse
@@ -38,16 +42,20 @@ EXPECTED: dict[str, Kinds] = {
     "LINK+UPSERT": STATE,
     "UPSERT": STATE,
     "END plan": {SubscriptionSeen},
-    "CLAWBACK": {Deferred},
-    "REVERSE clawback": {Deferred},
-    "RESTORE": {Deferred},
-    "update refund state": {Deferred},
-    "if it refunds/credits a granted invoice": {Deferred},
-    "if credits had been granted on this invoice": {Deferred},
+    "CLAWBACK": {RefundSeen, RefundsCounted, DisputeSeen},
+    "REVERSE clawback": {RefundSeen},
+    "RESTORE": {DisputeSeen},
+    "update refund state": {RefundSeen},
+    # Before an invoice is paid, a credit note takes nothing back.
+    "if it refunds/credits a granted invoice": {RefundSeen, NothingToDo},
+    # Mostly nobody had paid an invoice that is voided.
+    "if credits had been granted on this invoice": {RefundSeen, NothingToDo},
     # Of disputes, an inquiry moves nothing.
-    "if status not warning_*": {Deferred, NothingToDo},
-    "inquiry/other close": {Deferred, NothingToDo},
-    "state only": {Deferred, NothingToDo},
+    "if status not warning_*": {DisputeSeen, NothingToDo},
+    "inquiry/other close": {DisputeSeen, NothingToDo},
+    "state only": {DisputeSeen, NothingToDo},
+    # The recordings name no payment.
+    "IGNORE for grants (invoice.paid covers)": {PaymentNamed, NothingToDo},
     "unlink": NOTHING,
     "FLAG account": NOTHING,
     "IGNORE": NOTHING,
@@ -55,7 +63,7 @@ EXPECTED: dict[str, Kinds] = {
 """What the index expects, by how it begins, and the kinds of fact that fit. Nothing fits a type that is not read."""
 
 EXPECTED_OF_DATA: dict[str, Kinds] = {
-    "charge.refunded": {Deferred},
+    "charge.refunded": {RefundsCounted},
     "checkout.session.completed": {CustomerLinked},
     "customer.subscription.created": STATE,
     "customer.subscription.updated": STATE,

@@ -181,6 +181,13 @@ def _read_books(connection: Connection, accounts: Iterable[LoadedAccount]) -> _B
         "SELECT account_id, journal_id FROM entries WHERE tenant IN ('live', 'sandbox') AND key IN :ids",
         keys,
     )
+    # A freeze makes no entry: its order says which line it was.
+    booked += _rows(
+        connection,
+        "SELECT account_id, journal_id FROM commands WHERE kind = 'freeze' AND tenant IN ('live', 'sandbox') "
+        "AND op IN :ids",
+        [line.op for account in some for line in account.lines],
+    )
     return _Books(
         names={number: (tenant, name) for number, (tenant, name, _) in names.items()},
         sv={number: sv for number, (_, _, sv) in names.items()},

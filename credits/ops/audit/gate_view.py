@@ -128,7 +128,7 @@ def _line(line_id: str, fields: dict[str, str]) -> Line:
         if credit_type in taken or parts + _whole(debt) != _whole(amount) or _whole(amount) == 0:
             raise ValueError(item)
         taken[credit_type] = _whole(amount)
-    if fields["k"] not in {"spend", "deduct", "expire", "clawback"}:
+    if fields["k"] not in {"spend", "deduct", "expire", "clawback", "reset", "freeze"}:
         raise ValueError(fields["k"])
     journal_id = f"{_whole(fields['e'])}-{line_id}"
     return Line(journal_id=journal_id, op=fields["op"], account_id=_whole(fields["a"]), taken=taken)

@@ -103,6 +103,22 @@ _CHECKS: Final = (
            WHERE g.remaining <> COALESCE(m.total, 0)""",
     ),
     _Check(
+        Code.LOT_FROZEN,
+        """SELECT a.tenant, a.external_id, 'frozen of lot ' || g.id || ' of ' || g.credit_type,
+                  'at most ' || COALESCE(r.wanted_frozen, 0), g.frozen
+           FROM grants g JOIN accounts a ON a.id = g.account_id LEFT JOIN reversed_lots r ON r.grant_id = g.id
+           WHERE g.frozen > COALESCE(r.wanted_frozen, 0) AND r.op IS NULL""",
+    ),
+    _Check(
+        Code.LOT_CLAWED,
+        """SELECT a.tenant, a.external_id, 'taken back of lot ' || g.id || ' of ' || g.credit_type,
+                  r.wanted_clawed || ' at most, with what remains within ' || g.amount,
+                  r.clawed || ', and ' || g.remaining || ' remain'
+           FROM reversed_lots r JOIN grants g ON g.id = r.grant_id JOIN accounts a ON a.id = g.account_id
+           WHERE r.op IS NULL AND (r.clawed < 0 OR r.forgiven < 0 OR r.clawed + r.forgiven > r.wanted_clawed
+              OR r.clawed + g.remaining > g.amount)""",
+    ),
+    _Check(
         Code.TENANT,
         """SELECT a.tenant, a.external_id, t.subject, a.tenant, t.tenant
            FROM accounts a JOIN (
@@ -125,7 +141,9 @@ _CHECKS: Final = (
         Code.OUTBOX_AMOUNT,
         """SELECT a.tenant, a.external_id, 'credit ' || o.sv || ' of lot ' || g.id, g.amount, o.amount + o.debt_repaid
            FROM outbox o JOIN accounts a ON a.id = o.account_id JOIN grants g ON g.id = o.grant_id
-           WHERE g.amount <> o.amount + o.debt_repaid OR g.account_id <> o.account_id""",
+           WHERE g.account_id <> o.account_id OR g.amount < o.amount + o.debt_repaid
+              OR (g.amount <> o.amount + o.debt_repaid
+                  AND NOT EXISTS (SELECT 1 FROM reversed_lots r WHERE r.grant_id = g.id))""",
     ),
     _Check(
         Code.OUTBOX_LATE,

@@ -12,14 +12,14 @@ from credits.config.settings import Tenant
 from credits.errors import MalformedPayloadError
 from credits.facts import (
     CustomerLinked,
-    Deferred,
+    DisputeSeen,
     Fact,
-    Feature,
     PlanLine,
     PlanPaid,
     PurchasePaid,
     PurchasePending,
     PurchaseVoided,
+    RefundSeen,
     SubscriptionSeen,
 )
 from credits.inbox.provider import Delivery
@@ -35,7 +35,11 @@ FACT_OF = {
     "subscription.seen": SubscriptionSeen,
     "customer.linked": CustomerLinked,
     "plan.paid": PlanPaid,
-    "refund.created": Deferred,
+    "refund.created": RefundSeen,
+    "refund.failed": RefundSeen,
+    "dispute.opened": DisputeSeen,
+    "dispute.lost": DisputeSeen,
+    "dispute.won": DisputeSeen,
 }
 
 
@@ -76,7 +80,7 @@ def test_a_purchase_and_its_delays_and_refund_are_about_one_key() -> None:
     keys = set()
     for event_type in ("purchase.paid", "purchase.pending", "purchase.voided", "refund.created"):
         for fact in facts_of(simulated(event_type)):
-            keys.add(fact.subject if isinstance(fact, Deferred) else getattr(fact, "key", None))
+            keys.add(fact.names[0] if isinstance(fact, RefundSeen) else getattr(fact, "key", None))
 
     assert len(keys) == 1
 
@@ -94,11 +98,30 @@ def test_a_purchase_says_what_was_asked_and_what_was_paid() -> None:
     )
 
 
-def test_a_refund_waits() -> None:
-    (fact,) = facts_of(simulated("refund.created"))
+def test_a_refund_is_of_the_whole_price_unless_it_says_less() -> None:
+    payload = simulated("refund.created")
+    (whole,) = facts_of(payload)
+    payload["data"]["refunded_minor"] = 300
+    (part,) = facts_of(payload)
 
-    assert isinstance(fact, Deferred)
-    assert fact.feature is Feature.REFUND
+    assert isinstance(whole, RefundSeen)
+    assert isinstance(part, RefundSeen)
+    assert (whole.amount, part.amount) == (
+        Money(amount_minor=1000, currency="USD"),
+        Money(amount_minor=300, currency="USD"),
+    )
+    assert whole.ref == part.ref
+
+
+def test_a_refund_of_a_plan_is_about_its_invoice() -> None:
+    (paid,) = facts_of(simulated("plan.paid"))
+    refund = simulation("refund.created", product_id="pro")
+
+    (fact,) = PROVIDER.interpret(parse(PROVIDER.simulate(refund)))
+
+    assert isinstance(paid, PlanPaid)
+    assert isinstance(fact, RefundSeen)
+    assert fact.names == (paid.key,)
 
 
 def test_a_plan_is_paid_for_the_simulated_period() -> None:

@@ -20,6 +20,7 @@ from credits.facts import (
     PurchasePaid,
     PurchasePending,
     PurchaseVoided,
+    RefundsCounted,
     SubscriptionSeen,
 )
 from credits.units import Money
@@ -148,13 +149,25 @@ def test_another_event_of_a_payment_states_the_same_however_late(event_type: str
     assert PROVIDER.interpret(simulated(event_type)) == PROVIDER.interpret(a_day_later)
 
 
-def test_a_refunded_order_waits_under_the_key_of_the_purchase() -> None:
+def test_a_refunded_order_counts_what_went_back_under_the_key_of_the_purchase() -> None:
     (purchase,) = PROVIDER.interpret(simulated("order_created"))
     (refund,) = PROVIDER.interpret(simulated("order_refunded"))
 
     assert isinstance(purchase, PurchasePaid)
-    assert isinstance(refund, Deferred)
-    assert (refund.feature, refund.subject) == (Feature.REFUND, purchase.key)
+    assert isinstance(refund, RefundsCounted)
+    assert (refund.names, refund.refunded, refund.charged) == ((purchase.key,), purchase.paid, purchase.paid)
+
+
+def test_an_order_refunded_in_part_counts_that_part_and_one_of_before_2024_the_whole() -> None:
+    payload = simulated("order_refunded")
+    payload["data"]["attributes"] |= {"status": "partial_refund", "refunded_amount": 250}
+    (part,) = PROVIDER.interpret(payload)
+    del payload["data"]["attributes"]["refunded_amount"]
+    (whole,) = PROVIDER.interpret(payload)
+
+    assert isinstance(part, RefundsCounted)
+    assert isinstance(whole, RefundsCounted)
+    assert (part.refunded.amount_minor, whole.refunded) == (250, whole.charged)
 
 
 # ── Subscriptions ────────────────────────────────────────────────────────────────────────────────────────
@@ -306,13 +319,13 @@ def test_a_failed_payment_moves_nothing_and_its_recovery_is_the_same_invoice() -
     assert PROVIDER.interpret(simulated("subscription_payment_success")) == (recovered,)
 
 
-def test_a_refunded_invoice_waits_under_the_key_of_the_payment() -> None:
+def test_a_refunded_invoice_counts_what_went_back_under_the_key_of_the_payment() -> None:
     (paid,) = PROVIDER.interpret(simulated("subscription_payment_success"))
     (refund,) = PROVIDER.interpret(simulated("subscription_payment_refunded"))
 
     assert isinstance(paid, PlanPaid)
-    assert isinstance(refund, Deferred)
-    assert (refund.feature, refund.subject) == (Feature.REFUND, paid.key)
+    assert isinstance(refund, RefundsCounted)
+    assert (refund.names, refund.refunded) == ((paid.key,), paid.total)
 
 
 # ── What is refused ──────────────────────────────────────────────────────────────────────────────────────

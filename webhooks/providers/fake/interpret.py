@@ -7,15 +7,17 @@ from credits.config.settings import Tenant
 from credits.errors import MalformedPayloadError
 from credits.facts import (
     CustomerLinked,
-    Deferred,
+    DisputeSeen,
+    DisputeStatus,
     Fact,
-    Feature,
     Payer,
     PlanLine,
     PlanPaid,
     PurchasePaid,
     PurchasePending,
     PurchaseVoided,
+    RefundSeen,
+    RefundStatus,
     SubscriptionSeen,
 )
 from credits.inbox.provider import Delivery, Payload
@@ -101,9 +103,50 @@ def _plan_paid(payload: Payload) -> tuple[Fact, ...]:
     return (PlanPaid(key=key, payer=_payer(data), lines=(line,), total=total, occurred_at_ms=_created_ms(payload)),)
 
 
-def _refund_created(payload: Payload) -> tuple[Fact, ...]:
+def _refund_made(payload: Payload) -> tuple[Fact, ...]:
+    return (_refund(payload, RefundStatus.SUCCEEDED),)
+
+
+def _refund_failed(payload: Payload) -> tuple[Fact, ...]:
+    return (_refund(payload, RefundStatus.FAILED),)
+
+
+def _refund(payload: Payload, status: RefundStatus) -> RefundSeen:
     data = _data(payload)
-    return (Deferred(feature=Feature.REFUND, subject=_purchase_key(data), reason="money was paid back"),)
+    return RefundSeen(
+        ref=f"fake:refund:{data.text('refund') or data.required_text('payment')}",
+        names=_paid_names(data),
+        amount=_money(data, "refunded_minor") or _required_money(data, "paid_minor"),
+        status=status,
+    )
+
+
+def _dispute_opened(payload: Payload) -> tuple[Fact, ...]:
+    return (_dispute(payload, DisputeStatus.OPEN),)
+
+
+def _dispute_lost(payload: Payload) -> tuple[Fact, ...]:
+    return (_dispute(payload, DisputeStatus.LOST),)
+
+
+def _dispute_won(payload: Payload) -> tuple[Fact, ...]:
+    return (_dispute(payload, DisputeStatus.WON),)
+
+
+def _dispute(payload: Payload, status: DisputeStatus) -> DisputeSeen:
+    data = _data(payload)
+    return DisputeSeen(
+        ref=f"fake:dp:{data.text('dispute') or data.required_text('payment')}",
+        names=_paid_names(data),
+        amount=_money(data, "disputed_minor") or _required_money(data, "paid_minor"),
+        status=status,
+    )
+
+
+def _paid_names(data: Node) -> tuple[str, ...]:
+    """What was paid for: a purchase, or a plan's invoice."""
+    invoice = data.text("invoice")
+    return (_purchase_key(data),) if invoice is None else (f"fake:inv:{invoice}",)
 
 
 READERS: Final[Mapping[str, Callable[[Payload], tuple[Fact, ...]]]] = {
@@ -113,7 +156,11 @@ READERS: Final[Mapping[str, Callable[[Payload], tuple[Fact, ...]]]] = {
     "subscription.seen": _subscription_seen,
     "customer.linked": _customer_linked,
     "plan.paid": _plan_paid,
-    "refund.created": _refund_created,
+    "refund.created": _refund_made,
+    "refund.failed": _refund_failed,
+    "dispute.opened": _dispute_opened,
+    "dispute.lost": _dispute_lost,
+    "dispute.won": _dispute_won,
 }
 
 

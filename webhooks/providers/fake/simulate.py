@@ -38,6 +38,20 @@ def _plan_payment(simulation: Simulation) -> bytes:
     return _event(simulation, {**invoice, **_subscription_period(simulation)})
 
 
+def _reversal(simulation: Simulation) -> bytes:
+    """A refund or dispute of the whole purchase, or of the plan's invoice where a subscription's product is named."""
+    about: dict[str, Any] = {
+        "payment": _id("pay", simulation.payment),
+        "refund": _id("re", simulation.payment),
+        "dispute": _id("dp", simulation.payment),
+        "paid_minor": simulation.paid_minor,
+        "currency": simulation.currency,
+    }
+    if simulation.product_id is not None:
+        about["invoice"] = _id("inv", f"{simulation.subscription or simulation.payment}:{simulation.period}")
+    return _event(simulation, about)
+
+
 def _customer(simulation: Simulation) -> bytes:
     return _event(simulation, {})
 
@@ -49,7 +63,11 @@ SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
     "subscription.seen": _subscription,
     "customer.linked": _customer,
     "plan.paid": _plan_payment,
-    "refund.created": _purchase,
+    "refund.created": _reversal,
+    "refund.failed": _reversal,
+    "dispute.opened": _reversal,
+    "dispute.lost": _reversal,
+    "dispute.won": _reversal,
 }
 
 

@@ -16,6 +16,7 @@ from credits.facts import (
     PurchasePaid,
     PurchasePending,
     PurchaseVoided,
+    RefundsCounted,
     SubscriptionSeen,
 )
 from credits.inbox.provider import Payload
@@ -100,7 +101,7 @@ def _asked(order: _Resource) -> Money:
 
 def _order_refunded(payload: Payload) -> tuple[Fact, ...]:
     order = _resource(payload, "orders")
-    return (_deferred(Feature.REFUND, order, "an order was refunded"),)
+    return (_refunded(order),)
 
 
 # ── Subscriptions ────────────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +185,17 @@ def _invoice_failed(_payload: Payload) -> tuple[Fact, ...]:
 
 def _invoice_refunded(payload: Payload) -> tuple[Fact, ...]:
     invoice = _resource(payload, "subscription-invoices")
-    return (_deferred(Feature.REFUND, invoice, "the invoice of a subscription was refunded"),)
+    return (_refunded(invoice),)
+
+
+def _refunded(resource: _Resource) -> RefundsCounted:
+    """The object counts what all its refunds add up to. Before there were partial ones, it only said that it was."""
+    charged = resource.charged("total")
+    in_full = resource.attributes.text("status") == "refunded"
+    counted = resource.attributes.money("refunded_amount", charged.currency)
+    return RefundsCounted(
+        names=(resource.key,), refunded=charged if counted is None or in_full else counted, charged=charged
+    )
 
 
 def _plan_paid(invoice: _Resource, total: Money) -> PlanPaid:

@@ -1,9 +1,23 @@
-"""Disputes: a bank takes a payment back. Their handling is not built; the events wait for it."""
+"""Disputes: a payer's bank takes a payment back, and may have to return it."""
 
-from credits.facts import Deferred, Fact, Feature, NothingToDo
+from typing import Final
+
+from credits.facts import DisputeSeen, DisputeStatus, Fact, NothingToDo
 from credits.inbox.provider import Payload
 from webhooks.fields import Node
+from webhooks.providers.stripe.refunds import payment_of
 from webhooks.providers.stripe.shapes import event_object
+
+_STATUS: Final = {
+    "needs_response": DisputeStatus.OPEN,
+    "under_review": DisputeStatus.OPEN,
+    "lost": DisputeStatus.LOST,
+    "won": DisputeStatus.WON,
+    # We refunded the charge instead: the dispute is over, and the refund counts by itself.
+    "charge_refunded": DisputeStatus.WON,
+    # It was turned away before money moved.
+    "prevented": DisputeStatus.WON,
+}
 
 
 def dispute_changed(payload: Payload) -> tuple[Fact, ...]:
@@ -12,13 +26,25 @@ def dispute_changed(payload: Payload) -> tuple[Fact, ...]:
     status = dispute.text("status") or ""
     if status.startswith("warning_"):
         return (NothingToDo(reason=f"dispute {dispute.text('id')} is only an inquiry ({status})"),)
-    return (_deferred(dispute, f"the dispute's status is {status or 'not given'}"),)
+    # A word that is yet to be invented: what is frozen can be set free again, what is spent can not be frozen.
+    return (_seen(dispute, _STATUS.get(status, DisputeStatus.OPEN)),)
 
 
-def dispute_funds_moved(payload: Payload) -> tuple[Fact, ...]:
-    """The disputed money was taken or given back. It was, even where the status still speaks of an inquiry."""
-    return (_deferred(event_object(payload), "the disputed money was taken or given back"),)
+def dispute_funds_withdrawn(payload: Payload) -> tuple[Fact, ...]:
+    """The disputed money was taken, even where the status still speaks of an inquiry: the dispute is open, or over."""
+    dispute = event_object(payload)
+    return (_seen(dispute, _STATUS.get(dispute.text("status") or "", DisputeStatus.OPEN)),)
 
 
-def _deferred(dispute: Node, reason: str) -> Deferred:
-    return Deferred(feature=Feature.DISPUTE, subject=f"stripe:dp:{dispute.required_text('id')}", reason=reason)
+def dispute_funds_reinstated(payload: Payload) -> tuple[Fact, ...]:
+    """The disputed money was given back: the dispute is won, whatever was said of it before."""
+    return (_seen(event_object(payload), DisputeStatus.WON),)
+
+
+def _seen(dispute: Node, status: DisputeStatus) -> DisputeSeen:
+    return DisputeSeen(
+        ref=f"stripe:dp:{dispute.required_text('id')}",
+        names=payment_of(dispute),
+        amount=dispute.required_money("amount", dispute.required_text("currency")),
+        status=status,
+    )

@@ -21,6 +21,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "invoice.paid": invoices.invoice_paid,
     "invoice.payment_succeeded": invoices.invoice_payment_succeeded,
     "invoice.payment_failed": invoices.invoice_payment_failed,
+    "invoice_payment.paid": refunds.invoice_payment_paid,
     "invoice.voided": refunds.invoice_voided,
     "credit_note.created": refunds.credit_note_created,
     "customer.subscription.created": subscriptions.subscription_created,
@@ -36,8 +37,8 @@ READERS: Final[Mapping[str, Reader]] = {
     "charge.dispute.created": disputes.dispute_changed,
     "charge.dispute.updated": disputes.dispute_changed,
     "charge.dispute.closed": disputes.dispute_changed,
-    "charge.dispute.funds_withdrawn": disputes.dispute_funds_moved,
-    "charge.dispute.funds_reinstated": disputes.dispute_funds_moved,
+    "charge.dispute.funds_withdrawn": disputes.dispute_funds_withdrawn,
+    "charge.dispute.funds_reinstated": disputes.dispute_funds_reinstated,
 }
 """By event type; every other type is kept as ignored."""
 

@@ -1,0 +1,164 @@
+"""Refunds and disputes: what they take, freeze and give back, through the gate, on both databases."""
+
+import pytest
+
+from credits.config.shortfall import Shortfall
+from tests.support.ledger import assert_ledger_is_sound
+from tests.support.pipeline import Pipeline
+from tests.support.reversals import Till, till
+
+
+@pytest.fixture
+def bank(pipeline: Pipeline) -> Till:
+    """A till whose clawbacks leave debts."""
+    return till(pipeline)
+
+
+def test_a_partial_refund_takes_its_share_and_a_second_one_the_next(bank: Till) -> None:
+    bank.paid(amount=100, minor=1000)
+
+    bank.refunded(300, name="r1")
+    first = bank.figures()
+    bank.refunded(700, name="r2")
+
+    assert first == {"balance": 70, "available": 70}
+    assert bank.figures() == {}
+    assert bank.history() == [("grant", 100), ("clawback", -30), ("clawback", -70)]
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_what_was_spent_before_the_refund_is_owed_and_the_next_grant_repays_it(bank: Till) -> None:
+    bank.paid()
+    bank.pipeline.credits.spend("user_1", image_generation=40, key="s")
+
+    bank.refunded(1000)
+    owed = bank.figures()
+    bank.paid("p2", amount=100)
+
+    assert owed == {"balance": -40, "debt": 40}
+    assert bank.figures() == {"balance": 60, "available": 60}
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_a_refund_that_fails_gives_its_credits_back(bank: Till) -> None:
+    bank.paid()
+    bank.refunded(500)
+
+    bank.refunded(500, failed=True)
+
+    assert bank.figures() == {"balance": 100, "available": 100}
+    assert bank.history() == [("grant", 100), ("clawback", -50), ("restore", 50)]
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_an_open_dispute_freezes_what_is_unspent_and_a_won_one_sets_it_free(bank: Till) -> None:
+    bank.paid()
+    bank.pipeline.credits.spend("user_1", image_generation=40, key="s")
+
+    bank.disputed("opened")
+    disputed = bank.figures()
+    bank.disputed("won")
+
+    assert disputed == {"balance": 60}
+    assert bank.figures() == {"balance": 60, "available": 60}
+    assert bank.frozen() == 0
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_a_lost_dispute_takes_what_was_frozen_and_owes_what_was_spent(bank: Till) -> None:
+    bank.paid()
+    bank.pipeline.credits.spend("user_1", image_generation=40, key="s")
+    bank.disputed("opened")
+
+    bank.disputed("lost")
+
+    assert bank.figures() == {"balance": -40, "debt": 40}
+    assert bank.history() == [("grant", 100), ("spend", -40), ("clawback", -60), ("clawback", -40)]
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_a_refund_before_its_payment_waits_and_takes_its_share_when_that_comes(bank: Till) -> None:
+    early = bank.refunded(500)
+    assert (early["state"], early["code"]) == ("waiting", "payment_unknown")
+
+    bank.paid()
+
+    assert bank.pipeline.event(early["id"])["state"] == "done"
+    assert bank.figures() == {"balance": 50, "available": 50}
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_after_a_full_refund_a_dispute_finds_nothing_to_take(bank: Till) -> None:
+    bank.paid()
+    bank.refunded(1000)
+
+    bank.disputed("opened")
+    bank.disputed("lost")
+
+    assert bank.history() == [("grant", 100), ("clawback", -100)]
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_a_won_dispute_after_a_partial_refund_restores_only_its_own_part(bank: Till) -> None:
+    bank.paid()
+    bank.refunded(300)
+    bank.disputed("opened")
+    bank.disputed("lost")
+
+    bank.disputed("won")
+
+    assert bank.figures() == {"balance": 70, "available": 70}
+    assert bank.history() == [("grant", 100), ("clawback", -30), ("clawback", -70), ("restore", 70)]
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_held_credits_stay_with_their_job_and_are_taken_when_it_ends(bank: Till) -> None:
+    bank.paid()
+    hold = bank.pipeline.credits.reserve("user_1", image_generation=100, ttl_s=60)
+
+    bank.refunded(1000)
+    held = bank.figures()
+    hold.release()
+    bank.look_again()
+
+    assert held == {"balance": 100, "held": 100}
+    assert bank.figures() == {}
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_held_credits_that_are_spent_after_the_refund_are_owed(bank: Till) -> None:
+    bank.paid()
+    hold = bank.pipeline.credits.reserve("user_1", image_generation=100, ttl_s=60)
+    bank.refunded(1000)
+
+    hold.commit(image_generation=70)
+    bank.look_again()
+
+    assert bank.figures() == {"balance": -70, "debt": 70}
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_clamp_forgives_what_had_been_spent_but_not_what_is_spent_afterwards(pipeline: Pipeline) -> None:
+    clamped = till(pipeline, shortfall=Shortfall.CLAMP)
+    clamped.paid()
+    clamped.pipeline.credits.spend("user_1", image_generation=40, key="s")
+    hold = clamped.pipeline.credits.reserve("user_1", image_generation=50, ttl_s=60)
+
+    clamped.refunded(1000)
+    hold.commit()
+    clamped.look_again()
+
+    assert clamped.figures() == {"balance": -50, "debt": 50}
+    assert_ledger_is_sound(clamped.pipeline.runtime.engine)
+
+
+def test_credits_that_lapsed_unused_are_not_taken_a_second_time(bank: Till) -> None:
+    """Spent credits expire again (fountain #1126): what is gone is gone once."""
+    bank.paid()
+    bank.pipeline.credits.spend("user_1", image_generation=40, key="s")
+    bank.lapse()
+
+    bank.refunded(1000)
+
+    assert bank.history() == [("grant", 100), ("spend", -40), ("expire", -60), ("clawback", -40)]
+    assert_ledger_is_sound(bank.pipeline.runtime.engine)
