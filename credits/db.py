@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
-from credits.db_patience import give_up_on_hung_server
+from credits.db_patience import Patience, give_up_on_hung_server
 from credits.errors import DependencyError
 
 metadata = MetaData(
@@ -64,13 +64,17 @@ def tenant_column(*, primary_key: bool = False) -> Column[str]:
     return Column("tenant", String(8), nullable=False, primary_key=primary_key)
 
 
-def open_engine(database_url: str, *, pool_size: int = 8, statement_s: int = 8) -> Engine:
+def open_engine(
+    database_url: str, *, pool_size: int = 8, statement_s: float = 8, patience: Patience | None = None
+) -> Engine:
     """
     An engine for `database_url` (`sqlite:///file` or `postgresql://…`). Connects on first use.
 
     A server that does not answer costs a caller seconds, never forever: connecting is given 3 s, a lock 5 s, a
-    statement `statement_s` (0: as long as it takes) and 2 s more until the server itself is taken for hung.
+    statement `statement_s` (0: as long as it takes) and 2 s more until the server itself is taken for hung; or what
+    `patience` says. It is about PostgreSQL; SQLite has no server.
     """
+    patience = patience or Patience(statement_s=statement_s, hung_s=statement_s + 2)
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, pool_size=pool_size, pool_timeout=5)
@@ -80,19 +84,19 @@ def open_engine(database_url: str, *, pool_size: int = 8, statement_s: int = 8) 
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
-        pool_timeout=5,
+        pool_timeout=patience.pool_s,
         pool_recycle=1800,
         connect_args={
-            "connect_timeout": 3,
+            "connect_timeout": patience.connect_s,
             "application_name": "creditgate",
             # A half-open connection is given up after 10 s instead of the kernel's quarter of an hour.
             "tcp_user_timeout": 10_000,
-            "options": f"-c statement_timeout={statement_s}s "
-            "-c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
+            "options": f"-c statement_timeout={round(patience.statement_s * 1000)} "
+            f"-c lock_timeout={patience.lock_s}s -c idle_in_transaction_session_timeout=30s",
         },
     )
-    if statement_s:
-        give_up_on_hung_server(engine, after_s=statement_s + 2)
+    if patience.statement_s:
+        give_up_on_hung_server(engine, patience)
     return engine
 
 

@@ -20,6 +20,7 @@ from credits.api.routes import AREAS, ENDPOINTS
 from credits.clock import Clock, system_clock_ms
 from credits.config.settings import Settings, load_settings, read_environment
 from credits.db import open_engine
+from credits.db_patience import HURRIED
 from credits.log import get_logger, set_up_logging
 from credits.ops.migrate import pending_migrations
 from credits.queues import QUEUE_OF, Task, make_celery
@@ -47,21 +48,24 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # `a//b` is an account of its own, not another way to write `a/b`.
     app.url_map.merge_slashes = False
-    engine = engine or open_engine(settings.database_url, pool_size=16)
+    api_engine = engine or open_engine(settings.database_url, pool_size=16, patience=HURRIED)
+    # SQLite's writers take turns by engine.
+    is_shared = engine is not None or api_engine.dialect.name == "sqlite"
+    engine = api_engine if is_shared else open_engine(settings.database_url, pool_size=16)
     doorbell = doorbell or ring_workers(settings.broker_url)
     app.register_blueprint(
         receiver(engine=engine, settings=settings, providers=PROVIDERS, doorbell=doorbell, clock=clock)
     )
     app.url_map.converters["segment"] = SegmentConverter
     app.wsgi_app = with_encoded_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
-    api = open_api(settings, engine, clock=clock)
+    api = open_api(settings, api_engine, clock=clock)
     app.register_blueprint(api.blueprint(ENDPOINTS))
     app.register_blueprint(docs_routes(document(AREAS, credit_types=api.credit_types, version=version("creditgate"))))
     app.register_blueprint(return_pages())
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
     app.register_blueprint(
         health_routes(
-            engine=engine,
+            engine=api_engine,
             clock=clock,
             alarm_age_s=settings.alarm_age_s,
             ready={

@@ -15,6 +15,7 @@ from credits.api.endpoint import IDEMPOTENCY_KEY, Answer, Call, Endpoint
 from credits.api.errors import AccountDeniedError
 from credits.api.keyring import KeyRing
 from credits.api.keys import ApiKey, Scope
+from credits.api.limits import RateLimits
 from credits.api.models import Sent
 from credits.api.problems import SECURITY_HEADERS, invalid_fields, problem_of
 from credits.config.settings import Tenant
@@ -34,6 +35,7 @@ class Api:
     """What the routes work with. One for all requests of a process."""
 
     keys: KeyRing
+    limits: RateLimits | None
     credits_of: Mapping[Tenant, Credits]
     buy_url: str
     """Where an account buys credits, with `{account}` in it; empty: the answers name no such place."""
@@ -54,7 +56,7 @@ class Api:
     def _view(self, endpoint: Endpoint) -> Callable[..., Response]:
         def view(**path: str) -> Response:
             try:
-                return respond(self._carry_out(endpoint, path))
+                return respond(self._carry_out(endpoint, path), is_tagged=endpoint.is_tagged)
             except (InsufficientCreditsError, HoldEndedError) as error:
                 return problem_of(error, buy_url=self._where_to_buy(path.get("account", "")))
 
@@ -62,6 +64,8 @@ class Api:
 
     def _carry_out(self, endpoint: Endpoint, path: Mapping[str, str]) -> Answer:
         caller = self.keys.authenticate(_bearer())
+        if self.limits is not None:
+            self.limits.admit(caller.kid)
         if not caller.scopes & {*endpoint.scopes, Scope.ADMIN}:
             raise PermissionDeniedError(*(scope.value for scope in endpoint.scopes))
         names = {name: checked_id(text, name) for name, text in path.items()}
@@ -96,11 +100,11 @@ def read_sent(endpoint: Endpoint) -> Sent:
         raise invalid_fields(error, endpoint.sent) from None
 
 
-def respond(answer: Answer) -> Response:
+def respond(answer: Answer, *, is_tagged: bool) -> Response:
     """`answer` over HTTP."""
     text = json.dumps(answer.body, separators=(",", ":")).encode()
     response = Response(text, answer.status, SECURITY_HEADERS, mimetype="application/json")
-    if answer.is_tagged:
+    if is_tagged:
         response.set_etag(hashlib.sha256(text).hexdigest()[:32])
         response.make_conditional(request)
     return response

@@ -61,8 +61,6 @@ class Answer:
 
     body: Mapping[str, Any]
     status: int = 200
-    is_tagged: bool = False
-    """Whether it gets an ETag, so that who polls for changes may ask with If-None-Match."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +80,7 @@ class Endpoint:
     run: Callable[[Call, Any], Answer]
     area: str
     is_tagged: bool = False
+    """Whether its answers have an ETag, so that who polls for changes may ask with If-None-Match."""
     is_general: bool = False
     """Whether it may be asked of no account in particular, also with a key that is for some accounts only."""
 

@@ -53,6 +53,17 @@ class MissingFieldError(CreditsError):
         self.field = field
 
 
+class RateLimitedError(CreditsError):
+    """The key has sent more requests than it may."""
+
+    code = "rate_limited"
+    fix = "Wait as long as Retry-After says; the limit is CREDITGATE_RATE_LIMIT."
+
+    def __init__(self, limit: str, retry_after_s: int) -> None:
+        super().__init__(f"this key may send {limit}; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
 class ReservationNotFoundError(CreditsError):
     """There is no such hold of this account, or Redis has forgotten that it ended."""
 

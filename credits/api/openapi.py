@@ -30,6 +30,7 @@ _OF_EVERY_ROUTE: Final = (
     AuthenticationError,
     PermissionDeniedError,
     of_requests.AccountDeniedError,
+    of_requests.RateLimitedError,
     of_requests.UnknownFieldError,
     of_requests.MissingFieldError,
     InvalidInputError,

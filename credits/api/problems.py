@@ -28,6 +28,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     of_requests.UnknownFieldError: 422,
     of_requests.MissingFieldError: 422,
     of_requests.ReservationNotFoundError: 404,
+    of_requests.RateLimitedError: 429,
     errors.AuthenticationError: 401,
     errors.PermissionDeniedError: 403,
     errors.PurchaseNotFoundError: 404,
@@ -69,7 +70,9 @@ def problem_of(error: Exception, **extra: Any) -> Response:
     if isinstance(error, errors.CreditsError):
         status = status_of(type(error))
         more = {**_data_of(error), **extra}
-        answer = problem(status, error.code, str(error), fix=error.fix, retry_after_s=_retry_after_s(status), **more)
+        answer = problem(
+            status, error.code, str(error), fix=error.fix, retry_after_s=_retry_after_s(error, status), **more
+        )
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
@@ -98,9 +101,13 @@ def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.Cre
 def _data_of(error: errors.CreditsError) -> dict[str, Any]:
     """All that an error carries, for programs: the clients make the same error of it again."""
     return {
-        name: [asdict(one) for one in value] if name == "shortages" else value for name, value in vars(error).items()
+        # A caller's own megabyte is not sent back.
+        name: [asdict(one) for one in value] if name == "shortages" else value[:200] if type(value) is str else value
+        for name, value in vars(error).items()
+        if name != "retry_after_s"
     }
 
 
-def _retry_after_s(status: int) -> int | None:
-    return _PAUSE_S if status == 503 else None
+def _retry_after_s(error: errors.CreditsError, status: int) -> int | None:
+    told: int | None = getattr(error, "retry_after_s", None)
+    return _PAUSE_S if told is None and status == 503 else told

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from dotenv import dotenv_values
+from limits import parse_many
 
 from credits.config.access import ProviderAccess, Tenant, read_access
 from credits.errors import ConfigError
@@ -16,6 +17,9 @@ __all__ = ["ProviderAccess", "Settings", "Tenant", "WebhookSecret", "load_settin
 
 DATA_FOLDER: Final = Path(".creditgate")
 """Where `credits dev` keeps its database, its Redis and its secrets, below the folder it was started in."""
+
+DEFAULT_RATE_LIMIT: Final = "2000/second"
+"""For each API key; far above what one service asks for, and below what would leave nothing for the others."""
 
 DEV_ENV_FILE: Final = DATA_FOLDER / "dev.env"
 
@@ -59,6 +63,8 @@ class Settings:
     mail_from: str = ""
     idle_unload_s: int = 3_600
     """An account that nobody used for so long leaves Redis; it comes back on demand."""
+    rate_limit: str = ""
+    """How many requests an API key may send, such as `1000/second; 20000/minute`; empty: as many as it likes."""
     buy_url: str = ""
     """Where an account buys credits; `{account}` in it stands for the account. Empty: answers name no such place."""
 
@@ -111,6 +117,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         smtp_url=env.get("CREDITGATE_SMTP_URL", ""),
         mail_from=env.get("CREDITGATE_MAIL_FROM", ""),
         idle_unload_s=_positive_int(env, "CREDITGATE_IDLE_UNLOAD_S", 3_600, problems, smallest=60),
+        rate_limit=_rate_limit(env, problems),
         buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )
     if problems:
@@ -159,6 +166,15 @@ def _tenant(text: str, problems: dict[str, str]) -> Tenant:
     except ValueError:
         problems["CREDITGATE_TENANT"] = f"must be live or sandbox, got {text!r}"
         return Tenant.LIVE
+
+
+def _rate_limit(env: Mapping[str, str], problems: dict[str, str]) -> str:
+    text = env.get("CREDITGATE_RATE_LIMIT", DEFAULT_RATE_LIMIT).strip()
+    try:
+        return text if text != "none" and parse_many(text) else ""
+    except ValueError:
+        problems["CREDITGATE_RATE_LIMIT"] = f'must be such as "1000/second; 20000/minute", or none, got {text[:40]!r}'
+        return ""
 
 
 def _url(env: Mapping[str, str], name: str, problems: dict[str, str]) -> str:

@@ -17,9 +17,6 @@ from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, GateRuntime, perform, run
 
-LEDGER_WAIT_S: Final = 5.0
-"""How long a commit waits for the ledger before it answers `pending`."""
-
 _POLL_S: Final = 0.005
 _AWAY_PAUSE_S: Final = 0.1
 
@@ -56,7 +53,7 @@ class Bookkeeper:
 
     def await_booked(self, taken: Sequence[Taken]) -> None:
         """
-        Settle until all of `taken` are booked, or for 5 s; marks those that are.
+        Settle until all of `taken` are booked, or for as long as the runtime says; marks those that are.
 
         All must be of one shard. Servers that are away are asked again within that time.
         """
@@ -64,7 +61,7 @@ class Bookkeeper:
             return
         number = shard_of(taken[0].account_id)
         shard = self._shards.setdefault(number, _Shard())
-        deadline_s = time.monotonic() + LEDGER_WAIT_S
+        deadline_s = time.monotonic() + self.runtime.ledger_wait_s
         with shard.changed:
             shard.waiting.extend(taken)
         try:

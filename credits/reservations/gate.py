@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from credits.circuit import Circuit
 from credits.errors import GateUnavailableError
 from credits.reservations import versions
 from credits.reservations.keys import shard_keys
@@ -128,6 +129,32 @@ def _answering() -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+
+
+@dataclass(slots=True)
+class GuardedGate(Gate):
+    """
+    For servers with many threads: while Redis does not answer, calls fail at once but for one that tries.
+
+    Otherwise each thread would wait for the timeout, and whoever queues for a thread for several.
+    """
+
+    circuit: Circuit = field(default_factory=Circuit)
+
+    def _run(self, *command: str | int) -> Any:
+        if not self.circuit.lets_through():
+            raise GateUnavailableError("Redis did not answer a moment ago")
+        try:
+            # Not super(): a class with slots is made twice, and super() would mean the first one.
+            answer = Gate._run(self, *command)
+        except GateUnavailableError:
+            self.circuit.failed()
+            raise
+        except ResponseError:
+            self.circuit.answered()
+            raise
+        self.circuit.answered()
+        return answer
 
 
 def _pairs(fields: Any) -> dict[str, str]:

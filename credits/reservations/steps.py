@@ -79,6 +79,8 @@ class GateRuntime:
     """Whether Redis takes the time from `clock` instead of its own: for tests and simulations only."""
     receipt_ms: int = 3_600_000
     """How long a finished hold is remembered in Redis; the ledger remembers its op for ever."""
+    ledger_wait_s: float = 5.0
+    """How long a commit waits for the ledger before it answers `pending`."""
 
 
 def run(runtime: GateRuntime, procedure: "Steps[T]") -> T:

@@ -1,5 +1,7 @@
 """A valid request of any declared route, made from its description: a test can ask routes it has not heard of."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,10 +15,21 @@ from tests.support.library import TYPE
 _SAMPLE: Final = "sample"
 
 
-def ask(caller: Caller, endpoint: Endpoint, *, account: str | None) -> TestResponse:
-    """Send a valid request: what is required in body or query, and `sample` wherever the path wants a name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest:
+    """A request that the route takes: what is required, and `sample` wherever the path wants a name."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any]
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, str]
+
+
+def sample_request(endpoint: Endpoint, *, account: str | None, name: str | None = None) -> SampleRequest:
+    """A valid request of `endpoint` about `account`, named so that it is another one for another account or name."""
     names = {"account": account or _SAMPLE}
-    where = "/".join(
+    path = "/".join(
         quote(names.get(part[1:-1], _SAMPLE), safe="") if part.startswith("{") else part
         for part in endpoint.path.split("/")
     )
@@ -24,9 +37,21 @@ def ask(caller: Caller, endpoint: Endpoint, *, account: str | None) -> TestRespo
     if "account" in endpoint.sent.model_fields:
         sent.pop("account", None)
         sent.update({} if account is None else {"account": account})
-    if endpoint.has_body:
-        return caller.post(where, sent, headers={IDEMPOTENCY_KEY: f"{_SAMPLE} of {account}"})
-    return caller.get(where, **sent)
+    return SampleRequest(
+        method=endpoint.method,
+        path=path,
+        query={} if endpoint.has_body else sent,
+        body=sent if endpoint.has_body else None,
+        headers={IDEMPOTENCY_KEY: name or f"{_SAMPLE} of {account}"} if endpoint.has_body else {},
+    )
+
+
+def ask(caller: Caller, endpoint: Endpoint, *, account: str | None) -> TestResponse:
+    """Send a valid request."""
+    request = sample_request(endpoint, account=account)
+    if request.body is not None:
+        return caller.post(request.path, request.body, headers=request.headers)
+    return caller.get(request.path, **request.query)
 
 
 def sample(endpoint: Endpoint) -> dict[str, Any]:
