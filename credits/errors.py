@@ -208,6 +208,40 @@ class InsufficientCreditsError(CreditsError):
         self.shortages = shortages
 
 
+@dataclass(frozen=True, slots=True)
+class LimitExceeded:
+    """One limit that would be passed."""
+
+    credit_type: str
+    per: str
+    """day, month or ever"""
+    limit: int
+    used: int
+    """Committed in the window, and held now."""
+    needed: int
+    ends_at_ms: int | None
+    """When the window ends and the limit begins anew; None: never."""
+
+
+class MemberLimitExceededError(CreditsError):
+    """A member has used up what its account lets it spend. Nothing was changed, whatever the account has."""
+
+    code = "member_limit_exceeded"
+    fix = "Wait for the window's end, ask for less, or raise the limit with `credits members raise`."
+
+    def __init__(self, member: str, *exceeded: LimitExceeded) -> None:
+        super().__init__(
+            f"member {_short(member)}: "
+            + "; ".join(
+                f"{one.needed} {one.credit_type} needed, {max(0, one.limit - one.used)} left of {one.limit} "
+                + ("for ever" if one.per == "ever" else f"per {one.per}")
+                for one in exceeded
+            )
+        )
+        self.member = member
+        self.exceeded = exceeded
+
+
 class BalanceLimitError(CreditsError):
     """A grant would lift a balance above the bound that every part of the system can count to."""
 

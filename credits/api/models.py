@@ -39,6 +39,8 @@ class ReserveBody(Sent):
     """Names the reservation. Left out: the Idempotency-Key, or else a new id."""
     ttl_s: Annotated[float, fields.a_ttl()] = DEFAULT_TTL_S
     """Seconds until the hold ends by itself."""
+    member: Annotated[str | None, fields.an_id("member").or_none()] = None
+    """For whom of the account's members; that one's limits hold, too."""
 
 
 class CommitBody(Sent):
@@ -54,6 +56,8 @@ class CommitBody(Sent):
     """What the answer survives: `ledger` waits until it is booked."""
     if_lost: Annotated[dict[str, int] | None, fields.items("if_lost", smallest=0).or_none()] = None
     """What leaving `items` out comes to if the hold is gone and cannot say."""
+    member: Annotated[str | None, fields.an_id("member").or_none()] = None
+    """Whose the hold was, if it is gone and cannot say."""
 
 
 class ExtendBody(Sent):
@@ -66,6 +70,8 @@ class SpendBody(Sent):
     """Credits to take, by credit type; of all types or of none."""
     key: Annotated[str | None, fields.an_id("key").or_none()] = None
     """Names what is paid for. Left out: the Idempotency-Key, which is then required."""
+    member: Annotated[str | None, fields.an_id("member").or_none()] = None
+    """For whom of the account's members; that one's limits hold, too."""
     durability: Annotated[Durability, fields.a_choice(Durability, "durability")] = Durability.LEDGER
     """What the answer survives: `ledger` waits until it is booked."""
 
@@ -247,6 +253,17 @@ class ShortageFound(Shown):
     available: int
 
 
+class LimitExceededFound(Shown):
+    credit_type: str
+    per: Literal["day", "month", "ever"]
+    limit: int
+    used: int
+    """Committed in the window, and held now."""
+    needed: int
+    ends_at: str | None
+    """When the window ends; null: never."""
+
+
 class Problem(Shown):
     """RFC 9457. `code` is stable; `detail` is for people."""
 
@@ -262,4 +279,7 @@ class Problem(Shown):
     """The field at fault."""
     maximum: int | None = None
     shortages: list[ShortageFound] | None = None
+    member: str | None = None
+    exceeded: list[LimitExceededFound] | None = None
+    """The member's limits that would be passed."""
     buy_url: str | None = None

@@ -1,6 +1,6 @@
 """Errors over HTTP: RFC 9457 problems with a stable code. The one place that knows which error is which status."""
 
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 from flask import Response, jsonify
@@ -8,12 +8,14 @@ from pydantic import BaseModel, ValidationError
 
 from credits import errors
 from credits.api import errors as of_requests
+from credits.clock import iso
 from credits.db import is_unavailable
 
 STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.InvalidInputError: 422,
     errors.IdempotencyConflictError: 409,
     errors.InsufficientCreditsError: 402,
+    errors.MemberLimitExceededError: 403,
     errors.BalanceLimitError: 422,
     errors.HoldEndedError: 410,
     errors.SignatureError: 400,
@@ -100,12 +102,22 @@ def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.Cre
 
 def _data_of(error: errors.CreditsError) -> dict[str, Any]:
     """All that an error carries, for programs: the clients make the same error of it again."""
-    return {
+    return {name: _shown(value) for name, value in vars(error).items() if name != "retry_after_s"}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
         # A caller's own megabyte is not sent back.
-        name: [asdict(one) for one in value] if name == "shortages" else value[:200] if type(value) is str else value
-        for name, value in vars(error).items()
-        if name != "retry_after_s"
-    }
+        return value[:200]
+    if isinstance(value, tuple) and all(is_dataclass(one) for one in value):
+        return [_row(asdict(one)) for one in value]
+    return value
+
+
+def _row(data: dict[str, Any]) -> dict[str, Any]:
+    instants = {name for name in data if name.endswith("_at_ms")}
+    plain = {name: value for name, value in data.items() if name not in instants}
+    return plain | {name.removesuffix("_ms"): iso(data[name]) for name in instants}
 
 
 def _retry_after_s(error: errors.CreditsError, status: int) -> int | None:

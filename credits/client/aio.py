@@ -102,6 +102,7 @@ class AsyncCreditsClient:
             overage=chosen(Overage, overage, "overage"),
             durability=chosen(Durability, durability, "durability"),
             if_lost=None,
+            member=None,
         )
 
     async def commit_hold(
@@ -115,6 +116,7 @@ class AsyncCreditsClient:
         overage: Overage,
         durability: Durability,
         if_lost: Mapping[str, int] | None,
+        member: str | None,
     ) -> Committed:
         """As `commit`, with everything said: what an `AsyncHold` asks for."""
         call = calls.commit(
@@ -126,6 +128,7 @@ class AsyncCreditsClient:
             overage=overage,
             durability=durability,
             if_lost=if_lost,
+            member=member,
         )
         return await self._sender.carry_out(call)
 

@@ -46,6 +46,7 @@ def reserve(
             expires_at_ms=from_iso(body["expires_at"]),
             state=HoldState[body["state"].upper()],
             replayed=bool(body["replayed"]),
+            member=member,
         )
 
     body = {"reservation_id": reservation_id, "items": dict(items), "ttl_s": ttl_s, **_given(member=member)}
@@ -62,6 +63,7 @@ def commit(
     overage: Overage,
     durability: Durability,
     if_lost: Mapping[str, int] | None,
+    member: str | None,
 ) -> Call[Committed]:
     """Pay for what was used of a hold."""
     body = {
@@ -69,7 +71,7 @@ def commit(
         "final": final,
         "overage": overage.value,
         "durability": durability.value,
-        **_given(items=_plain(items), if_lost=_plain(if_lost)),
+        **_given(items=_plain(items), if_lost=_plain(if_lost), member=member),
     }
     return Call(method="POST", path=_hold(account, reservation_id, "commit"), body=body, read=_committed)
 

@@ -31,6 +31,7 @@ class AsyncHoldCalls(Protocol):
         overage: Overage,
         durability: Durability,
         if_lost: Mapping[str, int] | None,
+        member: str | None,
     ) -> Committed: ...
 
     async def release(self, account: str, reservation_id: str) -> bool: ...
@@ -74,6 +75,7 @@ class AsyncHold(HoldSeen):
             overage=chosen(Overage, overage, "overage"),
             durability=chosen(Durability, durability, "durability"),
             if_lost=self._left(await self._found()) if used is None else None,
+            member=self.member,
         )
         self._has_committed(name, used, final=final, answer=committed)
         return committed

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from credits import errors
-from credits.errors import CreditsError, Shortage, UnexpectedAnswerError, with_message
+from credits.clock import from_iso
+from credits.errors import CreditsError, LimitExceeded, Shortage, UnexpectedAnswerError, with_message
 
 
 def _below(parent: type[CreditsError]) -> Iterator[type[CreditsError]]:
@@ -47,6 +48,8 @@ def error_of(status: int, problem: Mapping[str, Any]) -> CreditsError:
     carried = {name: value for name, value in problem.items() if name not in _NOT_DATA and value is not None}
     if issubclass(kind, errors.InsufficientCreditsError | errors.HoldEndedError) or "shortages" in carried:
         carried["shortages"] = tuple(_shortages(carried.get("shortages")))
+    if issubclass(kind, errors.MemberLimitExceededError):
+        carried["exceeded"] = tuple(_exceeded(carried.get("exceeded")))
     if issubclass(kind, errors.InvalidInputError):
         carried.setdefault("field", "")
     if issubclass(kind, UnexpectedAnswerError):
@@ -54,6 +57,19 @@ def error_of(status: int, problem: Mapping[str, Any]) -> CreditsError:
     # `code` and `fix` are the class's own, unless a newer server has other words.
     own = {name: value for name, value in carried.items() if getattr(kind, name, None) != value}
     return with_message(kind, (detail,), own)
+
+
+def _exceeded(value: object) -> Iterator[LimitExceeded]:
+    for one in value if isinstance(value, list) else []:
+        ends_at = one.get("ends_at")
+        yield LimitExceeded(
+            credit_type=str(one["credit_type"]),
+            per=str(one["per"]),
+            limit=int(one["limit"]),
+            used=int(one["used"]),
+            needed=int(one["needed"]),
+            ends_at_ms=None if ends_at is None else from_iso(ends_at),
+        )
 
 
 def _shortages(value: object) -> Iterator[Shortage]:

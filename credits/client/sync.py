@@ -213,6 +213,7 @@ class _GateOverHttp:
         overage: Overage = Overage.DENY,
         durability: Durability = Durability.LEDGER,
         if_lost: Mapping[str, int] | None = None,
+        member: str | None = None,
     ) -> Committed:
         call = calls.commit(
             account,
@@ -223,6 +224,7 @@ class _GateOverHttp:
             overage=overage,
             durability=durability,
             if_lost=if_lost,
+            member=member,
         )
         return self._sender.carry_out(call)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from credits.errors import CreditsError, HoldEndedError
+from credits.errors import CreditsError, HoldEndedError, MemberLimitExceededError
 from credits.log import get_logger
 from credits.reservations.answers import Committed, Held
 from credits.reservations.hold import Hold
@@ -26,6 +26,7 @@ def covered(ended: Hold, cover: Hold, *, ttl_s: float) -> Hold:
         state=HoldState.HELD,
         # An earlier run may have committed parts.
         replayed=True,
+        member=ended.member,
     )
     return Hold(_Covered(ended, cover), held, ttl_s=ttl_s)
 
@@ -49,16 +50,17 @@ class _Covered:
         overage: Overage = Overage.DENY,
         durability: Durability = Durability.LEDGER,
         if_lost: Mapping[str, int] | None = None,  # noqa: ARG002 - the one that ended works it out by itself
+        member: str | None = None,  # noqa: ARG002 - the one that ended knows whose it is
     ) -> Committed:
         def pay() -> Committed:
             return self._ended.commit(items, step=step, final=final, overage=overage, durability=durability)
 
         try:
             committed = pay()
-        except HoldEndedError:
+        except (HoldEndedError, MemberLimitExceededError):
             if self._cover.is_over:
                 raise
-            # What is available beside the cover does not suffice: now it is needed.
+            # What is available beside the cover, to the account or its member, does not suffice: now it is needed.
             self._cover.release()
             committed = pay()
         if final:

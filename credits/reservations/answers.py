@@ -9,8 +9,11 @@ from credits.errors import (
     IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidInputError,
+    LimitExceeded,
+    MemberLimitExceededError,
     Shortage,
 )
+from credits.reservations.member_names import member_of
 from credits.reservations.model import Answer, Durability, HoldState
 from credits.reservations.records import HoldRecord, read_record
 
@@ -26,6 +29,7 @@ class Held:
     state: HoldState
     """HELD, or what became of the hold since, if the same reservation was made before."""
     replayed: bool
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,9 @@ class Committed:
     replayed: bool = False
 
 
-def held(account: str, name: str, items: Mapping[str, int], answer: Sequence[str]) -> Held:
+def held(
+    account: str, name: str, items: Mapping[str, int], answer: Sequence[str], *, member: str | None = None
+) -> Held:
     """The hold that `reserve` answered. Raises the error that a refusal stands for."""
     match answer[0]:
         case Answer.HELD:
@@ -58,11 +64,14 @@ def held(account: str, name: str, items: Mapping[str, int], answer: Sequence[str
         expires_at_ms=due,
         state=state,
         replayed=answer[0] == Answer.REPLAYED,
+        member=member,
     )
 
 
 def refusal(answer: Sequence[str], name: str) -> CreditsError:
     """The error that an answer of refusal stands for."""
+    if answer[0] == Answer.LIMIT:
+        return MemberLimitExceededError(member_of(answer[1]) or "", *_exceeded(answer))
     shortages = [Shortage(answer[at], int(answer[at + 1]), int(answer[at + 2])) for at in range(1, len(answer) - 2, 3)]
     match answer[0]:
         case Answer.CONFLICT:
@@ -74,6 +83,20 @@ def refusal(answer: Sequence[str], name: str) -> CreditsError:
             return HoldEndedError(f"hold {name!r} is over" + (f" ({words})" if words else ""), *shortages)
         case _:
             return InvalidInputError("items", f"the gate refused them ({answer[0]}): too many steps, or not amounts")
+
+
+def _exceeded(answer: Sequence[str]) -> list[LimitExceeded]:
+    return [
+        LimitExceeded(
+            credit_type=answer[at],
+            per=answer[at + 1],
+            limit=int(answer[at + 2]),
+            used=int(answer[at + 3]),
+            needed=int(answer[at + 4]),
+            ends_at_ms=int(answer[at + 5]) or None,
+        )
+        for at in range(2, len(answer), 6)
+    ]
 
 
 def nothing_there(items: Mapping[str, int]) -> InsufficientCreditsError:

@@ -28,6 +28,8 @@ class Commit:
     overage: Overage = Overage.DENY
     if_lost: Mapping[str, int] | None = None
     """What `items=None` comes to where the hold is gone and cannot say."""
+    member: str | None = None
+    """Whose it was, where the hold is gone and cannot say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Ask:
     args: tuple[str | int, ...]
     op: str = ""
     content: str = ""
+    member: str | None = None
 
 
 def committed(ask: Ask, answered: Answered, taken: Taken | None) -> Committed:

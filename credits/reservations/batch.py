@@ -14,6 +14,7 @@ from credits.reservations.asks import Ask, Commit, committed, database_needed
 from credits.reservations.booked import Taken
 from credits.reservations.epochs import renew_epoch
 from credits.reservations.keys import account_keys, shard_of
+from credits.reservations.member_loads import load_member
 from credits.reservations.model import Answer, Durability
 from credits.reservations.protocol import MAX_ROUNDS, Answered, load
 from credits.reservations.service import Reservations
@@ -35,6 +36,8 @@ class Reserve:
     reservation_id: str | None = None
     """Made up if it is left out; then a repetition is another reservation."""
     ttl_s: float = 60
+    member: str | None = None
+    """For whom: its limits hold too."""
 
 
 def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | CreditsError]:
@@ -45,7 +48,9 @@ def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | C
     for one in wanted:
         name = one.reservation_id or new_id()
         try:
-            ask, checked = gate.reserve_ask(one.account, one.items, reservation_id=name, ttl_s=one.ttl_s)
+            ask, checked = gate.reserve_ask(
+                one.account, one.items, reservation_id=name, ttl_s=one.ttl_s, member=one.member
+            )
         except CreditsError as error:
             asks.append(error)
             items.append({})
@@ -59,7 +64,8 @@ def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | C
             continue
         try:
             account, name = wanted[number].account, ask_or_error.name
-            found.append(answers.held(account, name, items[number], answered.words))
+            whose = ask_or_error.member
+            found.append(answers.held(account, name, items[number], answered.words, member=whose))
         except CreditsError as error:
             found.append(error)
     return found
@@ -133,6 +139,7 @@ def _round_trip(
     again: list[int] = []
     stale: dict[int, int] = {}
     cold: dict[int, None] = {}
+    unknown: dict[tuple[int, str], tuple[int, list[str]]] = {}
     for (number, ask), epoch, words in zip(sent, used, runtime.gate.call_many(calls), strict=True):
         if words is None:
             again.append(number)
@@ -142,6 +149,9 @@ def _round_trip(
         elif words[0] == Answer.COLD:
             cold[ask.account_id] = None
             again.append(number)
+        elif words[0] == Answer.MEMBER:
+            unknown[ask.account_id, words[1]] = (epoch, words)
+            again.append(number)
         else:
             found[number] = Answered(words, epoch)
     with database_needed():
@@ -149,6 +159,8 @@ def _round_trip(
             run(runtime, renew_epoch(runtime, shard, epoch))
         for account_id in cold:
             run(runtime, load(runtime, account_id))
+        for (account_id, _), (epoch, words) in unknown.items():
+            run(runtime, load_member(runtime, account_id, epoch, words))
     return again
 
 
@@ -204,6 +216,7 @@ def _commit_alone(gate: Reservations, commit: Commit, durability: Durability) ->
             overage=commit.overage,
             durability=durability,
             if_lost=commit.if_lost,
+            member=commit.member,
         )
     except CreditsError as error:
         return error

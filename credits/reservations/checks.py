@@ -5,7 +5,7 @@ from typing import Final
 
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, UnknownCreditTypeError
-from credits.ids import digest
+from credits.ids import checked_id, digest
 from credits.units import checked_amount
 
 MAX_TYPES: Final = 16
@@ -47,6 +47,17 @@ def hold_name(tenant: Tenant, account_id: int, reservation_id: str) -> str:
 def fingerprint(*content: object) -> str:
     """What a call asked for, digested: the same name with another fingerprint is a conflict."""
     return digest(*content)[:32]
+
+
+def checked_member(member: object) -> str | None:
+    """For whom an account spends, in normal form; None for nobody. Raises InvalidIdError."""
+    return None if member is None else checked_id(member, "member")
+
+
+def content_of(items: Mapping[str, int], member: str | None) -> str:
+    """The fingerprint of what is to be reserved or spent, and for whom."""
+    whose = () if member is None else (("member", member),)
+    return fingerprint(*sorted(items.items()), *whose)
 
 
 def flat(items: Mapping[str, int]) -> Iterator[str | int]:

@@ -19,8 +19,9 @@ from credits.ledger import store as ledger_store
 from credits.ledger.model import MAX_ACTOR_LENGTH, MAX_REASON_LENGTH, DebitKind, Posted
 from credits.reservations import answers
 from credits.reservations.asks import Ask, database_needed
-from credits.reservations.checks import checked_items, flat
+from credits.reservations.checks import checked_items, checked_member, flat
 from credits.reservations.journal import Origin
+from credits.reservations.member_names import gate_name
 from credits.reservations.model import Answer, Durability
 from credits.reservations.scripts import Verb
 from credits.reservations.service import Reservations
@@ -39,13 +40,24 @@ class Deduction:
     key: str
     actor: str
     reason: str
+    member: str | None = None
 
     @property
     def fingerprint(self) -> str:
-        return digest("deduct", self.account, self.credit_type, self.amount)
+        whose = () if self.member is None else (self.member,)
+        return digest("deduct", self.account, self.credit_type, self.amount, *whose)
 
 
-def deduction(*, account: str, credit_type: str, amount: int, key: str, actor: str, reason: str) -> Deduction:
+def deduction(
+    *,
+    account: str,
+    credit_type: str,
+    amount: int,
+    key: str,
+    actor: str,
+    reason: str,
+    member: str | None = None,
+) -> Deduction:
     """A deduction with every field within its bounds. Raises InvalidInputError."""
     checked_text(actor, "actor", max_length=MAX_ACTOR_LENGTH)
     if not actor.isprintable():
@@ -57,6 +69,7 @@ def deduction(*, account: str, credit_type: str, amount: int, key: str, actor: s
         key=checked_id(key, "key"),
         actor=actor,
         reason=checked_text(reason, "reason", max_length=MAX_REASON_LENGTH),
+        member=checked_member(member),
     )
 
 
@@ -116,12 +129,12 @@ def _ask(gate: Reservations, account_id: int, order: Deduction) -> Ask:
     op, now_ms, receipt_ms = _op(gate, order), gate.runtime.clock(), gate.runtime.receipt_ms
     origin = Origin(reservation_id=order.key, actor=order.actor, reason=order.reason).as_text()
     hold, kind = op.removeprefix("m:"), DebitKind.DEDUCT.value
-    items = flat({order.credit_type: order.amount})
+    whose, items = gate_name(order.member), flat({order.credit_type: order.amount})
     return Ask(
         account_id=account_id,
         name=order.key,
         verb=Verb.SPEND,
-        args=(account_id, now_ms, hold, op, order.fingerprint, kind, receipt_ms, origin, *items),
+        args=(account_id, now_ms, hold, op, order.fingerprint, kind, receipt_ms, origin, whose, *items),
         op=op,
         content=order.fingerprint,
     )

@@ -35,6 +35,7 @@ class HoldCalls(Protocol):
         overage: Overage = Overage.DENY,
         durability: Durability = Durability.LEDGER,
         if_lost: Mapping[str, int] | None = None,
+        member: str | None = None,
     ) -> Committed: ...
 
     def release(self, account: str, reservation_id: str, /) -> bool: ...
@@ -58,6 +59,11 @@ class HoldSeen:
     @property
     def account(self) -> str:
         return self._held.account
+
+    @property
+    def member(self) -> str | None:
+        """For whom of the account's members; None: for nobody in particular."""
+        return self._held.member
 
     @property
     def reservation_id(self) -> str:
@@ -155,6 +161,7 @@ class Hold(HoldSeen):
         Raises:
             HoldEndedError: the hold is over and the credits do not suffice; nothing was charged.
             InsufficientCreditsError: more than held, and neither policy nor balance allow it; nothing was charged.
+            MemberLimitExceededError: more than held, and a limit of the hold's member forbids it; nothing was charged.
             IdempotencyConflictError: the step was committed before with other amounts.
             GateUnavailableError: Redis did not answer; repeat the call, it charges once.
         """
@@ -168,6 +175,7 @@ class Hold(HoldSeen):
             overage=chosen(Overage, overage, "overage"),
             durability=chosen(Durability, durability, "durability"),
             if_lost=self._left(self._found()) if used is None else None,
+            member=self.member,
         )
         self._has_committed(name, used, final=final, answer=committed)
         return committed

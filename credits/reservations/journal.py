@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
 
 from credits.ledger.model import DebitKind
 from credits.reservations.gate import JournalLine
+from credits.reservations.member_names import member_of
 from credits.reservations.model import grant_id_of
 
 _MARK: Final = "\x1f"
@@ -95,7 +95,7 @@ def _debit(line: JournalLine, fields: Mapping[str, str], item: str) -> Debit:
         amount=int(amount),
         debt=int(debt),
         lots=_lots(lots),
-        member=unquote(fields["m"], errors="strict") if "m" in fields else None,
+        member=member_of(fields["m"]) if "m" in fields else None,
         spent_at_ms=int(fields["t"]) if "m" in fields else None,
     )
     if debit.amount < 1 or debit.debt < 0 or sum(taken for _, taken in debit.lots) + debit.debt != debit.amount:

@@ -53,6 +53,7 @@ class Spending:
         *,
         reservation_id: str | None = None,
         ttl_s: float = 60,
+        member: str | None = None,
         **amounts: int,
     ) -> Hold:
         """
@@ -60,16 +61,17 @@ class Spending:
 
         Use it as a context manager: it is extended while the block runs, and what is not committed goes back when the
         block ends. Safe to repeat with the same `reservation_id`, from any process: the same hold again. Without one,
-        each call is another reservation.
+        each call is another reservation. `member` says for whom of the account; that one's limits hold, too.
 
         Raises:
             InsufficientCreditsError: one type at least is short; nothing is held.
+            MemberLimitExceededError: it would pass a limit of the member; nothing is held.
             IdempotencyConflictError: the id was used before for other items.
             InvalidInputError: an amount, id, type or ttl_s is outside its bounds.
             GateUnavailableError: Redis did not answer; nothing is known to be held. Repeat it with the same id.
         """
         name, wanted = reservation_id or new_id(), chosen_items(items, amounts) or {}
-        held = self.reservations.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s)
+        held = self.reservations.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s, member=member)
         return Hold(self.reservations, held, ttl_s=ttl_s)
 
     def commit(
@@ -106,6 +108,7 @@ class Spending:
         *,
         key: str,
         durability: Durability | str = Durability.LEDGER,
+        member: str | None = None,
         **amounts: int,
     ) -> Committed:
         """
@@ -113,13 +116,23 @@ class Spending:
         """
         wanted = chosen_items(items, amounts) or {}
         level = chosen(Durability, durability, "durability")
-        return self.reservations.spend(account, wanted, key=key, durability=level)
+        return self.reservations.spend(account, wanted, key=key, durability=level, member=member)
 
     def deduct(
-        self, account: str, credit_type: str, amount: int, *, key: str, reason: str = "", actor: str = "app"
+        self,
+        account: str,
+        credit_type: str,
+        amount: int,
+        *,
+        key: str,
+        reason: str = "",
+        actor: str = "app",
+        member: str | None = None,
     ) -> Posted:
         """
         Take credits out by hand, in burn order, and answer the ledger's entry. Once per key, for ever.
+
+        It counts towards what `member` has used, and no limit of the member holds it up.
 
         Raises:
             InsufficientCreditsError: fewer are available; nothing was taken, and the key may be used again.
@@ -128,7 +141,13 @@ class Spending:
             GateUnavailableError: Redis did not answer; repeat it with the same key.
         """
         order = by_hand.deduction(
-            account=account, credit_type=credit_type, amount=amount, key=key, actor=actor, reason=reason
+            account=account,
+            credit_type=credit_type,
+            amount=amount,
+            key=key,
+            actor=actor,
+            reason=reason,
+            member=member,
         )
         return by_hand.deduct(self.reservations, order)
 

@@ -41,6 +41,10 @@ class Answer(StrEnum):
     UNLOADED = "UNLOADED"
     BUSY = "BUSY"
     USED = "USED"
+    MEMBER = "MEMBER"
+    LIMIT = "LIMIT"
+    RELOADED = "RELOADED"
+    VOIDED = "VOIDED"
     COLD = "COLD"
     STALE = "STALE"
 
@@ -58,6 +62,8 @@ ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
             Answer.REPLAYED,
             Answer.CONFLICT,
             Answer.INSUFFICIENT,
+            Answer.LIMIT,
+            Answer.MEMBER,
             Answer.BAD,
             Answer.COLD,
             Answer.STALE,
@@ -71,6 +77,8 @@ ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
             Answer.CONFLICT,
             Answer.INSUFFICIENT,
             Answer.GONE,
+            Answer.LIMIT,
+            Answer.MEMBER,
             Answer.BAD,
             Answer.COLD,
             Answer.STALE,
@@ -84,6 +92,8 @@ ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
             Answer.REPLAYED,
             Answer.CONFLICT,
             Answer.INSUFFICIENT,
+            Answer.LIMIT,
+            Answer.MEMBER,
             Answer.BAD,
             Answer.COLD,
             Answer.STALE,
@@ -95,6 +105,9 @@ ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
     Verb.LIST_HOLDS: frozenset({Answer.HOLDS, Answer.COLD, Answer.STALE}),
     Verb.UNLOAD: frozenset({Answer.UNLOADED, Answer.BUSY, Answer.COLD, Answer.STALE}),
     Verb.USED: frozenset({Answer.USED}),
+    Verb.LOAD_MEMBER: frozenset({Answer.LOADED, Answer.RELOADED, Answer.BAD, Answer.COLD, Answer.STALE}),
+    Verb.READ_MEMBER: frozenset({Answer.READ, Answer.MEMBER, Answer.COLD, Answer.STALE}),
+    Verb.VOID_LOAD: frozenset({Answer.VOIDED, Answer.COLD, Answer.STALE}),
 }
 """What each verb may answer; equal to the headers of the scripts (tested)."""
 

@@ -16,6 +16,7 @@ from credits.ids import new_id
 from credits.reservations import store
 from credits.reservations.epochs import renew_epoch
 from credits.reservations.keys import account_keys, shard_of
+from credits.reservations.member_loads import load_member
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
@@ -57,6 +58,8 @@ def in_its_epoch(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequen
             yield from renew_epoch(runtime, shard, epoch)
         elif answer[0] == Answer.COLD:
             yield from load(runtime, account_id)
+        elif answer[0] == Answer.MEMBER:
+            yield from load_member(runtime, account_id, epoch, answer)
         else:
             return Answered(answer, epoch)
     raise GateUnavailableError(f"account {account_id} did not come to rest in {MAX_ROUNDS} rounds")

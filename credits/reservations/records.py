@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from credits.clock import iso
+from credits.reservations.member_names import member_of
 from credits.reservations.model import HoldState
+
+_MARK = "\x1e"
+"""Stands around the member in front of a hold's name; no name begins with a control character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +18,7 @@ class HoldRecord:
 
     hold: str
     reservation_id: str
+    member: str | None = None
     state: HoldState
     made_at_ms: int
     due_at_ms: int
@@ -27,9 +32,14 @@ class HoldRecord:
 def read_record(hold: str, text: str) -> HoldRecord:
     """What the script wrote as `<state>|<due>|<made>|<load>|<fingerprint>|<items>|<steps>|<name>`."""
     state, due, made, _load, _fingerprint, items, steps, name = text.split("|", 7)
+    member = None
+    if name.startswith(_MARK):
+        _, whose, name = name.split(_MARK, 2)
+        member = member_of(whose)
     return HoldRecord(
         hold=hold,
         reservation_id=name,
+        member=member,
         state=HoldState(state),
         made_at_ms=int(made),
         due_at_ms=int(due.partition("~")[0]),
@@ -45,6 +55,7 @@ def hold_json(record: HoldRecord) -> dict[str, Any]:
     """A hold as every face shows it."""
     return {
         "reservation_id": record.reservation_id,
+        "member": record.member,
         "state": record.state.name.lower(),
         "items": dict(record.left),
         "commits": record.steps,

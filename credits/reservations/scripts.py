@@ -29,9 +29,12 @@ class Verb(StrEnum):
     LIST_HOLDS = "list_holds"
     UNLOAD = "unload"
     USED = "used"
+    LOAD_MEMBER = "load_member"
+    READ_MEMBER = "read_member"
+    VOID_LOAD = "void_load"
 
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """
 Which keys and fields the scripts write, and what they mean: what the headers of `_account.lua` and `_holds.lua` say.
 
@@ -42,7 +45,7 @@ layout serve beside each other; another layout is never adopted, and its shards 
 FAMILY: Final = "creditgate_"
 """Every library's name begins so; then come the layout and the version."""
 
-SHARED: Final = ("_account", "_deadlines", "_lots", "_holds", "_calls", "_spending", "_adoption")
+SHARED: Final = ("_account", "_deadlines", "_members", "_lots", "_holds", "_calls", "_spending", "_adoption")
 """Files that the verbs stand on, in the order in which they stand on each other."""
 
 WHEN_FULL: Final = frozenset(Verb) - {

@@ -185,7 +185,7 @@ def _spend_with_keys_of(gate: GateDriver, account_id: int) -> None:
     )
     names = stranger.keys
     verb_keys = (names.shard, names.account, names.lots, names.holds, names.due, names.journal)
-    words = (1, gate.account_id, gate.clock(), "s1", "s:1", "aa", "spend", 1_000, "job", A_TYPE, 1)
+    words = (1, gate.account_id, gate.clock(), "s1", "s:1", "aa", "spend", 1_000, "job", "", A_TYPE, 1)
     gate.call(Verb.SPEND, *words, keys=verb_keys)
 
 

@@ -11,6 +11,7 @@ import redis
 
 from credits.reservations.scripts import Library, library_of, source
 from tests.gate import guard_checks as checks
+from tests.gate.member_guards import MEMBER_GUARDS
 from tests.support.clock import VirtualClock
 from tests.support.gate import GateDriver, LotSpec
 
@@ -253,8 +254,8 @@ GUARDS = [
     ),
     Guard(
         "reclaim before refuse: reserve",
-        "    reclaim(k, a, receipt_ms, true)\n    short = plan_holds(k, a, items)",
-        "",
+        "    reclaim(k, a, receipt_ms, true)\n    short, over = plan_holds(k, a, items)",
+        "    short, over = plan_holds(k, a, items)",
         checks.overdue_holds_are_freed_before_a_refusal,
     ),
     Guard(
@@ -290,6 +291,7 @@ GUARDS = [
         "",
         checks.nothing_is_below_zero,
     ),
+    *(Guard(*row) for row in MEMBER_GUARDS),
 ]
 
 

@@ -34,6 +34,12 @@ def _held(gate: GateDriver) -> GateDriver:
     return gate
 
 
+def _limited(gate: GateDriver) -> GateDriver:
+    """Ada may use 10 credits a day."""
+    assert _loaded(gate).load_member("ada", "d10") == ("LOADED",)
+    return gate
+
+
 def _committed(gate: GateDriver) -> GateDriver:
     assert _held(gate).commit(50)[0] == "COMMITTED"
     return gate
@@ -117,6 +123,18 @@ SCENARIOS: dict[tuple[Verb, Answer], Scenario] = {
     (Verb.UNLOAD, Answer.UNLOADED): lambda gate: _loaded(gate).unload(),
     (Verb.UNLOAD, Answer.BUSY): lambda gate: _held(gate).unload(),
     (Verb.USED, Answer.USED): lambda gate: gate.call(Verb.USED, keys=()),
+    (Verb.RESERVE, Answer.LIMIT): lambda gate: _limited(gate).reserve(11, member="ada"),
+    (Verb.RESERVE, Answer.MEMBER): lambda gate: _loaded(gate).reserve(1, member="ada"),
+    (Verb.COMMIT, Answer.LIMIT): lambda gate: _limited(gate).commit(11, member="ada"),
+    (Verb.COMMIT, Answer.MEMBER): lambda gate: _loaded(gate).commit(1, member="ada"),
+    (Verb.SPEND, Answer.LIMIT): lambda gate: _limited(gate).spend(11, member="ada"),
+    (Verb.SPEND, Answer.MEMBER): lambda gate: _loaded(gate).spend(1, member="ada"),
+    (Verb.LOAD_MEMBER, Answer.LOADED): lambda gate: _loaded(gate).load_member(),
+    (Verb.LOAD_MEMBER, Answer.RELOADED): lambda gate: _loaded(gate).load_member(load="0.0"),
+    (Verb.LOAD_MEMBER, Answer.BAD): lambda gate: _loaded(gate).load_member(limits="x9"),
+    (Verb.READ_MEMBER, Answer.READ): lambda gate: _limited(gate).read_member(),
+    (Verb.READ_MEMBER, Answer.MEMBER): lambda gate: _loaded(gate).read_member(),
+    (Verb.VOID_LOAD, Answer.VOIDED): lambda gate: _loaded(gate).void_load(),
 }
 
 
@@ -138,6 +156,9 @@ def plain(gate: GateDriver, verb: Verb) -> Words:
         Verb.READ: gate.read,
         Verb.LIST_HOLDS: gate.list_holds,
         Verb.UNLOAD: gate.unload,
+        Verb.LOAD_MEMBER: gate.load_member,
+        Verb.READ_MEMBER: gate.read_member,
+        Verb.VOID_LOAD: gate.void_load,
     }
     return calls[verb]()
 

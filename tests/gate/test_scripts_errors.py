@@ -23,12 +23,15 @@ def _prepared(gate: GateDriver) -> GateDriver:
     gate.reserve({A_TYPE: 60, "video": 5}, hold="h1")
     gate.reserve(10, hold="overdue", ttl_ms=500)
     gate.spend(10, hold="s1")
+    gate.load_member("ada", "d90+m90+e90")
+    gate.reserve(10, hold="adas", member="ada")
+    gate.spend(10, hold="s2", member="ada")
     gate.clock.advance_ms(1_000)
     return gate
 
 
 def _words(gate: GateDriver, verb: Verb) -> list[object]:
-    epoch, now = gate.epoch, gate.clock()
+    epoch, now, load = gate.epoch, gate.clock(), gate.load_id()
     lot = LotSpec(grant_id=9, amount=5)
     words: dict[Verb, list[object]] = {
         Verb.ARM: [epoch + 1, 1],
@@ -37,17 +40,20 @@ def _words(gate: GateDriver, verb: Verb) -> list[object]:
         Verb.BEGIN_LOAD: [epoch, 1, "t", now],
         Verb.FINISH_LOAD: [epoch, 1, "t", now, RECEIPT_MS, 0, 1, A_TYPE, 0, A_TYPE, 5, lot.sort_key],
         Verb.APPLY: [epoch, now, 1, A_TYPE, 5, 0, lot.sort_key],
-        Verb.RESERVE: [epoch, now, "h9", "a1", TTL_MS, RECEIPT_MS, "job", A_TYPE, 1, "video", 1],
-        Verb.COMMIT: [epoch, 1, now, "h1", "c:1", "a1", 1, "deny", RECEIPT_MS, "job", A_TYPE, 1, "video", 1],
+        Verb.RESERVE: [epoch, now, "h9", "a1", TTL_MS, RECEIPT_MS, "job", "", A_TYPE, 1, "video", 1],
+        Verb.COMMIT: [epoch, 1, now, "h1", "c:1", "a1", 1, "deny", RECEIPT_MS, "job", "", A_TYPE, 1, "video", 1],
         Verb.RELEASE: [epoch, now, "h1", RECEIPT_MS],
         Verb.EXTEND: [epoch, now, "h1", TTL_MS, TTL_MS],
-        Verb.SPEND: [epoch, 1, now, "s9", "s:9", "a1", "spend", RECEIPT_MS, "job", A_TYPE, 1],
+        Verb.SPEND: [epoch, 1, now, "s9", "s:9", "a1", "spend", RECEIPT_MS, "job", "", A_TYPE, 1],
         Verb.TAKE_LOTS: [epoch, 1, now, "t9", "t:9", "a1", "expire", RECEIPT_MS, "", A_TYPE, 5, 0, "00000000001"],
         Verb.SETTLED: [epoch, now],
         Verb.READ: [epoch, now, RECEIPT_MS, A_TYPE],
         Verb.LIST_HOLDS: [epoch, now, RECEIPT_MS, 10, ""],
         Verb.UNLOAD: [epoch, 1, now, 0],
         Verb.USED: [],
+        Verb.LOAD_MEMBER: [epoch, now, "eve", load, 1, 2, now, now + 9, 2, now, now + 9, A_TYPE, 1, 1, 1, "d5"],
+        Verb.READ_MEMBER: [epoch, now, RECEIPT_MS, "ada"],
+        Verb.VOID_LOAD: [epoch, now],
     }
     return words[verb]
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from credits.reservations import rules
-from credits.reservations.model import HoldState, Overage
+from credits.reservations.model import Answer, HoldState, Overage
 from credits.reservations.scripts import library
 from credits.reservations.torture.world import SERVER_CLOCK_KEY, with_simulated_time
 from tests.support.clock import NOON_MS, VirtualClock
@@ -31,6 +31,15 @@ used = st.one_of(st.just({}), st.dictionaries(credit_types, st.integers(0, 11), 
 ttls = st.sampled_from([1_000, 30_000, 600_000])
 turns = st.integers(0, 9_999)
 """Picks a hold: mostly one that is there."""
+members = st.sampled_from(["", "", "ada", "ada", "b%C3%B6b"])
+limits = st.dictionaries(
+    credit_types,
+    st.sampled_from(["d5", "d12+m20", "e30", "m0", "d3~15~{soon}+e60~90~{soon}", "d9007199254740991"]),
+    max_size=2,
+)
+used_before = st.dictionaries(
+    credit_types, st.tuples(st.integers(0, 3), st.integers(3, 6), st.integers(6, 9)), max_size=1
+)
 fingerprints = st.sampled_from(["aa", "aa", "aa", "bb"])
 expiries = st.one_of(st.none(), st.integers(1, 400_000).map(lambda ms: NOON_MS + ms))
 
@@ -60,6 +69,10 @@ class TwinMachine(RuleBasedStateMachine):
     def check(self, asked: Words, told: tuple[rules.Account, tuple[str, ...]]) -> None:
         """The scripts' answer and keys against the twin's."""
         before_ms, (self.twin, answer) = self.twin.last_ms, told
+        if asked[0] == Answer.MEMBER:
+            # Which load it is only the gate knows.
+            assert asked[2] == self.gate.load_id()
+            asked = (*asked[:2], asked[3])
         self.twin = rules.at_time(self.twin, self.moment())
         # A call that changed nothing leaves no trace of its time either.
         written: Any = self.client.hget(self.gate.keys.account, "w")
@@ -81,8 +94,8 @@ class TwinMachine(RuleBasedStateMachine):
         names = opened if opened and turn % 4 else [*sorted(self.twin.holds), *HOLDS]
         return names[turn % len(names)]
 
-    def request(self, hold: str, op: str, fingerprint: str, name: str = "job 1") -> rules.Request:
-        return rules.Request(hold=hold, op=op, fingerprint=fingerprint, name=name, receipt_ms=RECEIPT_MS)
+    def request(self, hold: str, op: str, fingerprint: str, name: str = "job 1", member: str = "") -> rules.Request:
+        return rules.Request(hold=hold, op=op, fingerprint=fingerprint, name=name, receipt_ms=RECEIPT_MS, member=member)
 
     def booked_debt(self, credit_type: str) -> int:
         """What the ledger knows of a debt, and a grant can repay: not what the journal still has."""
@@ -121,11 +134,15 @@ class TwinMachine(RuleBasedStateMachine):
         hold=st.sampled_from(HOLDS),
         wanted=items,
         fingerprint=fingerprints,
-        ttl_ms=st.sampled_from([1_000, 30_000, 600_000]),
+        ttl_ms=ttls,
+        member=members,
     )
-    def reserve(self, hold: str, wanted: dict[str, int], fingerprint: str, ttl_ms: int) -> None:
-        told = rules.reserve(self.twin, self.moment(), self.request(hold, "", fingerprint), ttl_ms, wanted)
-        self.check(self.gate.reserve(wanted, hold=hold, fingerprint=fingerprint, ttl_ms=ttl_ms), told)
+    def reserve(self, hold: str, wanted: dict[str, int], fingerprint: str, ttl_ms: int, member: str) -> None:
+        request = self.request(hold, "", fingerprint, member=member)
+        told = rules.reserve(self.twin, self.moment(), request, ttl_ms, wanted)
+        asked = self.gate.reserve(wanted, hold=hold, fingerprint=fingerprint, ttl_ms=ttl_ms, member=member)
+        self.check(asked, told)
+        self.learn(asked)
 
     @rule(
         turn=turns,
@@ -134,22 +151,33 @@ class TwinMachine(RuleBasedStateMachine):
         fingerprint=fingerprints,
         final=st.booleans(),
         overage=st.sampled_from(Overage),
+        member=members,
     )
     def commit(
-        self, turn: int, wanted: dict[str, int], step: str, fingerprint: str, final: bool, overage: Overage
+        self,
+        turn: int,
+        wanted: dict[str, int],
+        step: str,
+        fingerprint: str,
+        final: bool,
+        overage: Overage,
+        member: str,
     ) -> None:
         hold = self.pick(turn)
         op = f"c:{hold}:{step}"
         told = rules.commit(
             self.twin,
             self.moment(),
-            self.request(hold, op, fingerprint),
+            self.request(hold, op, fingerprint, member=member),
             wanted,
             is_final=final,
             overage=overage,
         )
-        asked = self.gate.commit(wanted, hold=hold, op=op, fingerprint=fingerprint, final=final, overage=overage)
+        asked = self.gate.commit(
+            wanted, hold=hold, op=op, fingerprint=fingerprint, final=final, overage=overage, member=member
+        )
         self.check(asked, told)
+        self.learn(asked)
 
     @rule(turn=turns)
     def release(self, turn: int) -> None:
@@ -162,11 +190,74 @@ class TwinMachine(RuleBasedStateMachine):
         told = rules.extend(self.twin, self.moment(), hold, ttl_ms, 200_000)
         self.check(self.gate.extend(hold, ttl_ms=ttl_ms, longest_ms=200_000), told)
 
-    @rule(hold=st.sampled_from(["h1", "s1", "s2", "s3", "s4", "s5", "s6"]), wanted=items, fingerprint=fingerprints)
-    def spend(self, hold: str, wanted: dict[str, int], fingerprint: str) -> None:
-        request = self.request(hold, f"s:{hold}", fingerprint)
-        told = rules.spend(self.twin, self.moment(), request, "deduct", wanted)
-        self.check(self.gate.spend(wanted, hold=hold, fingerprint=fingerprint, kind="deduct"), told)
+    @rule(
+        hold=st.sampled_from(["h1", "s1", "s2", "s3", "s4", "s5", "s6"]),
+        wanted=items,
+        fingerprint=fingerprints,
+        kind=st.sampled_from(["spend", "deduct"]),
+        member=members,
+    )
+    def spend(self, hold: str, wanted: dict[str, int], fingerprint: str, kind: str, member: str) -> None:
+        request = self.request(hold, f"s:{hold}", fingerprint, member=member)
+        told = rules.spend(self.twin, self.moment(), request, kind, wanted)
+        asked = self.gate.spend(wanted, hold=hold, fingerprint=fingerprint, kind=kind, member=member)
+        self.check(asked, told)
+        self.learn(asked)
+
+    def learn(self, asked: Words) -> None:
+        """A member that the gate asks for may spend a little, or it would ask for ever."""
+        if asked[0] == Answer.MEMBER:
+            self.load_member(asked[1], 1, {"image": "d20+m30"}, {"image": (1, 2, 3)}, 0)
+
+    @rule(
+        member=st.sampled_from(["ada", "b%C3%B6b", "eve"]),
+        version=st.integers(1, 4),
+        told_limits=limits,
+        before=used_before,
+        late_ms=st.sampled_from([0, 0, 100_000]),
+    )
+    def load_member(
+        self,
+        member: str,
+        version: int,
+        told_limits: dict[str, str],
+        before: dict[str, tuple[int, int, int]],
+        late_ms: int,
+    ) -> None:
+        """Days have 45 s here, months 200 s; whoever reads them may be a little late to tell."""
+        now_ms = self.clock() - late_ms
+        days = [now_ms - now_ms % 45_000 + 45_000 * day for day in range(4)]
+        months = [now_ms - now_ms % 200_000 + 200_000 * month for month in range(3)]
+        said = {name: text.format(soon=now_ms + 30_000) for name, text in told_limits.items()}
+        budget = rules.Budget(
+            version=version,
+            days=tuple(days),
+            months=tuple(months),
+            limits=said,
+            before=before,
+            first_day_ms=days[0],
+            first_month_ms=months[0],
+        )
+        asked = self.gate.load_member(member, said, used=before, version=version, days=days, months=months)
+        self.check(asked, rules.load_member(self.twin, self.moment(), member, budget))
+
+    @rule(member=st.sampled_from(["ada", "b%C3%B6b"]))
+    def read_member(self, member: str) -> None:
+        asked, at = self.gate.read_member(member), self.moment()
+        account, _ = rules.reclaim(self.twin, at, RECEIPT_MS)
+        if asked[0] == Answer.MEMBER:
+            self.check(asked, (account, (Answer.MEMBER, member, str(at.sure_ms))))
+            return
+        self.check(asked, (account, asked))
+        seen = self.gate.seen().members[member]
+        figures = {asked[at]: tuple(map(int, asked[at + 1 : at + 5])) for at in range(6, len(asked), 5)}
+        assert {name: sums for name, sums in figures.items() if any(sums)} == seen.figures
+        assert asked[1:6] == (
+            self.gate.load_id(),
+            str(at.sure_ms),
+            str(seen.version),
+            *map(str, (seen.days[1], seen.months[1])),
+        )
 
     @rule(
         credit_type=credit_types,

@@ -15,6 +15,7 @@ from tests.support.gate_keys import Seen, read_keys
 RECEIPT_MS = 900_000
 TTL_MS = 60_000
 A_TYPE = "image_generation"
+HOUR_MS = 3_600_000
 
 Words = tuple[str, ...]
 
@@ -124,6 +125,7 @@ class GateDriver:
         fingerprint: str = "a1",
         ttl_ms: int = TTL_MS,
         name: str = "job 1",
+        member: str = "",
     ) -> Words:
         return self.call(
             Verb.RESERVE,
@@ -134,6 +136,7 @@ class GateDriver:
             ttl_ms,
             self.receipt_ms,
             name,
+            member,
             *_flat(items),
         )
 
@@ -147,6 +150,7 @@ class GateDriver:
         final: bool = True,
         overage: Overage = Overage.DENY,
         name: str = "job 1",
+        member: str = "",
     ) -> Words:
         return self.call(
             Verb.COMMIT,
@@ -160,6 +164,7 @@ class GateDriver:
             overage.value,
             self.receipt_ms,
             name,
+            member,
             *_flat({} if items is None else items),
         )
 
@@ -178,6 +183,7 @@ class GateDriver:
         fingerprint: str = "e1",
         kind: str = "spend",
         name: str = "job 1",
+        member: str = "",
     ) -> Words:
         return self.call(
             Verb.SPEND,
@@ -190,6 +196,7 @@ class GateDriver:
             kind,
             self.receipt_ms,
             name,
+            member,
             *_flat(items),
         )
 
@@ -246,6 +253,58 @@ class GateDriver:
 
     def unload(self, *, idle_ms: int = 0) -> Words:
         return self.call(Verb.UNLOAD, self.epoch, self.account_id, self.clock(), idle_ms)
+
+    def load_member(
+        self,
+        member: str = "ada",
+        limits: Mapping[str, str] | str = "",
+        *,
+        used: Mapping[str, tuple[int, int, int]] | None = None,
+        version: int = 1,
+        days: Sequence[int] | None = None,
+        months: Sequence[int] | None = None,
+        load: str | None = None,
+    ) -> Words:
+        """
+        Tell a member's limits by type (text: of A_TYPE), as scripts spell them, and what it used (day, month, ever).
+
+        Unless said, a day began an hour ago and has 24 hours, a month has ten of them.
+        """
+        by_type, spent, began = (
+            {A_TYPE: limits} if isinstance(limits, str) else limits,
+            used or {},
+            self.clock() - HOUR_MS,
+        )
+        starts = list(days or (began + day * 24 * HOUR_MS for day in range(4)))
+        ends = list(months or (began + month * 240 * HOUR_MS for month in range(3)))
+        words: list[object] = [len(starts), *starts, len(ends), *ends]
+        for credit_type in {**by_type, **spent}:
+            words += [credit_type, *spent.get(credit_type, (0, 0, 0)), by_type.get(credit_type, "")]
+        return self.call(
+            Verb.LOAD_MEMBER,
+            self.epoch,
+            self.clock(),
+            member,
+            self.load_id() if load is None else load,
+            version,
+            *words,
+        )
+
+    def load_id(self) -> str:
+        """Which load of the account is the one of now; empty if there is none."""
+        return str(self.client.hget(self.keys.account, "m") or "").partition("|")[0]
+
+    def read_member(self, member: str = "ada") -> Words:
+        return self.call(Verb.READ_MEMBER, self.epoch, self.clock(), self.receipt_ms, member)
+
+    def member_figures(self, member: str = "ada", credit_type: str = A_TYPE) -> tuple[int, ...]:
+        """Held, and committed this day, this month, in all."""
+        words = self.read_member(member)
+        at = words.index(credit_type)
+        return tuple(int(word) for word in words[at + 1 : at + 5])
+
+    def void_load(self) -> Words:
+        return self.call(Verb.VOID_LOAD, self.epoch, self.clock())
 
     def handover(self) -> Words:
         return self.call(Verb.HANDOVER, self.epoch, keys=(self.keys.shard,))

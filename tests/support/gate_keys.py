@@ -22,6 +22,21 @@ class Seen:
     """Available (lapsed ones of this instant left out, debt not deducted), held, unsettled, debt, lapsed by type."""
     holds: Mapping[str, rules.Hold]
     journal: tuple[rules.Entry, ...]
+    members: "Mapping[str, SeenMember]"
+    """Those of whom anything is known, with their windows as of the last call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenMember:
+    """A member as the account's keys have it, or as the twin has it."""
+
+    version: int | None
+    """None: only what its holds have is known."""
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    figures: Mapping[str, tuple[int, ...]]
+    """Held, and committed this day, this month, in all, by type."""
+    limits: Mapping[str, str]
 
 
 def seen_by_twin(account: rules.Account) -> Seen:
@@ -45,7 +60,30 @@ def seen_by_twin(account: rules.Account) -> Seen:
         figures={name: sums for name, sums in figures.items() if any(sums)},
         holds=dict(account.holds),
         journal=account.journal,
+        members=_members_of_twin(account),
     )
+
+
+def _members_of_twin(account: rules.Account) -> dict[str, SeenMember]:
+    holders = {hold.member for hold in account.holds.values() if hold.state is HoldState.HELD and hold.member}
+    types = {lot.credit_type for lot in account.lots.values()}
+    found = {}
+    for member in holders | set(account.members):
+        budget, at_ms = account.members.get(member), account.last_ms
+        spent = {one.credit_type for one in budget.spent} if budget else set()
+        known = types | spent | set(budget.before) if budget else types
+        figures = {
+            name: (rules.held_for(account, member, name), *(rules.used(budget, name, at_ms) if budget else (0, 0, 0)))
+            for name in known
+        }
+        found[member] = SeenMember(
+            version=budget.version if budget else None,
+            days=rules.running(budget.days, at_ms) if budget else (),
+            months=rules.running(budget.months, at_ms) if budget else (),
+            figures={name: sums for name, sums in figures.items() if any(sums)},
+            limits={name: text for name, text in budget.limits.items() if text} if budget else {},
+        )
+    return found
 
 
 def read_keys(client: redis.Redis, k: AccountKeys, account_id: int) -> Seen:
@@ -86,7 +124,41 @@ def read_keys(client: redis.Redis, k: AccountKeys, account_id: int) -> Seen:
         figures={name: sums for name, sums in figures.items() if any(sums)},
         holds=holds,
         journal=journal,
+        members=_members(fields, holds, last),
     )
+
+
+def _members(fields: Mapping[str, str], holds: Mapping[str, rules.Hold], at_ms: int) -> dict[str, SeenMember]:
+    """Members with the windows of an instant: the scripts begin a window when somebody asks."""
+    found = {}
+    for name, text in fields.items():
+        if not name.startswith("b:"):
+            continue
+        version, day_words, month_words, items = text.split("|")
+        days, months = _instants(day_words), _instants(month_words)
+        began = [sum(start <= at_ms for start in starts[1:]) for starts in (days, months)]
+        figures, limits = {}, {}
+        for item in items.split(";") if items else []:
+            kind, _, rest = item.partition("=")
+            held, day, month, ever, limits[kind] = rest.split(",")
+            figures[kind] = (int(held), 0 if began[0] else int(day), 0 if began[1] else int(month), int(ever))
+            assert int(held) == sum(
+                hold.items[kind].left
+                for hold in holds.values()
+                if hold.state is HoldState.HELD and hold.member == name[2:] and kind in hold.items
+            ), f"{name}: held"
+        found[name[2:]] = SeenMember(
+            version=int(version) if version else None,
+            days=days[began[0] :],
+            months=months[began[1] :],
+            figures={kind: sums for kind, sums in figures.items() if any(sums)},
+            limits={kind: text for kind, text in limits.items() if text},
+        )
+    return {name: member for name, member in found.items() if member.version is not None or member.figures}
+
+
+def _instants(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split(",") if word)
 
 
 def listed_of(members: Iterable[str], credit_type: str) -> list[str]:
@@ -98,6 +170,9 @@ def read_record(text: str, load: str) -> rules.Hold:
     """A hold's record; an open one must be of `load`."""
     state, deadline, made, of_load, fingerprint, items, steps, name = text.split("|", 7)
     due, *uncertain = (int(word) for word in deadline.split("~"))
+    member = ""
+    if name.startswith("\x1e"):
+        _, member, name = name.split("\x1e", 2)
     assert state != "H" or of_load == load, "an open hold of another load"
     parsed = {}
     for part in items.split(";") if items else []:
@@ -114,6 +189,7 @@ def read_record(text: str, load: str) -> rules.Hold:
         steps=dict(step.split("=") for step in steps.split(";")) if steps else {},
         by_ms=uncertain[0] if uncertain else None,
         set_at_ms=uncertain[1] if uncertain else None,
+        member=member,
     )
 
 
@@ -149,7 +225,13 @@ def _entry(fields: Mapping[str, str]) -> rules.Entry:
         amount, debt, lots = rest.split(",")
         items.append(rules.Taken(credit_type=credit_type, amount=int(amount), debt=int(debt), lots=_parts(lots)))
     return rules.Entry(
-        op=fields["op"], kind=fields["k"], fingerprint=fields["fp"], name=fields["r"], items=tuple(items)
+        op=fields["op"],
+        kind=fields["k"],
+        fingerprint=fields["fp"],
+        name=fields["r"],
+        items=tuple(items),
+        member=fields.get("m", ""),
+        spent_at_ms=int(fields["t"]) if "t" in fields else None,
     )
 
 

@@ -26,6 +26,7 @@ from credits.errors import (
     IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidInputError,
+    MemberLimitExceededError,
     UnknownCreditTypeError,
 )
 from credits.ids import new_id
@@ -42,7 +43,7 @@ ONE: Final = ALL + "/{reservation_id}"
 
 RESERVE = (Scope.RESERVE,)
 LOOK = (Scope.READ, Scope.RESERVE)
-REFUSED = (IdempotencyConflictError, InsufficientCreditsError, UnknownCreditTypeError)
+REFUSED = (IdempotencyConflictError, InsufficientCreditsError, MemberLimitExceededError, UnknownCreditTypeError)
 
 
 @area.post(ALL, scopes=RESERVE, body=ReserveBody, answers={201: Reservation, 200: Reservation}, errors=REFUSED)
@@ -54,7 +55,9 @@ def reserve(call: Call, body: ReserveBody) -> Answer:
     lack of credits is not remembered: after a top-up the same request may succeed.
     """
     name = call.name("reservation_id", body.reservation_id) or new_id()
-    held = call.credits.reservations.reserve(call.account, body.items, reservation_id=name, ttl_s=body.ttl_s)
+    held = call.credits.reservations.reserve(
+        call.account, body.items, reservation_id=name, ttl_s=body.ttl_s, member=body.member
+    )
     return Answer(
         status=200 if held.replayed else 201,
         body={
@@ -63,7 +66,7 @@ def reserve(call: Call, body: ReserveBody) -> Answer:
             "state": held.state.name.lower(),
             "items": dict(held.items),
             "expires_at": iso(held.expires_at_ms),
-            "member": None,
+            "member": held.member,
             "replayed": held.replayed,
         },
     )
@@ -114,6 +117,7 @@ def commit(call: Call, body: CommitBody) -> Answer:
         overage=body.overage,
         durability=body.durability,
         if_lost=if_lost,
+        member=body.member,
     )
     return _committed(call.account, committed)
 
@@ -152,7 +156,9 @@ def spend(call: Call, body: SpendBody) -> Answer:
     A refusal for lack of credits is not remembered: the key may be used again.
     """
     key = call.needed_name("key", body.key)
-    committed = call.credits.reservations.spend(call.account, body.items, key=key, durability=body.durability)
+    committed = call.credits.reservations.spend(
+        call.account, body.items, key=key, durability=body.durability, member=body.member
+    )
     return _committed(call.account, committed)
 
 
@@ -180,7 +186,7 @@ def _record(call: Call) -> HoldRecord:
 
 
 def _found(account: str, record: HoldRecord) -> dict[str, Any]:
-    return {"account": account, **hold_json(record), "member": None}
+    return {"account": account, **hold_json(record)}
 
 
 def _committed(account: str, committed: Committed) -> Answer:

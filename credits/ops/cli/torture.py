@@ -35,6 +35,7 @@ def torture(
     ] = 10_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first run; the others follow it.")] = 1,
     accounts: Annotated[int, typer.Option("--accounts", min=1, max=8, help="Accounts in each run.")] = 3,
+    members: Annotated[int, typer.Option("--members", min=0, max=3, help="Members of each account, with limits.")] = 0,
     types: Annotated[int, typer.Option("--types", min=1, max=len(CREDIT_TYPES), help="Credit types in each run.")] = 2,
     faults: Annotated[str, typer.Option("--faults", help="Names with commas between, all, or none.")] = "all",
     strikes: Annotated[float, typer.Option("--strikes", min=0, max=1, help="Chance per step of harm to Redis.")] = 0.01,
@@ -46,7 +47,14 @@ def torture(
     command: Command = this(context)
     if not simulated:
         raise InvalidInputError("--simulated", "must be given: nothing but the simulated gate is tortured")
-    setup = Setup(accounts=accounts, credit_types=types, steps=length, strike_chance=strikes, faults=_faults(faults))
+    setup = Setup(
+        accounts=accounts,
+        credit_types=types,
+        steps=length,
+        strike_chance=strikes,
+        faults=_faults(faults),
+        members=members,
+    )
     report = _run(command, setup, first_seed=seed, steps=steps, is_quiet=as_json)
     for finding in report.findings:
         if keep is not None:

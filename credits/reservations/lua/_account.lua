@@ -10,6 +10,7 @@
                      w         <time>|<next due>|<zn>|<hn>|<unsettled>  last time seen, sizes of lots and of holds
                      c:<type>  <available>:<held>:<unsettled>:<debt>:<lapsed>:<sort key of the type's only lot>
                      L<lot>    <available>:<sort key>:<type>            of every lot that is not its type's only one (of that: none, or stale)
+                     b:<member>  what it may use and has used, see _members.lua
     lots     zset    <type>|<sort key> of every lot that has something available and is not its type's only one
     holds    hash    <hold>  record (see _holds.lua) of each open hold and each receipt
     due      zset    <hold> by the time its record is due: an open hold to be freed, a receipt to be forgotten
@@ -69,6 +70,8 @@ local function clock(virtual, last, said)
   return math.max(now, last), math.max(sure, last)
 end
 
+local pack_budget   -- see _members.lua
+
 local function is_served(shard, epoch, current) return current == epoch and armed[shard] == epoch end
 
 local function instant(text) return text == '0' and NEVER or tonumber(text) end
@@ -80,7 +83,7 @@ local function open(k, epoch, m, w)
   if of_epoch ~= epoch then return nil end
   local last, rest, due, zn, hn, us = string.match(w, '^(%d+)|((%d+)|(%d+)|(%d+)|(%d+))$')
   local a = { m = m, rest = rest, load = load, sv = tonumber(sv), x = instant(x), last = tonumber(last), due = instant(due),
-              zn = tonumber(zn), hn = tonumber(hn), us = tonumber(us), kinds = {}, set = {}, writes = {} }
+              zn = tonumber(zn), hn = tonumber(hn), us = tonumber(us), kinds = {}, budgets = {}, set = {}, writes = {} }
   if (a.zn > 0 and redis.call('ZCARD', k.lots) ~= a.zn)
      or (a.hn > 0 and (redis.call('HLEN', k.holds) ~= a.hn or redis.call('ZCARD', k.due) ~= a.hn)) then
     redis.call('HDEL', k.account, 'm')
@@ -114,6 +117,10 @@ local function flush(k, a)
     if math.min(c.av, c.hd, c.us, c.dt, c.lp) < 0 then a.is_broken = true end
     local text = string.format('%d:%d:%d:%d:%d:%s', c.av, c.hd, c.us, c.dt, c.lp, c.one)
     if text ~= c.text then fields[#fields + 1], fields[#fields + 2], c.text = 'c:' .. name, text, text end
+  end
+  for member, b in pairs(a.budgets) do
+    local text = pack_budget(a, b)
+    if text ~= b.text then fields[#fields + 1], fields[#fields + 2], b.text = 'b:' .. member, text, text end
   end
   for field, value in pairs(a.set) do fields[#fields + 1], fields[#fields + 2] = field, value end
   local m = string.format('%s|%d|%d', a.load, a.sv, a.x == NEVER and 0 or a.x)

@@ -15,6 +15,7 @@ local function adopt_hold(k, a, r)
       local n = tonumber(part)
       take(k, a, name, c, sort_key, have, n)
       c.hd = c.hd + n
+      hold_for(k, a, r.member, name, n)
     end
   end
   r.load = a.load

@@ -1,5 +1,6 @@
 --[[
   Records of holds, open and ended:  <state>|<due>|<made ms>|<load>|<fingerprint>|<items>|<steps>|<name>
+  Whose a member's is stands in front of the name, between two marks that no name begins with: \30<member>\30<name>
     state  H held · C committed · R released · X its time ran out, or a Redis lost it · S spent without a hold
     due    <ms>, or <due ms>~<by ms>~<set ms> of an open hold whose deadline is not certain (see _deadlines.lua)
     items  <type>=<left>,<lots>;…   X: what it had when it ended, without lots · S by take_lots: <type>=<taken>,debt:<debt>
@@ -14,8 +15,9 @@ local function unpack_record(text)
     string.match(text, '^(%u)|(%d+)([~%d]*)|(%d+)|([^|]*)|(%x*)|([^|]*)|([^|]*)|(.*)$')
   if not state then return nil end
   local by, set = string.match(more, '^~(%d+)~(%d+)$')
-  local r = { state = state, due = tonumber(due), by = tonumber(by), set = tonumber(set), made = tonumber(made), load = load, fp = fp, steps = steps, name = name,
-              items = {}, order = {} }
+  local member, own_name = string.match(name, '^\30([^\30]+)\30(.*)$')
+  local r = { state = state, due = tonumber(due), by = tonumber(by), set = tonumber(set), made = tonumber(made), load = load,
+              fp = fp, steps = steps, member = member or '', name = own_name or name, items = {}, order = {} }
   for item, left, lots in string.gmatch(items, '([%w_]+)=(%d+),([^;]*)') do
     r.order[#r.order + 1] = item
     r.items[item] = { left = tonumber(left), lots = lots }
@@ -37,8 +39,9 @@ local function put_record(k, a, hold, r, is_new)
     items = string.format('%s%s%s=%d,%s', items, i > 1 and ';' or '', name, item.left, item.lots)
   end
   local more = r.state == 'H' and r.by and string.format('~%d~%d', r.by, r.set) or ''
+  local name = r.member == '' and r.name or '\30' .. r.member .. '\30' .. r.name
   later(a, 'HSET', k.holds, hold,
-        string.format('%s|%d%s|%d|%s|%s|%s|%s|%s', r.state, r.due, more, r.made, r.load, r.fp, items, r.steps, r.name))
+        string.format('%s|%d%s|%d|%s|%s|%s|%s|%s', r.state, r.due, more, r.made, r.load, r.fp, items, r.steps, name))
   later(a, 'ZADD', k.due, I(r.due), hold)
   a.due = math.min(a.due, r.due)
   if is_new then a.hn = a.hn + 1 end
@@ -71,6 +74,7 @@ local function empty_hold(k, a, r, is_remembered)
     if item.left > 0 then
       local c = kind(k, a, name)
       c.hd = c.hd - item.left
+      hold_for(k, a, r.member, name, -item.left)
       give_back(k, a, name, item.lots)
     end
     item.left, item.lots = is_remembered and item.left or 0, ''

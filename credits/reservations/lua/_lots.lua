@@ -60,11 +60,17 @@ end
 -- Move what has lapsed out of what is available. The ledger learns of it from a command of its own.
 local function lapse(k, a)
   if a.x > a.sure then return end
-  local fields = redis.call('HGETALL', k.account)
-  for i = 1, #fields, 2 do
-    local name = string.match(fields[i], '^c:(.+)$')
-    if name and not a.kinds[name] then read_kind(a, name, fields[i + 1]) end
-  end
+  local cursor = '0'
+  repeat
+    -- Not all fields: an account may have thousands of members.
+    local page = redis.call('HSCAN', k.account, cursor, 'MATCH', 'c:*', 'COUNT', 1000)
+    local fields = page[2]
+    for i = 1, #fields, 2 do
+      local name = string.sub(fields[i], 3)
+      if not a.kinds[name] then read_kind(a, name, fields[i + 1]) end
+    end
+    cursor = page[1]
+  until cursor == '0'
   a.x = NEVER
   for name, c in pairs(a.kinds) do
     if c.one ~= '' and expiry(c.one) <= a.sure then

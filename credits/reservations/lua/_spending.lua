@@ -46,8 +46,8 @@ local function is_too_much(a, items)
   return false
 end
 
--- Carry a planned step out; returns the journal's item, nil for a zero.
-local function spend_item(k, a, r, step)
+-- Carry a planned step of a member's, or of nobody's, out; returns the journal's item, nil for a zero.
+local function spend_item(k, a, r, step, member)
   local c = kind(k, a, step.name)
   local lots = {}
   if step.from_hold > 0 then
@@ -62,21 +62,26 @@ local function spend_item(k, a, r, step)
   end
   if step.taken > 0 then lots[#lots + 1] = take_all(k, a, step.name, c, step.takes) end
   c.dt, c.us, a.us = c.dt + step.debt, c.us + step.amount, a.us + step.amount
+  spend_for(k, a, member, step.name, step.amount, step.from_hold)
   if step.amount == 0 then return nil end
   return { name = step.name, amount = step.amount, debt = step.debt, lots = table.concat(lots, '+') }
 end
 
 -- items: list of {name, amount, debt, lots}
-local function journal(k, a, op, why, fp, name, items)
+local function journal(k, a, op, why, fp, name, items, member)
   local parts = {}
   for i, item in ipairs(items) do parts[i] = string.format('%s=%d,%d,%s', item.name, item.amount, item.debt, item.lots) end
-  later(a, 'XADD', k.journal, '*', 'op', op, 'a', a.id, 'k', why, 'fp', fp, 'i', table.concat(parts, ';'), 'r', name,
-        'e', a.epoch)
+  local line = { 'XADD', k.journal, '*', 'op', op, 'a', a.id, 'k', why, 'fp', fp, 'i', table.concat(parts, ';'), 'r', name,
+                 'e', a.epoch }
+  if member ~= '' then
+    for _, word in ipairs({ 'm', member, 't', I(spent_at(k, a, member)) }) do line[#line + 1] = word end
+  end
+  later(a, unpack(line))
   later(a, 'HSET', k.shard, 'n', I(a.entries + 1), 'u' .. a.id, I(a.own_entries + 1))
 end
 
 -- The receipt of something spent without a hold.
-local function receipt_of_spending(a, op, fp, receipt_ms, name)
+local function receipt_of_spending(a, op, fp, receipt_ms, name, member)
   return { state = 'S', due = a.sure + receipt_ms, made = a.now, load = a.load, fp = fp, steps = op .. '=' .. fp, name = name,
-           items = {}, order = {} }
+           member = member, items = {}, order = {} }
 end

@@ -68,7 +68,7 @@ local function finish_load(keys, args)
   local now, sure = clock(s[2], 0, said)
   redis.call('DEL', k.token, k.account, k.lots)
   local a = { load = args[1] .. '.' .. I(redis.call('HINCRBY', k.shard, 'ld', 1)), sv = sv, x = NEVER, due = NEVER,
-              now = now, sure = sure, zn = 0, hn = 0, us = 0, kinds = {}, set = {}, writes = {} }
+              now = now, sure = sure, zn = 0, hn = 0, us = 0, kinds = {}, budgets = {}, set = {}, writes = {} }
   install_lots(k, a, types)
   local adopted = adopt_holds(k, a, receipt_ms)
   flush(k, a)

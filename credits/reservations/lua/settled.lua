@@ -8,13 +8,15 @@
 ]]
 -- One entry's effect on its account, if that is loaded: a load waits for the account's journal to be empty, so an entry
 -- that is left belongs to the load of now.
-local function settle_entry(k, a, items, is_refund)
+local function settle_entry(k, a, fields, is_refund)
+  local items, member, at = fields[10], fields[16], fields[18]
   for name, total, debt, lots in string.gmatch(items, '([%w_]+)=(%d+),(%d+),([^;]*)') do
     local c = kind(k, a, name)
     c.us, a.us = c.us - tonumber(total), a.us - tonumber(total)
     if is_refund then
       c.dt = c.dt - tonumber(debt)
       give_back(k, a, name, lots)
+      if member then unspend_for(k, a, member, name, tonumber(total), tonumber(at)) end
     end
   end
 end
@@ -33,7 +35,7 @@ local function settled(keys, args)
     -- An entry that is gone was settled before, by this call or another: it counts once.
     if entry and not ids[id] then
       ids[id], ids[#ids + 1] = true, id
-      local account_id, items = entry[2][4], entry[2][10]
+      local account_id = entry[2][4]
       if string.match(keys[first], ':(%d+)$') ~= account_id then error('an entry of another account') end
       count_of[account_id] = (count_of[account_id] or 0) + 1
       local one = opened[first]
@@ -42,7 +44,7 @@ local function settled(keys, args)
         one = { k = k, a = enter(k, args[1], said) }
         opened[first] = one
       end
-      if one.a then settle_entry(one.k, one.a, items, args[i + 2] == '1') end
+      if one.a then settle_entry(one.k, one.a, entry[2], args[i + 2] == '1') end
     end
   end
   for first = 1, #ids, 1000 do redis.call('XDEL', keys[2], unpack(ids, first, math.min(first + 999, #ids))) end

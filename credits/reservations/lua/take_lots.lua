@@ -53,12 +53,12 @@ local function take_lots(keys, args)
   end
   local debt = args[12] == '1' and wanted - taken or 0
   c.dt, c.us, a.us = c.dt + debt, c.us + taken + debt, a.us + taken + debt
-  local r = receipt_of_spending(a, args[5], args[6], receipt_ms, args[9])
+  local r = receipt_of_spending(a, args[5], args[6], receipt_ms, args[9], '')
   r.order, r.items = { name }, { [name] = { left = taken, lots = 'debt:' .. I(debt) } }
   put_record(k, a, args[4], r, true)
   if taken + debt > 0 then
     local item = { name = name, amount = taken + debt, debt = debt, lots = table.concat(parts, '+') }
-    journal(k, a, args[5], args[7], args[6], args[9], { item })
+    journal(k, a, args[5], args[7], args[6], args[9], { item }, '')
   end
   return leave(k, a, 'TAKEN', I(taken), I(debt))
 end

@@ -8,12 +8,14 @@ counters; here they are sums. A test drives both and compares after every call.
 from credits.reservations.rules.account import (
     SKEW_MS,
     Account,
+    Budget,
     Entry,
     Hold,
     Item,
     Lot,
     Moment,
     Request,
+    Spent,
     Taken,
     Words,
     at_time,
@@ -24,17 +26,20 @@ from credits.reservations.rules.account import (
     unsettled,
 )
 from credits.reservations.rules.holds import extend, load, read, reclaim, release, reserve
+from credits.reservations.rules.members import held_for, load_member, running, used
 from credits.reservations.rules.spending import apply, commit, settle, spend, take_lots
 
 __all__ = [
     "SKEW_MS",
     "Account",
+    "Budget",
     "Entry",
     "Hold",
     "Item",
     "Lot",
     "Moment",
     "Request",
+    "Spent",
     "Taken",
     "Words",
     "apply",
@@ -43,15 +48,19 @@ __all__ = [
     "commit",
     "extend",
     "held",
+    "held_for",
     "lapsed",
     "load",
+    "load_member",
     "moment",
     "read",
     "reclaim",
     "release",
     "reserve",
+    "running",
     "settle",
     "spend",
     "take_lots",
     "unsettled",
+    "used",
 ]

@@ -50,6 +50,8 @@ class Hold:
     """The later deadline, by the server's clock, where that and the caller's differed; see deadlines.py."""
     set_at_ms: int | None = None
     """When that was set, by the server's clock."""
+    member: str = ""
+    """Whose it is; empty: nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,36 @@ class Entry:
     fingerprint: str
     name: str
     items: tuple[Taken, ...]
+    member: str = ""
+    spent_at_ms: int | None = None
+    """For members: when."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a member spent since its account was loaded."""
+
+    credit_type: str
+    amount: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a member may use and has used."""
+
+    version: int
+    days: tuple[int, ...]
+    """When the running day began, and when the next ones begin."""
+    months: tuple[int, ...]
+    limits: Mapping[str, str]
+    """By type, as the scripts spell them."""
+    before: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Used that day, that month and ever before the member was loaded."""
+    first_day_ms: int
+    first_month_ms: int
+    """The windows that `before` is of."""
+    spent: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +115,8 @@ class Account:
     debts: Mapping[str, int] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     journal: tuple[Entry, ...] = ()
+    members: Mapping[str, Budget] = field(default_factory=dict)
+    """Those whose limits are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +138,7 @@ class Request:
     fingerprint: str
     name: str
     receipt_ms: int
+    member: str = ""
 
 
 def moment(last_ms: int, *, server_ms: int, caller_ms: int, wrong_ms: int = 0) -> Moment:
@@ -171,8 +206,18 @@ def with_debt(account: Account, credit_type: str, change: int) -> Account:
     return replace(account, debts={**account.debts, credit_type: debt_of(account, credit_type) + change})
 
 
-def journalled(account: Account, request: Request, kind: str, items: tuple[Taken, ...]) -> Account:
-    entry = Entry(op=request.op, kind=kind, fingerprint=request.fingerprint, name=request.name, items=items)
+def journalled(
+    account: Account, request: Request, kind: str, items: tuple[Taken, ...], *, spent_at_ms: int | None = None
+) -> Account:
+    entry = Entry(
+        op=request.op,
+        kind=kind,
+        fingerprint=request.fingerprint,
+        name=request.name,
+        items=items,
+        member=request.member,
+        spent_at_ms=spent_at_ms,
+    )
     return replace(account, journal=(*account.journal, entry))
 
 
@@ -229,4 +274,5 @@ def receipt(at: Moment, request: Request) -> Hold:
         fingerprint=request.fingerprint,
         name=request.name,
         steps={request.op: request.fingerprint},
+        member=request.member,
     )

@@ -27,6 +27,7 @@ from credits.reservations.rules.account import (
     with_hold,
 )
 from credits.reservations.rules.deadlines import is_over, with_deadline
+from credits.reservations.rules.members import asks_for, excess, is_known
 from credits.units import MAX_AMOUNT
 
 RECLAIM: Final = 16
@@ -41,9 +42,11 @@ def reserve(
         if known.state is HoldState.SPENT or known.fingerprint not in {"", request.fingerprint}:
             return account, (Answer.CONFLICT,)
         return account, (Answer.REPLAYED, known.state, str(known.due_at_ms))
-    account, short = reclaim_for(account, at, request.receipt_ms, lambda one: short_of(one, at, items))
-    if short:
-        return account, (Answer.INSUFFICIENT, *short)
+    if not is_known(account, at, request.member):
+        return account, asks_for(at, request.member)
+    account, refusal = reclaim_for(account, at, request.receipt_ms, lambda one: refused(one, at, request, items))
+    if refusal:
+        return account, refusal
     had: dict[str, Item] = {}
     for credit_type, amount in items.items():
         account, parts = take(account, at, credit_type, amount)
@@ -55,6 +58,7 @@ def reserve(
         fingerprint=request.fingerprint,
         name=request.name,
         items=had,
+        member=request.member,
     )
     hold = with_deadline(hold, at, ttl_ms)
     return with_hold(account, request.hold, hold), (Answer.HELD, str(hold.due_at_ms))
@@ -148,6 +152,17 @@ def reclaim_for(
         account, _ = reclaim(account, at, receipt_ms)
         short = shortage(account)
     return account, short
+
+
+def refused(
+    account: Account, at: Moment, request: Request, items: Mapping[str, int], *, is_bound: bool = True
+) -> Words:
+    """The answer to who asks for too much: of what the member may use, or of what the account has."""
+    over = excess(account, at, request.member, items) if is_bound else ()
+    if over:
+        return (Answer.LIMIT, request.member, *over)
+    short = short_of(account, at, items)
+    return (Answer.INSUFFICIENT, *short) if short else ()
 
 
 def short_of(

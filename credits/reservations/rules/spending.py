@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from credits.ledger.model import DebitKind
 from credits.reservations.model import Answer, HoldState, Overage
 from credits.reservations.rules.account import (
     Account,
@@ -13,6 +14,7 @@ from credits.reservations.rules.account import (
     Moment,
     Parts,
     Request,
+    Spent,
     Taken,
     Words,
     available,
@@ -31,7 +33,16 @@ from credits.reservations.rules.account import (
     with_debt,
     with_hold,
 )
-from credits.reservations.rules.holds import reclaim, reclaim_for, short_of
+from credits.reservations.rules.holds import reclaim, reclaim_for, refused, short_of
+from credits.reservations.rules.members import (
+    asks_for,
+    excess,
+    is_known,
+    request_of,
+    spend_for,
+    spent_at,
+    unspend_for,
+)
 from credits.units import MAX_AMOUNT
 
 MAX_STEPS: Final = 256
@@ -60,18 +71,15 @@ def commit(
         if known is None or known.state not in {HoldState.HELD, HoldState.EXPIRED}:
             return account, (Answer.GONE,)
         items = {credit_type: item.left for credit_type, item in known.items.items()}
-    own = known if is_held else None
-    short = short_of(account, at, items, own, overage)
-    if short:
-        account, _ = reclaim(account, at, request.receipt_ms, kept=request.hold)
-        short = short_of(account, at, items, own, overage)
-    if short:
-        return account, (Answer.INSUFFICIENT if is_held else Answer.GONE, *short)
+    own, request = known if is_held else None, request_of(request, known)
+    if not is_known(account, at, request.member):
+        return account, asks_for(at, request.member)
+    account, refusal = _commit_refused(account, at, request, items, own, overage)
+    if refusal:
+        return account, refusal
     if unsettled(account) + sum(items.values()) > MAX_AMOUNT:
         return account, (Answer.BAD,)
-    hold = known or Hold(
-        state=HoldState.COMMITTED, due_at_ms=0, made_at_ms=at.now_ms, fingerprint="", name=request.name
-    )
+    hold = known or _unknown_hold(at, request)
     account, hold = spend_from(account, at, hold, own, items, request, "spend")
     if is_final or not is_held:
         if is_held:
@@ -84,15 +92,53 @@ def commit(
     return with_hold(account, request.hold, hold), (answer, str(unsettled(account)), str(min(left, MAX_AMOUNT)))
 
 
+def _commit_refused(
+    account: Account,
+    at: Moment,
+    request: Request,
+    items: Mapping[str, int],
+    hold: Hold | None,
+    overage: Overage,
+) -> tuple[Account, Words]:
+    """The refusal of a commit, once all overdue holds but its own are freed; no words if it may go on."""
+
+    def refusal() -> Words:
+        over = () if overage is Overage.ALLOW_DEBT else excess(account, at, request.member, items, hold)
+        if over:
+            return (Answer.LIMIT, request.member, *over)
+        short = short_of(account, at, items, hold, overage)
+        return (Answer.GONE if hold is None else Answer.INSUFFICIENT, *short) if short else ()
+
+    if refusal():
+        account, _ = reclaim(account, at, request.receipt_ms, kept=request.hold)
+    return account, refusal()
+
+
+def _unknown_hold(at: Moment, request: Request) -> Hold:
+    return Hold(
+        state=HoldState.COMMITTED,
+        due_at_ms=0,
+        made_at_ms=at.now_ms,
+        fingerprint="",
+        name=request.name,
+        member=request.member,
+    )
+
+
 def spend(account: Account, at: Moment, request: Request, kind: str, items: Mapping[str, int]) -> tuple[Account, Words]:
     """Take every item or none, without a hold in between."""
     known = account.holds.get(request.hold)
     if known is not None:
         is_same = known.steps.get(request.op) == request.fingerprint
         return account, (Answer.REPLAYED if is_same else Answer.CONFLICT,)
-    account, short = reclaim_for(account, at, request.receipt_ms, lambda one: short_of(one, at, items))
-    if short:
-        return account, (Answer.INSUFFICIENT, *short)
+    if not is_known(account, at, request.member):
+        return account, asks_for(at, request.member)
+    is_bound = kind == DebitKind.SPEND
+    account, refusal = reclaim_for(
+        account, at, request.receipt_ms, lambda one: refused(one, at, request, items, is_bound=is_bound)
+    )
+    if refusal:
+        return account, refusal
     if unsettled(account) + sum(items.values()) > MAX_AMOUNT:
         return account, (Answer.BAD,)
     account, hold = spend_from(account, at, receipt(at, request), None, items, request, kind)
@@ -163,6 +209,9 @@ def settle(account: Account, refunds: Iterable[bool]) -> tuple[Account, Words]:
         entry, account = account.journal[0], replace(account, journal=account.journal[1:])
         for item in entry.items if is_refund else ():
             account = give_back(with_debt(account, item.credit_type, -item.debt), [item.lots])
+            if entry.spent_at_ms is not None:
+                spent = Spent(credit_type=item.credit_type, amount=item.amount, at_ms=entry.spent_at_ms)
+                account = unspend_for(account, entry.member, spent)
     return account, (Answer.SETTLED, str(len(done)))
 
 
@@ -191,5 +240,7 @@ def spend_from(
         if amount > 0:
             booked.append(Taken(credit_type=credit_type, amount=amount, debt=debt, lots=used + parts))
     if booked:
-        account = journalled(account, request, kind, tuple(booked))
+        at_ms = spent_at(account, at, request.member) if request.member else None
+        account = spend_for(account, at, request.member, {one.credit_type: one.amount for one in booked})
+        account = journalled(account, request, kind, tuple(booked), spent_at_ms=at_ms)
     return account, replace(record, items=left, steps={**record.steps, request.op: request.fingerprint})

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -12,8 +12,9 @@ from credits.errors import GateUnavailableError
 from credits.ids import digest
 from credits.ledger.model import DebitKind
 from credits.reservations import store
-from credits.reservations.checks import MAX_EXTENSION_S, fingerprint, hold_name
+from credits.reservations.checks import MAX_EXTENSION_S, content_of, fingerprint, hold_name
 from credits.reservations.keys import shard_of
+from credits.reservations.member_names import gate_name
 from credits.reservations.model import Answer, Overage
 from credits.reservations.protocol import on_account
 from credits.reservations.scripts import Verb
@@ -39,6 +40,11 @@ class Scene:
     promises: Promises
     outcomes: Counter[str]
     serial: Iterator[int]
+    members: Sequence[str] = ()
+
+    def some_member(self) -> str | None:
+        """For whom a client comes: mostly for a member, where there are any."""
+        return self.rng.choice((None, *self.members, *self.members)) if self.members else None
 
     def some_items(self, most: int = 9) -> dict[str, int]:
         """Amounts of one type or more."""
@@ -55,6 +61,7 @@ class Debiting:
     args: tuple[str | int, ...]
     """The verb's, behind account id and time."""
     items: Mapping[str, int]
+    member: str | None = None
 
 
 def insist(scene: Scene, attempt: Callable[[], Steps[T]]) -> Steps[T | None]:
@@ -72,9 +79,9 @@ def client(scene: Scene) -> Steps[None]:
     """Hold, think, then commit, in one step or several, release, extend, or vanish."""
     rng, name = scene.rng, f"job {next(scene.serial)}"
     hold, wanted = hold_name(TENANT, scene.account_id, name), scene.some_items()
-    ttl_ms = rng.choice((1_000, 5_000, 60_000, 60_000, 600_000))
-    content = fingerprint(*sorted(wanted.items()))
-    words = [word for item in wanted.items() for word in item]
+    ttl_ms, member = rng.choice((1_000, 5_000, 60_000, 60_000, 600_000)), scene.some_member()
+    content = content_of(wanted, member)
+    words = [gate_name(member), *(word for item in wanted.items() for word in item)]
 
     def attempt() -> Steps[list[str]]:
         args = (scene.runtime.clock(), hold, content, ttl_ms, scene.runtime.receipt_ms, name, *words)
@@ -84,7 +91,7 @@ def client(scene: Scene) -> Steps[None]:
     scene.outcomes[f"reserve {answer[0] if answer else 'unknown'}"] += 1
     if answer and answer[0] in {Answer.CONFLICT, Answer.BAD}:
         raise Violation(f"reserve {name} was answered {answer}")
-    if not answer or answer[0] == Answer.INSUFFICIENT:
+    if not answer or answer[0] in {Answer.INSUFFICIENT, Answer.LIMIT}:
         return
     yield Pause(rng.choice((0, 0, 20, 150)))
     fate = rng.random()
@@ -95,7 +102,7 @@ def client(scene: Scene) -> Steps[None]:
         return
     if fate < 0.30:
         yield from insist(scene, lambda: _extend(scene, hold))
-    yield from _commit_in_steps(scene, name, hold, wanted)
+    yield from _commit_in_steps(scene, name, hold, wanted, member)
 
 
 def _release(scene: Scene, hold: str) -> Steps[None]:
@@ -110,11 +117,11 @@ def _extend(scene: Scene, hold: str) -> Steps[None]:
     scene.outcomes[f"extend {answer[0]}"] += 1
 
 
-def _commit_in_steps(scene: Scene, name: str, hold: str, held: Mapping[str, int]) -> Steps[None]:
+def _commit_in_steps(scene: Scene, name: str, hold: str, held: Mapping[str, int], member: str | None) -> Steps[None]:
     rng, left = scene.rng, dict(held)
     for number in range(rng.randint(0, 2)):
         used = {kind: rng.randint(0, amount) for kind, amount in left.items()}
-        debiting = _commit(scene, name, hold, f"step {number}", used, is_final=False, overage=Overage.DENY)
+        debiting = _commit(scene, name, hold, f"step {number}", used, member, is_final=False, overage=Overage.DENY)
         if not (yield from _send(scene, debiting)):
             return
         left = {kind: amount - used[kind] for kind, amount in left.items()}
@@ -123,13 +130,13 @@ def _commit_in_steps(scene: Scene, name: str, hold: str, held: Mapping[str, int]
     fate = rng.random()
     if fate < 0.25:
         # Everything that is left, whatever it is.
-        debiting = _commit(scene, name, hold, "final", left, is_final=True, overage=overage, is_all=True)
+        debiting = _commit(scene, name, hold, "final", left, member, is_final=True, overage=overage, is_all=True)
     elif fate < 0.5:
         above = {kind: amount + rng.randint(0, 6) for kind, amount in left.items()}
-        debiting = _commit(scene, name, hold, "final", above, is_final=True, overage=overage)
+        debiting = _commit(scene, name, hold, "final", above, member, is_final=True, overage=overage)
     else:
         less = {kind: rng.randint(0, amount) for kind, amount in left.items()}
-        debiting = _commit(scene, name, hold, "final", less, is_final=True, overage=overage)
+        debiting = _commit(scene, name, hold, "final", less, member, is_final=True, overage=overage)
     yield from _send(scene, debiting)
 
 
@@ -139,6 +146,7 @@ def _commit(
     hold: str,
     step: str,
     items: Mapping[str, int],
+    member: str | None,
     *,
     is_final: bool,
     overage: Overage,
@@ -147,15 +155,26 @@ def _commit(
     op = f"c:{hold}:{digest(step)[:12]}"
     if overage is Overage.ALLOW_DEBT:
         scene.promises.may_owe.add(op)
+        scene.promises.unbound.add(op)
     if is_all:
         scene.promises.of_rest.add(op)
-    words = () if is_all else tuple(word for item in items.items() for word in item)
+    words = (gate_name(member), *(() if is_all else (word for item in items.items() for word in item)))
     content = fingerprint("all" if is_all else sorted(items.items()), is_final, overage.value)
     return Debiting(
         verb=Verb.COMMIT,
         op=op,
-        args=(hold, op, content, int(is_final), overage.value, scene.runtime.receipt_ms, name, *words),
+        args=(
+            hold,
+            op,
+            content,
+            int(is_final),
+            overage.value,
+            scene.runtime.receipt_ms,
+            name,
+            *words,
+        ),
         items=items,
+        member=member,
     )
 
 
@@ -165,9 +184,12 @@ def spender(scene: Scene) -> Steps[None]:
     items, kind = scene.some_items(), scene.rng.choice((DebitKind.SPEND, DebitKind.DEDUCT))
     hold = hold_name(TENANT, scene.account_id, f"{kind.value}\x1f{name}")
     op = f"{kind.value[0]}:{hold}"
-    words = [word for item in items.items() for word in item]
-    args = (hold, op, fingerprint(*sorted(items.items())), kind.value, scene.runtime.receipt_ms, name, *words)
-    yield from _send(scene, Debiting(verb=Verb.SPEND, op=op, args=args, items=items))
+    member = scene.some_member()
+    words = [gate_name(member), *(word for item in items.items() for word in item)]
+    if kind is DebitKind.DEDUCT:
+        scene.promises.unbound.add(op)
+    args = (hold, op, content_of(items, member), kind.value, scene.runtime.receipt_ms, name, *words)
+    yield from _send(scene, Debiting(verb=Verb.SPEND, op=op, args=args, items=items, member=member))
 
 
 def _send(scene: Scene, debiting: Debiting) -> Steps[bool]:
@@ -188,7 +210,7 @@ def _mistake(scene: Scene, debiting: Debiting) -> Steps[None]:
     scene.promises.contested[debiting.op] = other
     hold, op, _fingerprint, *more = debiting.args
     words = [word for item in other.items() for word in item]
-    count = 4 if debiting.verb is Verb.COMMIT else 3
+    count = 5 if debiting.verb is Verb.COMMIT else 4
     args = (
         scene.account_id,
         scene.runtime.clock(),
@@ -220,7 +242,7 @@ def _debit(scene: Scene, debiting: Debiting, *, is_ledger: bool) -> Steps[bool]:
     scene.outcomes[f"{debiting.verb.value} {answer[0]}"] += 1
     if answer[0] in {Answer.CONFLICT, Answer.BAD}:
         raise Violation(f"{op} was answered {answer}")
-    if answer[0] in {Answer.GONE, Answer.INSUFFICIENT}:
+    if answer[0] in {Answer.GONE, Answer.INSUFFICIENT, Answer.LIMIT}:
         # Redis may have forgotten what the ledger remembers.
         if not (yield from _is_booked(scene, op)):
             return False

@@ -4,16 +4,15 @@ from collections import Counter
 from typing import Any
 
 from credits.reservations.steps import Call
+from credits.reservations.torture.budgets import check_limits, check_members
 from credits.reservations.torture.deadlines import Deadlines
+from credits.reservations.torture.ledger_view import Entry, Grant, LedgerView
 from credits.reservations.torture.model import Promises, Violation
 from credits.reservations.torture.view import (
     NEVER_MS,
-    Entry,
     GateAccount,
     GateShard,
     GateView,
-    Grant,
-    LedgerView,
     Line,
     expiry_ms,
 )
@@ -58,7 +57,7 @@ class Checker:
     ) -> None:
         """After a script: what it may have touched, as `answers` to the view's questions say or Redis does now."""
         view = self.views[master]
-        before_shards, before_accounts = dict(view.shards), dict(view.accounts)
+        before_shards, before_accounts, new = dict(view.shards), dict(view.accounts), list[Line]()
         if answers is None:
             view.read(shards, account_ids)
         else:
@@ -68,16 +67,24 @@ class Checker:
             for line in view.shards[shard].lines:
                 if line.stream_id not in seen and line.account_id in account_ids:
                     self._check_new_line(master, line, before_accounts.get(line.account_id))
+                    new.append(line)
         for account_id in account_ids:
             self._check_account(master, account_id)
+            if self._world.members and self.is_live(master, account_id):
+                check_limits(
+                    account_id, before_accounts.get(account_id), view.accounts[account_id], new, self._promises
+                )
 
     def check_time(self, master: int, call: Call, answer: list[Any]) -> None:
         """After a script, once its keys were checked: holds end when they should."""
         if self._world.is_split or ":account:" not in call.keys[1]:
             return
         account_id = int(call.keys[1].rsplit(":", 1)[1])
-        # Where callers bring the time, it is that of a call's departure.
-        self.deadlines.note(call, answer, int(call.args[1]) if self._world.is_virtual else self._world.now_ms)
+        # Where callers bring the time, it is that of a call's departure, or what was seen if that is later: its caller
+        # may have been stalled for long.
+        seen_ms = self.views[master].accounts[account_id].at_ms
+        told_ms = max(int(call.args[1]), seen_ms) if self._world.is_virtual else self._world.now_ms
+        self.deadlines.note(call, answer, told_ms)
         if self.is_live(master, account_id):
             self.deadlines.check(call, answer, self.views[master].accounts[account_id], self._world.now_ms)
 
@@ -100,6 +107,8 @@ class Checker:
         before = dict(self.ledger.balances)
         for entry in self.ledger.read():
             self._check_entry(entry, before)
+        if self._world.members:
+            self.ledger.read_members()
         left: Counter[tuple[int, str]] = Counter()
         for grant in self.ledger.grants.values():
             if not 0 <= grant.remaining <= grant.amount or grant.remaining != self.ledger.moved[grant.id]:
@@ -149,6 +158,8 @@ class Checker:
             later = sum(grant.amount for grant in mine if grant.sv > sv)
             self._check_type(account_id, account, credit_type, shard, lines, later)
         self._check_lots(account_id, account, shard, lines, held, grants)
+        if self._world.members:
+            check_members(account_id, account, self.ledger, lines, is_whole=shard.is_whole)
 
     def _check_type(
         self,

@@ -17,6 +17,7 @@ _HAPPENING: Final = (
     Fault.CLOCK_JUMP,
     Fault.SPLIT,
 )
+_DAYS_MS: Final = (26 * 3_600_000, 90 * 3_600_000)
 _JUMPS_MS: Final = (-120_000, -5_000, 5_000, 50_000, 3_600_000)
 
 
@@ -94,7 +95,10 @@ class Saboteur:
     def _jump(self) -> None:
         """Time leaps for everybody (a long pause), or one clock goes wrong."""
         world, jump_ms = self._world, self._world.rng.choice(_JUMPS_MS)
-        if world.rng.random() < 0.5:
+        if world.members and world.rng.random() < 0.3:
+            # Over a day's end or two, beyond what the gate knows of the calendar.
+            world.pass_time(world.rng.choice(_DAYS_MS))
+        elif world.rng.random() < 0.5:
             world.pass_time(abs(jump_ms))
         elif world.is_virtual:
             world.rng.choice(world.callers).clock_offset_ms = -abs(world.rng.choice((0, 500, 20_000)))

@@ -43,6 +43,8 @@ class Setup:
     """Steps before the run comes to rest."""
     strike_chance: float = 0.01
     """How likely something happens to Redis before a step."""
+    members: int = 0
+    """How many members each account has, with limits; most of its clients are then for one of them."""
     mutant: Mutant | None = None
     """The guard that is missing, to see that it is missed."""
 
@@ -83,6 +85,8 @@ class Promises:
     """Ops that allowed debt."""
     granted: dict[str, tuple[int, str, int]] = field(default_factory=dict)
     """(account, credit type, amount) by key."""
+    unbound: set[str] = field(default_factory=set)
+    """Ops that no limit of a member holds up: debt that is allowed, deductions by hand."""
 
     def acknowledge(self, op: str, account_id: int, items: Mapping[str, int], *, is_ledger: bool) -> None:
         """An actor was told that `op` is done."""

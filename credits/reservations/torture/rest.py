@@ -5,10 +5,12 @@ from typing import Any, Final
 
 from credits.reservations import store
 from credits.reservations.commands import order_expiries, run_command
+from credits.reservations.member_changes import bring_changes
 from credits.reservations.protocol import apply_credits, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, Pause, Sql, Steps
+from credits.reservations.torture.budgets import check_known_limits
 from credits.reservations.torture.checks import Checker
 from credits.reservations.torture.model import Promises, Report, Violation
 from credits.reservations.torture.view import Counters
@@ -42,6 +44,8 @@ def _drain(world: World, caller: Caller, carry_out: Callable[[Steps[Any]], Any])
     carry_out(_one(Sql(lambda c: order_expiries(c, now_ms=runtime.clock()))))
     for account_id in world.account_ids:
         carry_out(apply_credits(runtime, [account_id]))
+        if world.members:
+            carry_out(bring_changes(runtime, account_id))
         args: tuple[str | int, ...] = (runtime.clock(), runtime.receipt_ms, *world.credit_types)
         carry_out(on_account(runtime, account_id, Verb.READ, args))
     for order in carry_out(_one(Sql(lambda c: [dict(row) for row in store.open_commands(c, limit=500)], is_read=True))):
@@ -83,6 +87,7 @@ def _check_drained(world: World, checker: Checker) -> None:
     for what, query in {
         "credits wait in the outbox": "SELECT count(*) FROM outbox",
         "orders are open": "SELECT count(*) FROM commands WHERE state <> 'done'",
+        "changes of members wait": "SELECT count(*) FROM member_changes",
     }.items():
         (left,) = world.server.sql.execute(query).fetchone()
         if left:
@@ -91,6 +96,7 @@ def _check_drained(world: World, checker: Checker) -> None:
         if not checker.is_live(world.master, account_id):
             raise Violation(f"at rest, account {account_id} is not loaded")
         account = checker.gate.accounts[account_id]
+        check_known_limits(account_id, account, checker.ledger)
         if account.sv != checker.ledger.sv[account_id]:
             raise Violation(f"at rest, account {account_id} lacks credits after {account.sv}")
         for credit_type in world.credit_types:

@@ -16,6 +16,7 @@ from credits.reservations.torture.checks import Checker
 from credits.reservations.torture.faults import Saboteur
 from credits.reservations.torture.model import Fault, Finding, Promises, Report, Setup, Violation
 from credits.reservations.torture.mutants import Tamper, without_guard
+from credits.reservations.torture.officers import MEMBER_ROLES
 from credits.reservations.torture.rest import come_to_rest
 from credits.reservations.torture.staff import ROLES
 from credits.reservations.torture.view import questions
@@ -97,8 +98,9 @@ class Simulation:
         self._step(actor)
 
     def _enter(self) -> None:
-        names = list(ROLES)
-        role = self._rng.choices(names, [ROLES[name][1] for name in names])[0]
+        roles = ROLES | MEMBER_ROLES if self._world.members else ROLES
+        names = list(roles)
+        role = self._rng.choices(names, [roles[name][1] for name in names])[0]
         if next(self._entered) < _FIRST_GRANTERS:
             role = "granter"
         caller = self._rng.choice(self._world.callers)
@@ -110,8 +112,9 @@ class Simulation:
             promises=self._promises,
             outcomes=self.report.outcomes,
             serial=self._serial,
+            members=self._world.members,
         )
-        steps = ROLES[role][0](scene)
+        steps = roles[role][0](scene)
         try:
             self._actors.append(Actor(role=role, caller=caller, steps=steps, step=next(steps)))
         except StopIteration:

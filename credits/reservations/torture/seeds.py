@@ -34,7 +34,7 @@ def describe(setup: Setup) -> str:
     faults = "all" if setup.faults == frozenset(Fault) else ",".join(sorted(setup.faults))
     return (
         f"accounts={setup.accounts} types={setup.credit_types} length={setup.steps}"
-        f" strikes={setup.strike_chance} faults={faults}"
+        f" strikes={setup.strike_chance} faults={faults}" + (f" members={setup.members}" if setup.members else "")
     )
 
 
@@ -53,4 +53,5 @@ def _read(words: list[str]) -> Setup:
         steps=int(said["length"]),
         strike_chance=float(said["strikes"]),
         faults=faults_of(said["faults"]),
+        members=int(said.get("members", 0)),
     )

@@ -1,7 +1,6 @@
-"""What stands in Redis and in SQL, read for the checks. Shares nothing with what wrote it, not even a parser."""
+"""What stands in Redis, read for the checks. Shares nothing with what wrote it, not even a parser."""
 
-import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +30,9 @@ class Line:
     op: str
     kind: str
     items: list[Item]
+    member: str = ""
+    spent_at_ms: int = 0
+    """Of members' lines."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class Hold:
     made_ms: int
     load: str
     items: list[Item]
+    member: str = ""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,30 @@ class Counters:
     lapsed: int = 0
 
 
+Limits = dict[tuple[str, str], tuple[int, int | None, int | None]]
+"""(amount, raised to, raised until) by type and window (d, m, e)."""
+
+
+@dataclass(slots=True)
+class MemberUse:
+    """What a member holds of a type, and has used: this day, this month, ever."""
+
+    held: int
+    used: tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class MemberSeen:
+    """A member as the gate counts it."""
+
+    version: int | None
+    """None: only what its holds have is known."""
+    days: list[int]
+    months: list[int]
+    items: dict[str, MemberUse]
+    limits: Limits
+
+
 @dataclass(slots=True)
 class GateAccount:
     """An account's keys."""
@@ -89,6 +116,7 @@ class GateAccount:
     listed: int = 0
     holds: dict[str, Hold] = field(default_factory=dict)
     due: dict[str, int] = field(default_factory=dict)
+    members: dict[str, MemberSeen] = field(default_factory=dict)
     raw: Any = None
 
     @property
@@ -167,7 +195,9 @@ def _read_line(stream_id: str, values: list[str]) -> Line:
         credit_type, rest = text.split("=")
         amount, debt, lots = rest.split(",")
         items.append(Item(credit_type, int(amount), int(debt), _read_lots(lots)))
-    return Line(stream_id, f"{fields['e']}-{stream_id}", int(fields["a"]), fields["op"], fields["k"], items)
+    journal_id, account_id = f"{fields['e']}-{stream_id}", int(fields["a"])
+    member, spent_at_ms = fields.get("m", ""), int(fields.get("t", 0))
+    return Line(stream_id, journal_id, account_id, fields["op"], fields["k"], items, _plain(member), spent_at_ms)
 
 
 def _read_account(raw: Any) -> GateAccount:
@@ -184,6 +214,7 @@ def _read_account(raw: Any) -> GateAccount:
         if name[0] == "L":
             free, sort_key, _type = value.split(":")
             account.lots[int(name[1:], _DIGITS)] = (int(free), sort_key)
+    account.members = {_plain(name[2:]): _read_member(value) for name, value in fields.items() if name[:2] == "b:"}
     for name, value in fields.items():
         if name[:2] == "c:":
             *counts, only = value.split(":")
@@ -198,14 +229,42 @@ def _read_account(raw: Any) -> GateAccount:
 
 
 def _read_hold(text: str) -> Hold:
-    state, due, made, load, _fingerprint, items, _steps, _name = text.split("|", 7)
+    state, due, made, load, _fingerprint, items, _steps, name = text.split("|", 7)
+    member = _plain(name.split("\x1e")[1]) if name[:1] == "\x1e" else ""
     read = []
     for item in items.split(";") if items else ():
         credit_type, rest = item.split("=")
         left, lots = rest.split(",")
         # Only an open hold has lots; a receipt may say other things in their place.
         read.append(Item(credit_type, int(left), 0, _read_lots(lots) if state == "H" else Counter()))
-    return Hold(state, int(due.partition("~")[0]), int(made), load, read)
+    return Hold(state, int(due.partition("~")[0]), int(made), load, read, member)
+
+
+def _read_member(text: str) -> MemberSeen:
+    version, days, months, items = text.split("|")
+    seen = MemberSeen(int(version) if version else None, _numbers(days), _numbers(months), {}, {})
+    for item in items.split(";") if items else ():
+        kind, rest = item.split("=")
+        held, day, month, ever, limits = rest.split(",")
+        seen.items[kind] = MemberUse(int(held), (int(day), int(month), int(ever)))
+        for limit in limits.split("+") if limits else ():
+            amount, *raised = limit[1:].split("~")
+            seen.limits[kind, limit[0]] = (int(amount), *map(int, raised)) if raised else (int(amount), None, None)  # type: ignore[assignment]
+    return seen
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",") if word]
+
+
+def _plain(name: str) -> str:
+    """A name that was spelled with %XX for every byte that could mean something."""
+    raw, at = bytearray(), 0
+    while at < len(name):
+        is_spelled = name[at] == "%"
+        raw += bytes.fromhex(name[at + 1 : at + 3]) if is_spelled else name[at].encode()
+        at += 3 if is_spelled else 1
+    return raw.decode()
 
 
 def _read_lots(text: str) -> Counter[int]:
@@ -214,87 +273,3 @@ def _read_lots(text: str) -> Counter[int]:
         lot, taken = part.split(":")
         lots[int(lot, _DIGITS)] += int(taken)
     return lots
-
-
-@dataclass(slots=True)
-class Entry:
-    """An entry of the ledger."""
-
-    id: int
-    account_id: int
-    credit_type: str
-    seq: int
-    kind: str
-    amount: int
-    balance_after: int
-    debt_after: int
-    key: str
-    journal_id: str | None
-
-
-@dataclass(slots=True)
-class Grant:
-    """A lot of the ledger."""
-
-    id: int
-    account_id: int
-    credit_type: str
-    amount: int
-    remaining: int
-    expires_at_ms: int | None
-    sv: int
-
-
-class LedgerView:
-    """SQL as the checks see it: entries are read once, since they never change; the rest each time."""
-
-    def __init__(self, sql: sqlite3.Connection) -> None:
-        self._sql = sql
-        self.sv: dict[int, int] = {}
-        self.balances: dict[tuple[int, str], tuple[int, int, int]] = {}
-        self.grants: dict[int, Grant] = {}
-        self.entries: dict[str, Entry] = {}
-        # Two shards may number their lines alike: hence the account.
-        self.booked: set[tuple[str, int, str]] = set()
-        self.outbox: set[tuple[int, int]] = set()
-        self.moved: Counter[int] = Counter()
-        """Σ of what entries moved, by grant."""
-        self._last_entry_id = 0
-
-    def epochs(self) -> dict[int, int]:
-        """The epoch of each shard, at this moment."""
-        return dict(self._sql.execute("SELECT id, epoch FROM shards").fetchall())
-
-    def read(self) -> list[Entry]:
-        """Read what a transaction may have changed; answers the entries that are new, the oldest first."""
-        ask = self._sql.execute
-        self.sv = dict(ask("SELECT id, sv FROM accounts").fetchall())
-        self.outbox = set(ask("SELECT account_id, sv FROM outbox").fetchall())
-        rows = ask("SELECT account_id, credit_type, balance, debt, seq FROM balances").fetchall()
-        self.balances = {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
-        numbers: defaultdict[int, int] = defaultdict(int)
-        for row in ask(
-            "SELECT id, account_id, credit_type, amount, remaining, expires_at_ms FROM grants ORDER BY id"
-        ).fetchall():
-            # Every grant takes the account's next number, in its own transaction.
-            numbers[row[1]] += 1
-            self.grants[row[0]] = Grant(*(*row, numbers[row[1]]))
-        before = self._last_entry_id
-        new = [
-            Entry(*row)
-            for row in ask(
-                "SELECT id, account_id, credit_type, seq, kind, amount, balance_after, debt_after, key, journal_id "
-                "FROM entries WHERE id > ? ORDER BY id",
-                (before,),
-            ).fetchall()
-        ]
-        if new:
-            self._last_entry_id = new[-1].id
-            for entry in new:
-                self.entries[entry.key] = entry
-                if entry.journal_id:
-                    self.booked.add((entry.journal_id, entry.account_id, entry.credit_type))
-            query = "SELECT grant_id, amount FROM entry_lots WHERE entry_id > ?"
-            for grant_id, amount in ask(query, (before,)).fetchall():
-                self.moved[grant_id] += amount
-        return new

@@ -22,6 +22,10 @@ from credits.reservations.torture.server import MASTERS, Wire
 
 TENANT: Final = Tenant.SANDBOX
 BEGIN_MS: Final = 1_800_000_000_000
+MONTH_END_MS: Final = 1_801_468_800_000 - 4_000
+"""Four seconds before February 2027 begins in Los Angeles: runs with members begin here."""
+ZONES: Final = {"America/Los_Angeles": -8 * 60, "UTC": 0, "Asia/Kathmandu": 5 * 60 + 45}
+"""With their minutes from UTC, the whole of that winter."""
 RECEIPT_MS: Final = 120_000
 CREDIT_TYPES: Final = ("images", "tokens", "video", "minutes")
 _CALLERS: Final = 5
@@ -85,7 +89,7 @@ class World:
         self.server, self.setup, self.seed, self._tamper = server, setup, seed, tamper
         self.rng = random.Random(seed)  # noqa: S311
         self.is_virtual = self.rng.random() < 0.5
-        self.now_ms = BEGIN_MS
+        self.now_ms = MONTH_END_MS if setup.members else BEGIN_MS
         self.server_offset_ms = 0
         self.versions = _versions(seed, is_virtual=self.is_virtual)
         """Of the library, beside each other: each caller has one."""
@@ -109,10 +113,24 @@ class World:
                 "INSERT INTO accounts (id, tenant, external_id, sv, created_at_ms) VALUES (?, ?, ?, 0, ?)",
                 (account_id, TENANT.value, name_of(account_id), BEGIN_MS),
             )
+        self.zones = dict.fromkeys(self.account_ids, "UTC")
+        if setup.members:
+            self._settle_zones()
         self.callers: list[Caller] = []
         for _ in range(_CALLERS):
             self.callers.append(self._caller())
         self._tell_time()
+
+    @property
+    def members(self) -> list[str]:
+        """Members of every account; the names are harder to carry than most."""
+        return ["ada", "Zoë Ünü", "50%|off;=,~+"][: self.setup.members]
+
+    def _settle_zones(self) -> None:
+        for account_id in self.account_ids:
+            self.zones[account_id] = self.rng.choice(tuple(ZONES))
+            words = (self.zones[account_id], account_id)
+            self.server.sql.execute("UPDATE accounts SET time_zone = ? WHERE id = ?", words)
 
     def pass_time(self, ms: int) -> None:
         """Let `ms` pass for everybody."""

@@ -4,6 +4,7 @@ import inspect
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from flask import Flask
 from credits import errors
 from credits.api.problems import problem_of
 from credits.client.problems import ERROR_OF, error_of
-from credits.errors import CreditsError, Shortage, UnexpectedAnswerError
+from credits.errors import CreditsError, LimitExceeded, Shortage, UnexpectedAnswerError
 
 SAMPLES: dict[str, Any] = {"status": 500, "maximum": 9, "amount": 7, "problems": {"a": "is wrong"}, "event_id": 7}
 """What an error is made of, where it is not text."""
@@ -36,6 +37,11 @@ def sample(kind: type[CreditsError]) -> CreditsError:
     for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
         if "Shortage" in str(parameter.annotation):
             arguments += [Shortage("tokens", 7, 3), Shortage("image_generation", 2, 0)]
+        elif "LimitExceeded" in str(parameter.annotation):
+            day = LimitExceeded(
+                credit_type="tokens", per="day", limit=9, used=7, needed=3, ends_at_ms=1_800_000_000_000
+            )
+            arguments += [day, replace(day, per="ever", ends_at_ms=None)]
         elif parameter.name in SAMPLES:
             arguments.append(SAMPLES[parameter.name])
         else:
