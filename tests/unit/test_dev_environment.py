@@ -47,7 +47,7 @@ def test_secrets_are_kept_and_addresses_follow_the_start() -> None:
 
     assert second["CREDITGATE_BASE_URL"] == "http://127.0.0.1:9000"
     assert second["CREDITGATE_REDIS_URL"].endswith(":7002/0")
-    moving = {"CREDITGATE_BASE_URL", "CREDITGATE_REDIS_URL"}
+    moving = {"CREDITGATE_BASE_URL", "CREDITGATE_URL", "CREDITGATE_REDIS_URL"}
     assert {name: second[name] for name in second if name not in moving} == {
         name: first[name] for name in first if name not in moving
     }

@@ -86,6 +86,8 @@ def complete(
         DATABASE_URL: f"sqlite:///{folder.absolute() / DATA_FOLDER / 'creditgate.sqlite3'}",
         REDIS_URL: redis_url,
         "CREDITGATE_BASE_URL": f"http://127.0.0.1:{port}",
+        # Where CreditsClient asks; the receiver itself does not read it.
+        "CREDITGATE_URL": f"http://127.0.0.1:{port}",
         "CREDITGATE_LOG_FORMAT": "console",
         "CREDITGATE_SECRET_KEY": known.get("CREDITGATE_SECRET_KEY") or new_secret(),
     }
