@@ -42,7 +42,7 @@ class Deliverer:
 
     def send(self, provider: str, bodies: Sequence[bytes]) -> threading.Thread:
         """Deliver `bodies` one after the other; returns at once."""
-        thread = threading.Thread(target=self._send_all, args=(provider, bodies), daemon=True)
+        thread = threading.Thread(target=self._send_all, args=(provider, bodies), name="fakes.delivery", daemon=True)
         thread.start()
         return thread
 

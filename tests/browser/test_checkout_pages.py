@@ -1,0 +1,72 @@
+"""Buy on a laptop: `credits dev`, a real browser, the checkout pages of both fakes, and the credits in the balance."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+from tests.support.dev import COMMAND, DevRun, clean_environment, dev_run
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRun]:
+    with dev_run(tmp_path_factory.mktemp("buying")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    program = os.environ.get("CREDITGATE_TEST_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser.new_page()
+        browser.close()
+
+
+def credits_command(run: DevRun, *arguments: str) -> dict[str, Any]:
+    """What the command prints as JSON."""
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--json"], cwd=run.folder, env=clean_environment(), capture_output=True, check=True
+    )
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy"])
+def test_a_click_on_pay_brings_the_credits(run: DevRun, page: Page, provider: str) -> None:
+    account = f"buyer_{provider}"
+    made = credits_command(run, "checkout", account, "image_generation", "100", "--provider", provider)
+
+    page.goto(made["checkout_url"])
+    violations = Axe().run(page).response["violations"]
+    page.get_by_role("button", name="declined").click()
+    declined = page.get_by_role("status").text_content()
+    page.get_by_role("button", name="Pay", exact=True).click()
+
+    assert page.url == f"{run.url}/checkout/done"
+    assert "Thank you" in (page.text_content("h1") or "")
+    assert "declined" in (declined or "")
+    assert violations == []
+    wait_until(lambda: run.balance(account) == 100, timeout_s=30, what="the credits are there")
+    assert credits_command(run, "purchases", "show", made["purchase_id"])["state"] == "credited"
+
+
+def test_what_happens_next_is_decided_on_the_page(run: DevRun, page: Page) -> None:
+    made = credits_command(run, "checkout", "buyer_late", "image_generation", "100")
+    page.goto(made["checkout_url"])
+    page.get_by_role("button", name="Pay by bank transfer").click()
+    page.goto(made["checkout_url"])
+
+    page.get_by_role("button", name="The money arrives").click()
+
+    wait_until(lambda: run.balance("buyer_late") == 100, timeout_s=30, what="the money has arrived")
+    assert page.get_by_role("button", name="Refund all").is_visible()
