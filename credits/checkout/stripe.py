@@ -23,14 +23,11 @@ class StripeSeller:
     name: Final = "stripe"
 
     def __init__(self, access: ProviderAccess) -> None:
-        session = requests.Session()
-        # The fakes run on this machine, where no proxy leads.
-        session.trust_env = access.api_base is None
         self._api_key = access.api_key
         self._client = stripe.StripeClient(
             access.api_key,
             base_addresses={"api": access.api_base} if access.api_base else {},
-            http_client=stripe.RequestsClient(timeout=_TIMEOUT_S, session=session),
+            http_client=stripe.RequestsClient(timeout=_TIMEOUT_S, session=_session(access)),
             max_network_retries=_RETRIES,
         )
 
@@ -60,6 +57,15 @@ class StripeSeller:
         if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or status in {0, 409} or status >= 500:
             return ProviderUnavailableError(self.name, message)
         return ProviderRefusedError(self.name, message)
+
+
+def _session(access: ProviderAccess) -> requests.Session | None:
+    """None: one for each thread, as Stripe's library makes them. To the fakes on this machine no proxy leads."""
+    if access.api_base is None:
+        return None
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def session_params(order: CheckoutOrder) -> dict[str, Any]:

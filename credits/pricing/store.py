@@ -232,6 +232,7 @@ def note_state(
         # Events that came before the money may know the payment's key but no quote: their row becomes the quote's.
         if quoted["key"] != key:
             _forget_keyed(connection, tenant, key)
+        _keep_quoted_currency(quoted, values)
         connection.execute(update(purchases).where(purchases.c.id == quoted["id"], _gives_way(state)).values(**values))
         return
     fresh = insert_new(
@@ -250,6 +251,16 @@ def note_state(
     if fresh is None:
         by_key = (purchases.c.tenant == tenant) & (purchases.c.key == key)
         connection.execute(update(purchases).where(by_key, _gives_way(state)).values(**values))
+
+
+def _keep_quoted_currency(quoted: RowMapping, values: dict[str, Any]) -> None:
+    """What was asked stays in its own currency: every later event of the payment is compared with it."""
+    paid_in = values.get("currency")
+    if quoted["asked_minor"] is None or paid_in == quoted["currency"]:
+        return
+    values.pop("currency", None)
+    if paid_in is not None and values.get("paid_minor") is not None:
+        values["reason"] = f"paid in another currency: {values.pop('paid_minor')} {paid_in} (minor units)"
 
 
 def _gives_way(state: PurchaseState) -> Any:

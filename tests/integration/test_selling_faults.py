@@ -186,6 +186,26 @@ def test_another_request_under_a_key_is_a_conflict_even_when_its_price_was_never
         open_checkout(calm, asked("stripe", account="user_2"))
 
 
+@ON_SQLITE
+def test_what_was_paid_in_the_payers_currency_is_compared_in_ours_by_every_event(shop: Market) -> None:
+    made = shop.checkout()
+    event = _paid_event(shop, made)
+    ours = {"source_currency": "usd", "amount_subtotal": 1000, "amount_total": 1000}
+    event["data"]["object"] |= {"currency": "eur", "amount_subtotal": 950, "amount_total": 950}
+    event["data"]["object"]["currency_conversion"] = ours
+
+    states = []
+    for event_type in ("checkout.session.completed", "checkout.session.async_payment_succeeded"):
+        body = json.dumps({**event, "type": event_type, "id": f"evt_{event_type}"}).encode()
+        event_id = shop.pipeline.deliver_body("stripe", body)
+        shop.pipeline.process()
+        states.append(shop.pipeline.event(event_id)["state"])
+
+    assert (states, shop.pipeline.balance("user_1")) == (["done", "done"], 100)
+    assert (shop.purchase(made)["formatted"], shop.purchase(made)["state"]) == ("$10.00", "credited")
+    assert "950 EUR" in shop.purchase(made)["reason"]
+
+
 # ── Payers who cheat ─────────────────────────────────────────────────────────────────────────────────────
 
 Edit = Callable[[dict[str, Any]], None]
