@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from credits.config.calculators import Calculator
 from credits.config.shortfall import Shortfall
+from credits.config.policies import ChangePolicy, OnCancel, OnPastDue, OnPause, OnTrialEnd, ZeroInvoice
 from credits.errors import NoPriceError, UnknownCreditTypeError, UnknownPlanError
 from credits.units import MAX_AMOUNT
 
@@ -37,15 +38,6 @@ class Every(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
-
-
-class OnChange(StrEnum):
-    """What becomes of a plan's credits when its subscriber moves to another plan."""
-
-    KEEP_AND_ADD = "keep_and_add"
-    PRORATE = "prorate"
-    RESET = "reset"
-    AT_RENEWAL = "at_renewal"
 
 
 class ExpiryKind(StrEnum):
@@ -196,6 +188,10 @@ class PlanCredits:
     expires: Expiry = PERIOD_END
     priority: int = 100
     """Lots with a lower number are spent first."""
+    trial: int | None = None
+    """Credits for a trial, once; None: a trial earns none of this type."""
+    per_seat: bool = False
+    """The amounts are per unit of the subscription's quantity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +204,23 @@ class Plan:
     """Share taken off credit purchases of its subscribers, from 0 to 1."""
     product_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By provider name: its price, variant or product ids that sell this plan."""
-    on_change: OnChange = OnChange.PRORATE
+    on_change: ChangePolicy = field(default_factory=ChangePolicy)
+    on_cancel: OnCancel = OnCancel.KEEP_TO_EXPIRY
+    on_pause: OnPause = OnPause.STOP_DRIPS
+    on_past_due: OnPastDue = OnPastDue.STOP_DRIPS
+    on_trial_end: OnTrialEnd = OnTrialEnd.END
+    zero_invoice: ZeroInvoice = field(default_factory=ZeroInvoice)
     credits: tuple[PlanCredits, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WelcomeCredits:
+    """Credits that a new account is given once."""
+
+    credit_type: str
+    amount: int
+    expires: Expiry = NEVER
+    priority: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +282,9 @@ class Catalogue:
     purchases: Purchases = Purchases()
     checkout: CheckoutRules = CheckoutRules()
     notifications: NotificationRules = NotificationRules()
+    welcome: tuple[WelcomeCredits, ...] = ()
+    timezone: str = "UTC"
+    """Whose days, weeks and months drips are counted in."""
 
     def credit_type(self, key: str) -> CreditType:
         """The credit type `key`. Raises UnknownCreditTypeError, which lists those there are."""

@@ -20,8 +20,10 @@ from credits.config.catalogue import (
     Purchases,
     Rollover,
     Slab,
+    WelcomeCredits,
 )
 from credits.config.findings import Path, Report
+from credits.config.policies import ZeroInvoice
 from credits.config.schema import (
     CheckoutTable,
     CreditTypeTable,
@@ -34,6 +36,9 @@ from credits.config.schema import (
     PurchasesTable,
     RolloverTable,
     SlabTable,
+    WelcomeCreditsTable,
+    WelcomeTable,
+    ZeroInvoiceTable,
     read_table,
 )
 from credits.errors import ConfigError
@@ -111,6 +116,8 @@ def read_catalogue(raw: Mapping[str, Any], folder: FilePath, report: Report) -> 
         ),
         checkout=_checkout(checkout, report),
         notifications=_notifications(document, credit_types, report),
+        welcome=_welcome(document.welcome, credit_types, report),
+        timezone=document.timezone,
     )
 
 
@@ -118,6 +125,22 @@ def _notifications(document: Document, declared: Mapping[str, CreditType], repor
     table = read_table(NotificationsTable, document.notifications, ("notifications",), report)
     rules.check_low_balance(table.low_balance, declared, ("notifications", "low_balance"), report)
     return NotificationRules(low_balance=table.low_balance, lapse_notice_days=table.lapse_notice_days)
+
+
+def _welcome(raw: object, declared: Mapping[str, CreditType], report: Report) -> tuple[WelcomeCredits, ...]:
+    table = read_table(WelcomeTable, raw, ("welcome",), report)
+    return tuple(
+        _welcome_credits(credit_type, one, declared, ("welcome", "credits", credit_type), report)
+        for credit_type, one in table.credits.items()
+    )
+
+
+def _welcome_credits(
+    credit_type: str, raw: object, declared: Mapping[str, CreditType], path: Path, report: Report
+) -> WelcomeCredits:
+    rules.check_declared(credit_type, declared, path, report)
+    table = read_table(WelcomeCreditsTable, raw, path, report)
+    return WelcomeCredits(credit_type=credit_type, amount=table.amount, expires=table.expires, priority=table.priority)
 
 
 def _checkout(table: CheckoutTable, report: Report) -> CheckoutRules:
@@ -230,11 +253,21 @@ def _plan(key: str, table: PlanTable, declared: Mapping[str, CreditType], path: 
         discount=table.discount,
         product_ids=product_ids,
         on_change=table.on_change,
+        on_cancel=table.on_cancel,
+        on_pause=table.on_pause,
+        on_past_due=table.on_past_due,
+        on_trial_end=table.on_trial_end,
+        zero_invoice=_zero_invoice(table.zero_invoice, (*path, "zero_invoice"), report),
         credits=tuple(
             _plan_credits(credit_type, raw, declared, (*path, "credits", credit_type), report)
             for credit_type, raw in table.credits.items()
         ),
     )
+
+
+def _zero_invoice(raw: object, path: Path, report: Report) -> ZeroInvoice:
+    table = read_table(ZeroInvoiceTable, raw, path, report)
+    return ZeroInvoice(coupon=table.coupon, balance=table.balance, out_of_band=table.out_of_band, free=table.free)
 
 
 def _plan_credits(
@@ -249,6 +282,8 @@ def _plan_credits(
         rollover=_rollover(table, (*path, "rollover"), report),
         expires=table.expires,
         priority=table.priority,
+        trial=table.trial,
+        per_seat=table.per_seat,
     )
 
 

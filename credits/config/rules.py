@@ -221,9 +221,7 @@ def check_plan_credits(
     credit_type: str, table: PlanCreditsTable, declared: Mapping[str, object], path: Path, report: Report
 ) -> None:
     """A plan hands out declared credits, and carries over only what would lapse."""
-    if credit_type not in declared:
-        reason = f"names a credit type that is not declared; {did_you_mean(credit_type, declared)}"
-        report.problem(path, f"{reason} (or add [credit_types.{credit_type}])")
+    check_declared(credit_type, declared, path, report)
     if table.rollover is not None and table.expires.kind is not ExpiryKind.PERIOD_END:
         reason = "carries over what lapses with its period, and these credits do not"
         report.problem((*path, "rollover"), f'{reason}; remove it, or set expires = "period_end"')
@@ -235,6 +233,13 @@ def check_low_balance(levels: Mapping[str, int], declared: Mapping[str, object],
         if credit_type not in declared:
             hint = did_you_mean(credit_type, declared)
             report.problem((*path, credit_type), f"names a credit type that is not declared; {hint}")
+
+
+def check_declared(credit_type: str, declared: Mapping[str, object], path: Path, report: Report) -> None:
+    """Nobody is given credits of a type that does not exist."""
+    if credit_type not in declared:
+        reason = f"names a credit type that is not declared; {did_you_mean(credit_type, declared)}"
+        report.problem(path, f"{reason} (or add [credit_types.{credit_type}])")
 
 
 def check_rollover(table: RolloverTable, path: Path, report: Report) -> None:

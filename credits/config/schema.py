@@ -8,18 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from credits.config.catalogue import (
-    NEVER,
-    PERIOD_END,
-    Every,
-    Expiry,
-    OnChange,
-    Pack,
-    Pricing,
-    Rollover,
-    Slab,
-)
+from credits.config.catalogue import NEVER, PERIOD_END, Every, Expiry, Pack, Pricing, Rollover, Slab
 from credits.config.findings import Path, Report, did_you_mean, shown
+from credits.config.policies import ChangePolicy, OnCancel, OnPastDue, OnPause, OnTrialEnd
 from credits.config.shortfall import Shortfall
 from credits.config.values import (
     Amount,
@@ -33,9 +24,11 @@ from credits.config.values import (
     read_function,
     read_host,
     read_locale,
+    read_on_change,
     read_plan_expiry,
     read_purchase_expiry,
     read_share,
+    read_timezone,
     whole,
     word,
 )
@@ -124,6 +117,15 @@ class PlanCreditsTable(TomlTable):
     rollover: dict[str, Any] | None = None
     expires: Annotated[Expiry, PlainValidator(read_plan_expiry)] = PERIOD_END
     priority: Priority = 100
+    trial: Amount | None = None
+    per_seat: Annotated[bool, PlainValidator(read_flag)] = False
+
+
+class ZeroInvoiceTable(TomlTable):
+    coupon: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
+    balance: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
+    out_of_band: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
+    free: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
 
 
 class PlanTable(TomlTable):
@@ -132,7 +134,12 @@ class PlanTable(TomlTable):
     required: ClassVar[tuple[str, ...]] = ("name",)
     name: Text = ""
     discount: Annotated[Decimal, PlainValidator(read_share)] = Decimal(0)
-    on_change: Annotated[OnChange, one_of(OnChange)] = OnChange.PRORATE
+    on_change: Annotated[ChangePolicy, PlainValidator(read_on_change)] = ChangePolicy()
+    on_cancel: Annotated[OnCancel, one_of(OnCancel)] = OnCancel.KEEP_TO_EXPIRY
+    on_pause: Annotated[OnPause, one_of(OnPause)] = OnPause.STOP_DRIPS
+    on_past_due: Annotated[OnPastDue, one_of(OnPastDue)] = OnPastDue.STOP_DRIPS
+    on_trial_end: Annotated[OnTrialEnd, one_of(OnTrialEnd)] = OnTrialEnd.END
+    zero_invoice: dict[str, Any] = {}
     credits: dict[str, Any] = {}
 
     def products(self) -> Mapping[str, list[str]]:
@@ -164,6 +171,17 @@ class NotificationsTable(TomlTable):
     lapse_notice_days: Annotated[int, whole(1, MAX_NOTICE_DAYS)] | None = None
 
 
+class WelcomeCreditsTable(TomlTable):
+    required: ClassVar[tuple[str, ...]] = ("amount",)
+    amount: Amount = 1
+    expires: Annotated[Expiry, PlainValidator(read_purchase_expiry)] = NEVER
+    priority: Priority = 50
+
+
+class WelcomeTable(TomlTable):
+    credits: dict[str, Any] = {}
+
+
 class Document(TomlTable):
     """The top of the file."""
 
@@ -174,6 +192,8 @@ class Document(TomlTable):
     purchases: dict[str, Any] = {}
     checkout: dict[str, Any] = {}
     notifications: dict[str, Any] = {}
+    welcome: dict[str, Any] = {}
+    timezone: Annotated[str, PlainValidator(read_timezone)] = "UTC"
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────

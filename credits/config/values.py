@@ -1,9 +1,11 @@
 """What single values of credits.toml may be: readers for pydantic, each with its own reason for what it refuses."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
+from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import list_currencies
@@ -11,6 +13,7 @@ from pydantic import BeforeValidator, PlainValidator
 
 from credits.config.catalogue import NEVER, PERIOD_END, Expiry, ExpiryKind, Rollover
 from credits.config.findings import did_you_mean, shown
+from credits.config.policies import ChangePolicy, OnChange
 from credits.errors import InvalidIdError
 from credits.ids import checked_id
 from credits.units import MAX_AMOUNT
@@ -110,6 +113,31 @@ def one_of(choices: type[StrEnum]) -> PlainValidator:
         return choices(value)
 
     return PlainValidator(read)
+
+
+def read_on_change(value: object) -> ChangePolicy:
+    """One word for every change of plan, or one for those that are charged for and one for those that are not."""
+    words = [choice.value for choice in OnChange]
+    if isinstance(value, str) and value in words:
+        return ChangePolicy(up=OnChange(value), down=OnChange(value))
+    if not isinstance(value, Mapping):
+        hint = f"; {did_you_mean(value, words)}" if isinstance(value, str) else ""
+        raise ValueError(  # noqa: TRY004 - pydantic collects ValueErrors
+            f"must be one of {', '.join(words)}, or {{ up = …, down = … }} of these, got {shown(value)}{hint}"
+        )
+    for key, choice in value.items():
+        if key not in ("up", "down"):
+            raise ValueError(f"has the keys up and down, got {shown(key)}")
+        if choice not in words:
+            raise ValueError(f"{key} must be one of {', '.join(words)}, got {shown(choice)}")
+    return ChangePolicy(**{key: OnChange(choice) for key, choice in value.items()})
+
+
+def read_timezone(value: object) -> str:
+    """A name of the IANA database."""
+    if not isinstance(value, str) or value not in available_timezones():
+        raise ValueError(f'must be a time zone of the IANA database, such as "Europe/Berlin", got {shown(value)}')
+    return value
 
 
 def word(*words: str) -> BeforeValidator:

@@ -13,7 +13,6 @@ from credits.config.catalogue import (
     Every,
     Expiry,
     ExpiryKind,
-    OnChange,
     Plan,
     PlanCredits,
     Pricing,
@@ -24,6 +23,7 @@ from credits.config.catalogue import (
 from credits.config.check import check_catalogue
 from credits.config.findings import Findings
 from credits.config.load import MAX_FILE_BYTES, load_catalogue
+from credits.config.policies import ChangePolicy, OnChange
 from credits.errors import ConfigError, UnknownCreditTypeError, UnknownPlanError
 from tests.unit.config.conftest import SOUND, Check
 
@@ -154,7 +154,7 @@ def test_a_sound_file_becomes_the_catalogue_it_describes(tmp_path: Path) -> None
             "stripe": ("price_pro_monthly", "price_pro_yearly", "prod_pro"),
             "lemonsqueezy": ("111111",),
         },
-        on_change=OnChange.AT_RENEWAL,
+        on_change=ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL),
         credits=(
             PlanCredits(
                 credit_type="image_generation",
