@@ -90,6 +90,14 @@ class SubscriptionSeen:
     first_period_ms: tuple[int, int] | None = None
     """Start and end of the first paid period, where the event shows it: the length of the ones after it, for
     providers whose invoices carry no period."""
+    trial_end_ms: int | None = None
+    trial_key: str | None = None
+    """Names the trial it is in, where invoices tell nothing of trials: then the sight earns its credits."""
+    is_first: bool = False
+    """Whether this is how the subscription began."""
+    is_paused: bool = False
+    is_unpaid: bool = False
+    """An invoice of it is past due."""
     ended: bool = False
     stamp_ms: int
     """When the provider changed it last. Of two sights the later one counts; of two with one stamp the higher rank."""
@@ -109,26 +117,37 @@ class CustomerLinked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanLine:
-    """One paid line of a subscription's invoice."""
+    """One settled line of a subscription's invoice."""
 
     key: str
-    """`stripe:inv:<invoice>:<item>:<period start>` or `ls:subinv:<id>`; the credit type is added to it."""
+    """
+    `stripe:inv:<invoice>:<item>:<period start>` or `ls:subinv:<id>`, of a proration `stripe:inv:<invoice>:<line>`; the
+    credit type is added to it.
+    """
     product_id: str | None
     """None where the invoice does not say: then the stored subscription does."""
     period_start_ms: int | None
     period_end_ms: int | None
     quantity: int | None = None
     amount: Money
+    """Before discounts and taxes. Negative in a proration that gives unused time back, and there alone."""
+    is_proration: bool = False
+    """The difference that a change in the middle of a period makes, not a period of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPaid:
-    """A subscription's invoice was paid: its lines earn their plans' credits for their periods."""
+    """A subscription's invoice was settled: its lines earn their plans' credits for their periods."""
 
     key: str
     payer: Payer
     lines: tuple[PlanLine, ...]
     total: Money
+    """What was asked, after discounts."""
+    is_from_balance: bool = False
+    """The customer's balance at the provider paid all of it."""
+    is_change: bool = False
+    """It charges a change of plan and has no lines that say how: its one line is what was charged on balance."""
     also_known_as: tuple[str, ...] = ()
     occurred_at_ms: int
 
@@ -205,12 +224,9 @@ class PaymentNamed:
 
 
 class Feature(StrEnum):
-    """Parts of a plan's life whose events are kept in the state `waiting` until their handling is there."""
+    """Events of these kinds are kept in the state `waiting` until their handling is there."""
 
-    PLAN_CHANGE = "plan_change"
-    TRIAL = "trial"
-    ZERO_INVOICE = "zero_invoice"
-    PAUSE = "pause"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,5 @@ class ZeroInvoice:
     """A coupon or discount left nothing to pay."""
     balance: Literal["grant", "skip"] = "grant"
     """The customer's balance at the provider paid."""
-    out_of_band: Literal["grant", "skip"] = "grant"
-    """It was marked as paid by other means."""
     free: Literal["grant", "skip"] = "grant"
     """The price is 0."""

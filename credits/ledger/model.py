@@ -42,10 +42,14 @@ class GrantSource(StrEnum):
 
     PURCHASE = "purchase"
     PLAN = "plan"
+    ROLLOVER = "rollover"
+    TRIAL = "trial"
+    WELCOME = "welcome"
+    PROMO = "promo"
     MANUAL = "manual"
 
 
-PAID_SOURCES = frozenset({GrantSource.PURCHASE, GrantSource.PLAN})
+PAID_SOURCES = frozenset({GrantSource.PURCHASE, GrantSource.PLAN, GrantSource.ROLLOVER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

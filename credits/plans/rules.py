@@ -1,112 +1,184 @@
-"""Decides what a paid subscription line earns, and how long a billing period is. Pure functions."""
+"""Decides what a paid period hands out, and when. Pure functions."""
 
-import calendar
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import floor
+from zoneinfo import ZoneInfo
 
-from credits.config.catalogue import ExpiryKind, Plan
+from credits.config.catalogue import Every, ExpiryKind, Plan, PlanCredits
+from credits.config.policies import OnTrialEnd
 from credits.ids import digest
-from credits.ledger.model import GrantOrder, GrantSource
-from credits.units import Money
-
-# Billing periods as providers sell them: how long one may really last, and its name in the subscriptions table.
-_INTERVALS: Final = (
-    (timedelta(hours=20), timedelta(hours=28), "1 day"),
-    (timedelta(days=6, hours=20), timedelta(days=7, hours=4), "1 week"),
-    (timedelta(days=27, hours=20), timedelta(days=31, hours=4), "1 month"),
-    (timedelta(days=88), timedelta(days=93), "3 month"),
-    (timedelta(days=180), timedelta(days=185), "6 month"),
-    (timedelta(days=364), timedelta(days=367), "1 year"),
-    (timedelta(days=729), timedelta(days=732), "2 year"),
-)
+from credits.ledger.model import MAX_KEY_LENGTH, GrantOrder, GrantSource
+from credits.plans.calendar import Segment, day_of, segments
+from credits.plans.model import Part, Period, PeriodKind
+from credits.units import MAX_AMOUNT
 
 
-def orders_of_plan(
-    plan: Plan,
-    *,
-    account: str,
-    key: str,
-    source_ref: str,
-    period_start_ms: int,
-    period_end_ms: int | None,
-    paid: Money | None,
-    actor: str,
-    event_id: int | None,
-    sent: tuple[object, ...] = (),
-    meta: dict[str, object] | None = None,
-) -> tuple[GrantOrder, ...]:
-    """
-    The credits that `plan` earns for one paid period: one order per credit type, keyed `<key>:<credit type>`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handout:
+    """Credits that a period hands out at one instant: a ledger order, and the segment it is for."""
 
-    The fingerprint covers who and what was paid for, and what else the caller `sent`; not the amount: that comes from
-    the configuration, and a redelivery after a price list changed is still the same payment.
-    """
+    order: GrantOrder
+    part: Part
+    start_ms: int
+    end_ms: int | None
+
+
+def parts_of(plan: Plan, quantity: int | None) -> tuple[Part, ...]:
+    """What `plan` hands out per segment, with `quantity` seats where its credits are per seat."""
+    return tuple(_part(one, one.amount * _seats(one, quantity)) for one in plan.credits)
+
+
+def trial_parts_of(plan: Plan, quantity: int | None) -> tuple[Part, ...]:
+    """What `plan` hands out for a trial: once, and never carried over."""
     return tuple(
-        GrantOrder(
-            account=account,
-            credit_type=part.credit_type,
-            amount=part.amount,
-            key=f"{key}:{part.credit_type}",
-            fingerprint=digest("plan", account, key, part.credit_type, *sent),
-            source=GrantSource.PLAN,
-            source_ref=source_ref,
-            plan=plan.key,
-            priority=part.priority,
-            effective_at_ms=0,
-            expires_at_ms=part.expires.lapses_at_ms(granted_at_ms=period_start_ms, period_end_ms=period_end_ms),
-            paid=paid,
-            actor=actor,
-            reason=f"plan {plan.key}, {source_ref}",
-            event_id=event_id,
-            meta=dict(meta or {}),
-        )
-        for part in plan.credits
+        replace(_part(one, one.trial * _seats(one, quantity)), every=Every.PERIOD, rolls=False, cap=None, carries=None)
+        for one in plan.credits
+        if one.trial is not None
     )
 
 
-def needs_period_end(plan: Plan) -> bool:
-    """Whether any of the plan's credits lapse when the period does."""
-    return any(part.expires.kind is ExpiryKind.PERIOD_END for part in plan.credits)
+def needs_period_end(parts: Iterable[Part]) -> bool:
+    """Whether any of the credits lapse when the period does, or drip within it."""
+    return any(part.expires.kind is ExpiryKind.PERIOD_END or part.every is not Every.PERIOD for part in parts)
 
 
-def interval_of(first_period_ms: tuple[int, int]) -> str | None:
-    """The billing interval that a first period shows, as `1 month`; None if it is of no length that is sold."""
-    length = timedelta(milliseconds=first_period_ms[1] - first_period_ms[0])
-    return next((name for shortest, longest, name in _INTERVALS if shortest <= length <= longest), None)
+def first_handouts(period: Period, *, on_trial_end: OnTrialEnd = OnTrialEnd.END) -> tuple[Handout, ...]:
+    """What is granted with the payment itself: the segments that have begun by the cut, as far as they were charged."""
+    found = (_first(period, part, on_trial_end) for part in period.parts)
+    return tuple(handout for handout in found if handout is not None)
 
 
-def interval_by_renewal(start_ms: int, renews_at_ms: int | None, *, seen_at_ms: int) -> str | None:
-    """
-    The billing interval between the start of a period and the next renewal; None if that cannot be known.
+def drips(period: Period, *, after_ms: int, up_to_ms: int) -> list[Handout]:
+    """What the segments hand out that begin after `after_ms` and by `up_to_ms`, in the order of their instants."""
+    due = [
+        _handout(period, part, part.amount, segment.start_ms, segment.end_ms, is_drip=True)
+        for part in period.parts
+        for segment in _later_segments(period, part, after_ms)
+        if segment.start_ms <= up_to_ms
+    ]
+    return sorted(due, key=lambda handout: (handout.start_ms, handout.part.credit_type))
 
-    A renewal that was seen long after the start may be several periods away. The second of two periods begins about in
-    the middle of the span, or a little sooner where a short month comes first: the first two fifths are safe from it.
-    """
-    if renews_at_ms is None or abs(seen_at_ms - start_ms) * 5 >= (renews_at_ms - start_ms) * 2:
+
+def next_drip_ms(period: Period, *, after_ms: int) -> int | None:
+    """When the next segment begins after `after_ms`; None: there is none."""
+    firsts = (next(_later_segments(period, part, after_ms), None) for part in period.parts)
+    return min((segment.start_ms for segment in firsts if segment is not None), default=None)
+
+
+def share_left(period: Period, part: Part) -> Fraction:
+    """How many segments' worth lies between the period's `since` and its end, of the segments begun by its cut."""
+    return sum((_overlap(period, segment) for segment in _begun_segments(period, part)), Fraction(0))
+
+
+def segment_at(period: Period, part: Part, at_ms: int) -> Segment | None:
+    """The segment of `part` that `at_ms` lies in; None if the period does not reach there."""
+    every_one = segments(period.anchor_ms, period.end_ms, part.every, ZoneInfo(period.zone))
+    return next(
+        (one for one in every_one if one.start_ms <= at_ms and (one.end_ms is None or at_ms < one.end_ms)), None
+    )
+
+
+def _part(one: PlanCredits, amount: int) -> Part:
+    rollover = one.rollover
+    cap = None
+    if rollover is not None and rollover.cap_credits is not None:
+        cap = rollover.cap_credits
+    elif rollover is not None and rollover.cap_percent is not None:
+        cap = amount * rollover.cap_percent // 100
+    return Part(
+        credit_type=one.credit_type,
+        amount=min(amount, MAX_AMOUNT),
+        every=one.every,
+        expires=one.expires,
+        priority=one.priority,
+        rolls=rollover is not None,
+        cap=cap,
+        carries=None if rollover is None else rollover.periods,
+    )
+
+
+def _seats(one: PlanCredits, quantity: int | None) -> int:
+    return quantity if one.per_seat and quantity is not None else 1
+
+
+def _first(period: Period, part: Part, on_trial_end: OnTrialEnd) -> Handout | None:
+    begun = list(_begun_segments(period, part))
+    if not begun or not part.is_first:
         return None
-    return interval_of((start_ms, renews_at_ms))
+    worth = sum((_overlap(period, segment) for segment in begun), Fraction(0))
+    amount = floor(part.amount * worth * Fraction(*period.share))
+    if amount < 1:
+        return None
+    last = begun[-1]
+    end_ms = last.end_ms
+    if end_ms is not None and period.usable_until_ms is not None:
+        end_ms = max(end_ms, period.usable_until_ms)
+    return _handout(period, part, amount, period.since_ms, end_ms, is_drip=False, on_trial_end=on_trial_end)
 
 
-def period_end_ms(start_ms: int, interval: str) -> int:
-    """The end of a period of `interval` that starts at `start_ms`: the same day of a later month, or its last day."""
-    count_text, unit = interval.split()
-    count = int(count_text)
-    start = datetime.fromtimestamp(start_ms / 1000, tz=UTC)
-    match unit:
-        case "day":
-            end = start + timedelta(days=count)
-        case "week":
-            end = start + timedelta(weeks=count)
-        case "month":
-            end = _add_months(start, count)
-        case "year":
-            end = _add_months(start, 12 * count)
-        case _:
-            raise ValueError(f"no billing interval is called {interval!r}")
-    return start_ms + round((end - start) / timedelta(milliseconds=1))
+def _begun_segments(period: Period, part: Part) -> Iterator[Segment]:
+    """Those that have begun by the cut and end after `since`."""
+    for segment in segments(period.anchor_ms, period.end_ms, part.every, ZoneInfo(period.zone)):
+        if segment.start_ms > period.cut_ms:
+            return
+        if segment.end_ms is None or segment.end_ms > period.since_ms:
+            yield segment
 
 
-def _add_months(start: datetime, months: int) -> datetime:
-    year, month0 = divmod(start.year * 12 + start.month - 1 + months, 12)
-    day = min(start.day, calendar.monthrange(year, month0 + 1)[1])
-    return start.replace(year=year, month=month0 + 1, day=day)
+def _later_segments(period: Period, part: Part, after_ms: int) -> Iterator[Segment]:
+    if part.every is Every.PERIOD:
+        return
+    after_ms = max(after_ms, period.cut_ms)
+    for segment in segments(period.anchor_ms, period.end_ms, part.every, ZoneInfo(period.zone)):
+        if segment.start_ms > after_ms:
+            yield segment
+
+
+def _overlap(period: Period, segment: Segment) -> Fraction:
+    if segment.end_ms is None or period.since_ms <= segment.start_ms:
+        return Fraction(1)
+    return Fraction(segment.end_ms - period.since_ms, segment.end_ms - segment.start_ms)
+
+
+def _handout(
+    period: Period,
+    part: Part,
+    amount: int,
+    start_ms: int,
+    end_ms: int | None,
+    *,
+    is_drip: bool,
+    on_trial_end: OnTrialEnd = OnTrialEnd.KEEP_TO_EXPIRY,
+) -> Handout:
+    key = f"{period.key}:{part.credit_type}"
+    if is_drip:
+        key = f"{key}:{day_of(start_ms, ZoneInfo(period.zone))}"
+        key = key if len(key) <= MAX_KEY_LENGTH else f"drip:{digest(key)}"
+    is_trial = period.kind is PeriodKind.TRIAL
+    lapses_at_ms = part.expires.lapses_at_ms(granted_at_ms=start_ms, period_end_ms=end_ms)
+    if is_trial and on_trial_end is OnTrialEnd.END:
+        lapses_at_ms = end_ms
+    order = GrantOrder(
+        account=period.account,
+        credit_type=part.credit_type,
+        amount=amount,
+        key=key,
+        # Not the amount: it comes from the configuration, and a redelivery after a price list changed is still the
+        # same payment.
+        fingerprint=digest("plan", period.account, period.key, part.credit_type, *period.sent),
+        source=GrantSource.TRIAL if is_trial else GrantSource.PLAN,
+        source_ref=period.source_ref,
+        plan=period.plan,
+        priority=part.priority,
+        effective_at_ms=0,
+        expires_at_ms=lapses_at_ms,
+        # A drip costs nothing by itself: what was paid stands on the lots that came with the payment.
+        paid=None if is_drip or is_trial else period.paid,
+        actor=period.actor,
+        reason=f"plan {period.plan}, {period.source_ref}",
+        event_id=period.event_id,
+        meta={} if period.event_id is None else {"also_known_as": list(period.also_known_as)},
+    )
+    return Handout(order=order, part=part, start_ms=start_ms, end_ms=end_ms)

@@ -1,5 +1,6 @@
 """SQL of plans: the customer map and subscriptions. Every function runs in the caller's transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,8 +9,10 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from credits.config.settings import Tenant
 from credits.db import insert_new
 from credits.facts import SubscriptionSeen
+from credits.ids import digest
 from credits.ledger.tables import accounts
-from credits.plans.tables import provider_customers, subscriptions
+from credits.plans.model import Sight
+from credits.plans.tables import provider_customers, subscription_sights, subscriptions
 
 # Every payment asks it: built once, with parameters.
 _IS_LINKED: Final = select(provider_customers.c.account_id).where(
@@ -26,7 +29,9 @@ class Subscription:
     account: str | None
     product_ids: tuple[str, ...]
     interval: str | None
+    quantity: int | None
     period_end_ms: int | None
+    ended: bool
     stamp_ms: int
 
 
@@ -88,6 +93,8 @@ def find_subscription(
         account=row.external_id,
         product_ids=tuple(row.product_ids),
         interval=row.interval,
+        quantity=row.quantity,
+        ended=bool(row.ended),
         period_end_ms=row.period_end_ms,
         stamp_ms=row.stamp_ms,
     )
@@ -145,3 +152,61 @@ def see_subscription(
     )
     result = connection.execute(update(subscriptions).where(*this_one, is_older).values(**state))
     return result.rowcount == 1
+
+
+def add_sight(connection: Connection, tenant: Tenant, provider: str, fact: SubscriptionSeen) -> bool:
+    """Add what the provider showed to the subscription's history; True if it was not there."""
+    said = {
+        "product_ids": list(fact.product_ids),
+        "status": None if fact.status is None else fact.status[:32],
+        "quantity": fact.quantity,
+        "period_start_ms": fact.period_start_ms,
+        "period_end_ms": fact.period_end_ms,
+        "trial_end_ms": fact.trial_end_ms,
+        "is_first": int(fact.is_first),
+        "is_paused": int(fact.is_paused),
+        "is_unpaid": int(fact.is_unpaid),
+        "ended": int(fact.ended),
+    }
+    identity = {
+        "tenant": tenant,
+        "provider": provider,
+        "subscription_id": fact.subscription_id,
+        "stamp_ms": fact.stamp_ms,
+        "rank": fact.rank,
+        "digest": digest(*said.values()),
+    }
+    row = insert_new(connection, subscription_sights, identity | said, unique=tuple(identity), returning=("stamp_ms",))
+    return row is not None
+
+
+def sights_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[Sight]:
+    """The history of a subscription, the earliest sight first."""
+    columns = subscription_sights.c
+    query = (
+        select(subscription_sights)
+        .where(columns.tenant == tenant, columns.provider == provider, columns.subscription_id == subscription_id)
+        .order_by(columns.stamp_ms, columns.rank, columns.digest)
+    )
+    return [
+        Sight(
+            product_ids=tuple(row.product_ids),
+            status=row.status,
+            quantity=row.quantity,
+            period_start_ms=row.period_start_ms,
+            period_end_ms=row.period_end_ms,
+            trial_end_ms=row.trial_end_ms,
+            is_first=bool(row.is_first),
+            is_paused=bool(row.is_paused),
+            is_unpaid=bool(row.is_unpaid),
+            ended=bool(row.ended),
+            stamp_ms=row.stamp_ms,
+            rank=row.rank,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def sight_at(sights: Sequence[Sight], at_ms: int) -> Sight | None:
+    """The last of `sights`, in their order, that the provider showed by `at_ms`."""
+    return next((sight for sight in reversed(sights) if sight.stamp_ms <= at_ms), None)

@@ -1,8 +1,8 @@
-"""Tables of plans: whose customer is whose, and each subscription as its provider last showed it."""
+"""Tables of plans: customers, subscriptions and their history, paid periods and their lots, what is carried over."""
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
 
-from credits.db import RowId, metadata, tenant_column
+from credits.db import RowId, id_column, metadata, tenant_column
 
 provider_customers = Table(
     "provider_customers",
@@ -36,4 +36,124 @@ subscriptions = Table(
     Column("rank", Integer, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     Index(None, "account_id"),
+)
+
+# Every sight of a subscription that was told, so that a late invoice finds the plan of its own time.
+subscription_sights = Table(
+    "subscription_sights",
+    metadata,
+    tenant_column(primary_key=True),
+    Column("provider", String(32), primary_key=True),
+    Column("subscription_id", String(255), primary_key=True),
+    Column("stamp_ms", BigInteger, primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    # Of what it says: two sights with one stamp and rank are both kept, and always count in the same order.
+    Column("digest", String(64), primary_key=True),
+    Column("product_ids", JSON, nullable=False),
+    Column("status", String(32)),
+    Column("quantity", BigInteger),
+    Column("period_start_ms", BigInteger),
+    Column("period_end_ms", BigInteger),
+    Column("trial_end_ms", BigInteger),
+    Column("is_first", Integer, nullable=False),
+    Column("is_paused", Integer, nullable=False),
+    Column("is_unpaid", Integer, nullable=False),
+    Column("ended", Integer, nullable=False),
+)
+
+plan_periods = Table(
+    "plan_periods",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("provider", String(32), nullable=False),
+    # Empty where the app takes payments by itself.
+    Column("subscription_id", String(255), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("source_ref", String(255), nullable=False),
+    Column("plan", String(64), nullable=False),
+    # period, change, trial
+    Column("kind", String(8), nullable=False),
+    Column("anchor_ms", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("cut_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger),
+    Column("share_of", BigInteger, nullable=False),
+    Column("share_in", BigInteger, nullable=False),
+    Column("parts", JSON, nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("quantity", BigInteger),
+    Column("paid_minor", BigInteger),
+    Column("currency", String(3)),
+    Column("full_price_minor", BigInteger),
+    Column("event_id", RowId),
+    # Up to when its drips are decided, and when to look at it next; None: nothing more is due.
+    Column("dripped_to_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "key"),
+    Index(None, "tenant", "provider", "subscription_id"),
+    Index(None, "account_id"),
+    Index(None, "due_at_ms"),
+)
+
+plan_lots = Table(
+    "plan_lots",
+    metadata,
+    Column("grant_id", RowId, ForeignKey("grants.id"), primary_key=True),
+    tenant_column(),
+    Column("period_id", RowId, ForeignKey("plan_periods.id"), nullable=False),
+    Column("credit_type", String(64), nullable=False),
+    # The segment that it was granted for.
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger),
+    # What is left when it lapses may be carried on: how often yet (None: any number of times), and how much in all.
+    Column("rolls", Integer, nullable=False),
+    Column("carries_left", BigInteger),
+    Column("cap", BigInteger),
+    Index(None, "period_id"),
+)
+
+plan_changes = Table(
+    "plan_changes",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("provider", String(32), nullable=False),
+    Column("subscription_id", String(255), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("plan", String(64), nullable=False),
+    # The invoice that says so, when the plan was left, and up to when its drips stay.
+    Column("source_ref", String(255), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("cut_ms", BigInteger, nullable=False),
+    Column("takes_rest", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "key"),
+    Index(None, "tenant", "provider", "subscription_id"),
+)
+
+# What lapsed of a lot and is carried on: written with the entry of its expiry, granted once the next segment is paid.
+carries = Table(
+    "carries",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("grant_id", RowId, ForeignKey("grants.id"), nullable=False),
+    Column("period_id", RowId, ForeignKey("plan_periods.id"), nullable=False),
+    Column("credit_type", String(64), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    # The end of the segment it comes from: where the next one begins.
+    Column("from_ms", BigInteger, nullable=False),
+    Column("carries_left", BigInteger),
+    # open, done, void
+    Column("state", String(8), nullable=False),
+    # When to look for the next segment; None: when a period of its subscription is paid.
+    Column("due_at_ms", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "key"),
+    Index(None, "period_id"),
+    Index(None, "due_at_ms"),
 )

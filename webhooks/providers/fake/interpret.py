@@ -66,17 +66,21 @@ def _purchase_voided(payload: Payload) -> tuple[Fact, ...]:
 
 def _subscription_seen(payload: Payload) -> tuple[Fact, ...]:
     data = _data(payload)
-    product_id = data.text("product")
+    product_id, status = data.text("product"), data.text("status")
     return (
         SubscriptionSeen(
             subscription_id=data.required_text("subscription"),
             payer=_payer(data),
             product_ids=() if product_id is None else (product_id,),
-            status=data.text("status"),
+            status=status,
             quantity=data.integer("quantity"),
             period_start_ms=data.instant_ms("period_start"),
             period_end_ms=data.instant_ms("period_end"),
-            ended=data.text("status") == "ended",
+            trial_end_ms=data.instant_ms("trial_end"),
+            trial_key=f"fake:sub:{data.required_text('subscription')}:trial" if status == "trialing" else None,
+            is_paused=status == "paused",
+            is_unpaid=status == "past_due",
+            ended=status == "ended",
             stamp_ms=_created_ms(payload),
         ),
     )

@@ -1,7 +1,7 @@
 """Read Lemon Squeezy events: one small pure function per event type, from raw JSON to facts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from credits.errors import MalformedPayloadError
@@ -26,6 +26,7 @@ from webhooks.metadata import Metadata, read_metadata
 
 # What was given back was paid first: should the refund's event overtake the payment's, both still count.
 _PAID: Final = frozenset({"paid", "refunded", "partial_refund"})
+_UNPAID: Final = frozenset({"past_due", "unpaid"})
 _VOID: Final = frozenset({"failed", "fraudulent"})
 
 _KEY_OF: Final = {"orders": "order", "subscriptions": "sub", "subscription-invoices": "subinv"}
@@ -108,23 +109,11 @@ def _order_refunded(payload: Payload) -> tuple[Fact, ...]:
 
 
 def _subscription(payload: Payload) -> tuple[Fact, ...]:
-    subscription = _resource(payload, "subscriptions")
-    seen = _subscription_seen(subscription)
-    if seen.status == "on_trial":
-        return seen, _deferred(Feature.TRIAL, subscription, "the subscription is on trial")
-    return (seen,)
+    return (_subscription_seen(_resource(payload, "subscriptions")),)
 
 
-def _subscription_paused(payload: Payload) -> tuple[Fact, ...]:
-    facts = _subscription(payload)
-    reason = "payments of the subscription were paused or taken up again"
-    return *facts, _deferred(Feature.PAUSE, _resource(payload, "subscriptions"), reason)
-
-
-def _subscription_plan_changed(payload: Payload) -> tuple[Fact, ...]:
-    facts = _subscription(payload)
-    reason = "the subscription changed to another variant"
-    return *facts, _deferred(Feature.PLAN_CHANGE, _resource(payload, "subscriptions"), reason)
+def _subscription_created(payload: Payload) -> tuple[Fact, ...]:
+    return (replace(_subscription_seen(_resource(payload, "subscriptions")), is_first=True),)
 
 
 def _subscription_seen(subscription: _Resource) -> SubscriptionSeen:
@@ -139,6 +128,10 @@ def _subscription_seen(subscription: _Resource) -> SubscriptionSeen:
         quantity=attributes.child("first_subscription_item").integer("quantity"),
         period_end_ms=attributes.instant_ms("renews_at") or attributes.instant_ms("ends_at"),
         first_period_ms=_first_period_ms(attributes, status),
+        trial_end_ms=attributes.instant_ms("trial_ends_at"),
+        trial_key=f"ls:sub:{subscription.id}:trial" if status == "on_trial" else None,
+        is_paused=status == "paused",
+        is_unpaid=status in _UNPAID,
         ended=status == "expired",
         stamp_ms=attributes.required_instant_ms("updated_at"),
         rank=_RANK.get(status, 0),
@@ -169,14 +162,7 @@ def _invoice_paid(payload: Payload) -> tuple[Fact, ...]:
     status = invoice.attributes.required_text("status")
     if status not in _PAID:
         return (NothingToDo(reason=f"the invoice is {status}, not paid"),)
-    if invoice.attributes.text("billing_reason") == "updated":
-        return (_deferred(Feature.PLAN_CHANGE, invoice, "the invoice charges a change of plan"),)
-    total = invoice.charged("total")
-    if total.amount_minor > 0:
-        return (_plan_paid(invoice, total),)
-    if invoice.charged("subtotal").amount_minor > 0:
-        return (_deferred(Feature.ZERO_INVOICE, invoice, "a discount made the invoice free"),)
-    return (_deferred(Feature.TRIAL, invoice, "the invoice is over nothing, as at the start of a trial"),)
+    return (_plan_paid(invoice),)
 
 
 def _invoice_failed(_payload: Payload) -> tuple[Fact, ...]:
@@ -198,14 +184,24 @@ def _refunded(resource: _Resource) -> RefundsCounted:
     )
 
 
-def _plan_paid(invoice: _Resource, total: Money) -> PlanPaid:
+def _plan_paid(invoice: _Resource) -> PlanPaid:
+    total = invoice.charged("total")
+    asked = total if total.amount_minor or not invoice.attributes.has("subtotal") else invoice.charged("subtotal")
     # The invoice names neither variant, quantity nor period: the stored subscription does.
-    line = PlanLine(key=invoice.key, product_id=None, period_start_ms=None, period_end_ms=None, amount=total)
+    line = PlanLine(
+        key=invoice.key,
+        product_id=None,
+        period_start_ms=None,
+        period_end_ms=None,
+        # Of a free one, what it would have cost.
+        amount=asked,
+    )
     return PlanPaid(
         key=invoice.key,
         payer=invoice.payer(invoice.attributes.required_identifier("subscription_id")),
         lines=(line,),
         total=total,
+        is_change=invoice.attributes.text("billing_reason") == "updated",
         occurred_at_ms=invoice.attributes.required_instant_ms("created_at"),
     )
 
@@ -213,14 +209,14 @@ def _plan_paid(invoice: _Resource, total: Money) -> PlanPaid:
 READERS: Final[Mapping[str, Callable[[Payload], tuple[Fact, ...]]]] = {
     "order_created": _order_created,
     "order_refunded": _order_refunded,
-    "subscription_created": _subscription,
+    "subscription_created": _subscription_created,
     "subscription_updated": _subscription,
     "subscription_cancelled": _subscription,
     "subscription_resumed": _subscription,
     "subscription_expired": _subscription,
-    "subscription_paused": _subscription_paused,
-    "subscription_unpaused": _subscription_paused,
-    "subscription_plan_changed": _subscription_plan_changed,
+    "subscription_paused": _subscription,
+    "subscription_unpaused": _subscription,
+    "subscription_plan_changed": _subscription,
     "subscription_payment_success": _invoice_paid,
     "subscription_payment_recovered": _invoice_paid,
     "subscription_payment_failed": _invoice_failed,

@@ -1,9 +1,10 @@
 """Invoices of subscriptions: which paid lines earn a plan's credits, decided line by line."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from credits.errors import MalformedPayloadError
-from credits.facts import Deferred, Fact, Feature, NothingToDo, Payer, PlanLine, PlanPaid
+from credits.facts import Fact, NothingToDo, Payer, PlanLine, PlanPaid
 from credits.inbox.provider import Payload
 from credits.units import Money
 from webhooks.fields import Node
@@ -35,18 +36,20 @@ def invoice_paid(payload: Payload) -> tuple[Fact, ...]:
     if not _is_paid(invoice):
         return (NothingToDo(reason=f"invoice {invoice_id} is not paid"),)
     lines = invoice.child("lines").children("data")
-    bills_subscription = invoice_subscription(invoice) is not None or _of(LineKind.SUBSCRIPTION, lines) != ()
-    if bills_subscription:
+    billed = _of(LineKind.SUBSCRIPTION, lines)
+    if invoice_subscription(invoice) is not None or billed:
         _refuse_cut_off(invoice)
-    plan_lines = _merged(invoice, _of(LineKind.SUBSCRIPTION, lines))
-    total = _money(invoice, "total")
-    facts = (
-        *_plan_paid(payload, invoice, lines, plan_lines, total),
-        *_deferred(f"stripe:in:{invoice_id}", plan_lines, total, prorated=_of(LineKind.PRORATION, lines) != ()),
+    plan_lines = _merged(
+        [
+            *(_plan_line(invoice, line) for line in billed if _amount(line) >= 0),
+            *(_proration(invoice, line) for line in _of(LineKind.PRORATION, lines)),
+        ]
     )
-    return facts or (
-        NothingToDo(reason=f"invoice {invoice_id} bills no period of a subscription; a purchase has its own event"),
-    )
+    if not plan_lines:
+        return (
+            NothingToDo(reason=f"invoice {invoice_id} bills no period of a subscription; a purchase has its own event"),
+        )
+    return (_plan_paid(payload, invoice, lines, plan_lines),)
 
 
 def invoice_payment_succeeded(payload: Payload) -> tuple[Fact, ...]:
@@ -80,14 +83,21 @@ def _refuse_cut_off(invoice: Node) -> None:
         raise MalformedPayloadError(f"{lines.path}.has_more is true: the invoice has more lines than the event carries")
 
 
-def _merged(invoice: Node, lines: tuple[Node, ...]) -> tuple[PlanLine, ...]:
-    """One PlanLine for each subscription item and period: a price with tiers bills an item in several lines."""
-    merged: dict[str, PlanLine] = {}
-    for line in lines:
-        read = _plan_line(invoice, line)
-        first = merged.get(read.key)
-        merged[read.key] = read if first is None else _sum(first, read, line)
+def _merged(lines: Iterable[PlanLine]) -> tuple[PlanLine, ...]:
+    """One line for each subscription item and period: a price with tiers bills an item in several lines."""
+    merged: dict[tuple[object, ...], PlanLine] = {}
+    for line in sorted(lines, key=lambda line: line.key):
+        name = _what_it_bills(line)
+        first = merged.get(name)
+        merged[name] = line if first is None else _sum(first, line)
     return tuple(merged.values())
+
+
+def _what_it_bills(line: PlanLine) -> tuple[object, ...]:
+    if not line.is_proration:
+        return (line.key,)
+    # Lines of one change: time given back, or time charged for, of one price.
+    return (line.product_id, line.period_start_ms, line.period_end_ms, line.amount.amount_minor < 0)
 
 
 def _plan_line(invoice: Node, line: Node) -> PlanLine:
@@ -106,11 +116,21 @@ def _plan_line(invoice: Node, line: Node) -> PlanLine:
     )
 
 
-def _sum(first: PlanLine, second: PlanLine, line: Node) -> PlanLine:
+def _proration(invoice: Node, line: Node) -> PlanLine:
+    """The difference that a change makes: the line's own id names it, for an item may have several."""
+    key = f"stripe:inv:{invoice.required_text('id')}:{line.required_text('id')}"
+    return replace(_plan_line(invoice, line), key=key, is_proration=True)
+
+
+def _amount(line: Node) -> int:
+    return line.required_integer("amount")
+
+
+def _sum(first: PlanLine, second: PlanLine) -> PlanLine:
     if first.product_id != second.product_id:
         raise MalformedPayloadError(
-            f"{line.path} bills the item and period of an earlier line at another price "
-            f"({second.product_id}, not {first.product_id})"
+            f"two lines bill one item and period ({first.key}) at different prices "
+            f"({second.product_id}, {first.product_id})"
         )
     quantities = [quantity for quantity in (first.quantity, second.quantity) if quantity is not None]
     return replace(
@@ -122,50 +142,25 @@ def _sum(first: PlanLine, second: PlanLine, line: Node) -> PlanLine:
     )
 
 
-def _plan_paid(
-    payload: Payload, invoice: Node, lines: tuple[Node, ...], plan_lines: tuple[PlanLine, ...], total: Money
-) -> tuple[Fact, ...]:
-    earning = _earning(plan_lines)
-    # Not `amount_paid`: it is 0 for what was paid from the customer's balance or out of band.
-    if not earning or total.amount_minor <= 0:
-        return ()
-    invoice_id = invoice.required_text("id")
-    fact = PlanPaid(
+def _plan_paid(payload: Payload, invoice: Node, lines: tuple[Node, ...], plan_lines: tuple[PlanLine, ...]) -> PlanPaid:
+    invoice_id, total = invoice.required_text("id"), _money(invoice, "total")
+    paid_at_ms = instant_ms(invoice.child("status_transitions"), "paid_at")
+    return PlanPaid(
         key=f"stripe:inv:{invoice_id}",
         payer=_payer(invoice, lines),
-        lines=earning,
+        lines=plan_lines,
         total=total,
+        # Not `amount_paid`: it is 0 for what was paid out of band, too.
+        is_from_balance=total.amount_minor > 0 and invoice.integer("amount_due") == 0,
         also_known_as=known_as(("in", invoice_id), *_payments(invoice)),
-        occurred_at_ms=created_ms(payload),
+        # The same in every event about the invoice.
+        occurred_at_ms=created_ms(payload) if paid_at_ms is None else paid_at_ms,
     )
-    return (fact,)
-
-
-def _deferred(subject: str, plan_lines: tuple[PlanLine, ...], total: Money, *, prorated: bool) -> tuple[Deferred, ...]:
-    """What a paid invoice says beyond full periods that were paid for."""
-    if prorated:
-        return (
-            Deferred(feature=Feature.PLAN_CHANGE, subject=subject, reason="the invoice prorates a change of the plan"),
-        )
-    if _earning(plan_lines):
-        if total.amount_minor > 0:
-            return ()
-        reason = "the subscription has a price, but a coupon or credit left nothing to pay"
-        return (Deferred(feature=Feature.ZERO_INVOICE, subject=subject, reason=reason),)
-    if any(line.amount.amount_minor == 0 for line in plan_lines):
-        reason = "the subscription's period costs nothing: a trial or a free price"
-        return (Deferred(feature=Feature.TRIAL, subject=subject, reason=reason),)
-    return ()
-
-
-def _earning(plan_lines: tuple[PlanLine, ...]) -> tuple[PlanLine, ...]:
-    """Lines that cost something. A negative one gives money back and never earns."""
-    return tuple(line for line in plan_lines if line.amount.amount_minor > 0)
 
 
 def _payer(invoice: Node, lines: tuple[Node, ...]) -> Payer:
     """A subscription's lines repeat its metadata too, which is all there was before 2023."""
-    plan_lines = _of(LineKind.SUBSCRIPTION, lines)
+    plan_lines = (*_of(LineKind.SUBSCRIPTION, lines), *_of(LineKind.PRORATION, lines))
     named = (line_subscription(line) for line in plan_lines)
     return Payer(
         account=account_of(subscription_details(invoice), invoice, *plan_lines),

@@ -17,11 +17,6 @@ def event_object(payload: Payload) -> Node:
     return Node(payload).child("data").child("object")
 
 
-def previous_attributes(payload: Payload) -> Node:
-    """What the fields that an `….updated` event changed held before; empty for any other event."""
-    return Node(payload).child("data").child("previous_attributes")
-
-
 def created_ms(payload: Payload) -> int:
     """When the event happened. Stripe says it in whole seconds."""
     created = instant_ms(Node(payload), "created")

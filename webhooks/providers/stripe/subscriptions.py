@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from credits.facts import Deferred, Fact, Feature, Payer, SubscriptionSeen
+from credits.facts import Fact, Payer, SubscriptionSeen
 from credits.inbox.provider import Payload
 from webhooks.fields import Node
 from webhooks.providers.stripe.shapes import (
@@ -10,7 +10,6 @@ from webhooks.providers.stripe.shapes import (
     created_ms,
     event_object,
     instant_ms,
-    previous_attributes,
     price_of,
     reference,
 )
@@ -22,39 +21,27 @@ _RANK_PAUSED: Final = 2
 _RANK_DELETED: Final = 3
 
 _ENDED: Final = frozenset({"canceled", "incomplete_expired"})
+_UNPAID: Final = frozenset({"past_due", "unpaid"})
 
 
 def subscription_created(payload: Payload) -> tuple[Fact, ...]:
-    """A subscription began; perhaps with a trial, for which the plan may have credits."""
-    seen = _seen(payload, rank=_RANK_CREATED)
-    if seen.status != "trialing":
-        return (seen,)
-    return (seen, _deferred(seen, Feature.TRIAL, "the subscription begins with a trial"))
+    """A subscription began."""
+    return (_seen(payload, rank=_RANK_CREATED),)
 
 
 def subscription_updated(payload: Payload) -> tuple[Fact, ...]:
     """Something about a subscription changed: its status or period, what it is for, or whether it is collected."""
-    seen = _seen(payload, rank=_RANK_UPDATED)
-    subscription, before = event_object(payload), previous_attributes(payload)
-    facts: list[Fact] = [seen]
-    if _plan_changed(subscription, before):
-        facts.append(_deferred(seen, Feature.PLAN_CHANGE, "the subscription changed to another price or quantity"))
-    # The key is there with null where collection was not paused before.
-    if "pause_collection" in before.values:
-        facts.append(_deferred(seen, Feature.PAUSE, "the collection of payments was paused or taken up again"))
-    return tuple(facts)
+    return (_seen(payload, rank=_RANK_UPDATED),)
 
 
 def subscription_paused(payload: Payload) -> tuple[Fact, ...]:
     """A subscription was paused: its trial ended without a payment method."""
-    seen = _seen(payload, rank=_RANK_PAUSED)
-    return (seen, _deferred(seen, Feature.PAUSE, "the subscription was paused"))
+    return (_seen(payload, rank=_RANK_PAUSED),)
 
 
 def subscription_resumed(payload: Payload) -> tuple[Fact, ...]:
     """A paused subscription goes on."""
-    seen = _seen(payload, rank=_RANK_PAUSED)
-    return (seen, _deferred(seen, Feature.PAUSE, "the subscription was resumed"))
+    return (_seen(payload, rank=_RANK_PAUSED),)
 
 
 def subscription_deleted(payload: Payload) -> tuple[Fact, ...]:
@@ -80,6 +67,11 @@ def _seen(payload: Payload, *, rank: int, deleted: bool = False) -> Subscription
         quantity=_quantity(subscription, items),
         period_start_ms=start_ms,
         period_end_ms=end_ms,
+        trial_end_ms=instant_ms(subscription, "trial_end"),
+        is_first=rank == _RANK_CREATED,
+        # Paused by Stripe because a trial ended without a card, or by us, who stopped collecting.
+        is_paused=status == "paused" or subscription.has("pause_collection"),
+        is_unpaid=status in _UNPAID,
         ended=deleted or status in _ENDED,
         stamp_ms=created_ms(payload),
         rank=rank,
@@ -110,36 +102,3 @@ def _period_ms(subscription: Node, items: tuple[Node, ...]) -> tuple[int | None,
 
 def _bounds_ms(node: Node) -> tuple[int | None, int | None]:
     return instant_ms(node, "current_period_start"), instant_ms(node, "current_period_end")
-
-
-def _plan_changed(subscription: Node, before: Node) -> bool:
-    """
-    Whether the price or the quantity was another one before.
-
-    `items` among the previous attributes is not enough: since basil they hold the period, so every renewal lists them.
-    """
-    items, items_before = subscription.child("items"), before.child("items")
-    if items_before.has("data"):
-        return _terms(items.children("data")) != _terms(items_before.children("data"))
-    return any(
-        was is not None and was != now
-        for was, now in (
-            (_plan_before(before), reference(subscription, "plan")),
-            (before.integer("quantity"), subscription.integer("quantity")),
-        )
-    )
-
-
-def _terms(items: tuple[Node, ...]) -> list[tuple[str, int]]:
-    """What is paid for, in an order of its own: Stripe may list the same items in another one."""
-    return sorted((price_of(item) or "", item.integer("quantity") or 0) for item in items)
-
-
-def _plan_before(before: Node) -> str | None:
-    """The plan as it was; None where only something about the same plan changed."""
-    value = before.values.get("plan")
-    return before.child("plan").text("id") if isinstance(value, dict) else before.text("plan")
-
-
-def _deferred(seen: SubscriptionSeen, feature: Feature, reason: str) -> Deferred:
-    return Deferred(feature=feature, subject=f"stripe:sub:{seen.subscription_id}", reason=reason)

@@ -1,0 +1,195 @@
+"""Use cases of paid periods: hand out what a payment earns, and take back what a change or an end says."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from sqlalchemy import Connection, RowMapping
+
+from credits.config.catalogue import Catalogue
+from credits.config.policies import OnCancel, OnChange, OnPause, OnTrialEnd
+from credits.config.settings import Tenant
+from credits.ids import digest
+from credits.ledger import service as ledger
+from credits.ledger import store as ledger_store
+from credits.ledger.model import DebitKind, Posted
+from credits.ledger.orders import order_command
+from credits.plans import carries, rules
+from credits.plans import periods_store as store
+from credits.plans import store as subscriptions
+from credits.plans.model import Change, Period, PeriodKind, Sight
+
+
+def open_period(
+    connection: Connection,
+    tenant: Tenant,
+    period: Period,
+    *,
+    now_ms: int,
+    on_trial_end: OnTrialEnd = OnTrialEnd.END,
+) -> tuple[Posted, ...]:
+    """
+    Remember a paid line, and grant what it earns at once. Its drips follow by the calendar (credits.plans.drips).
+
+    Once per key and credit type, for ever.
+    """
+    account_id = ledger_store.ensure_account(connection, tenant, period.account, now_ms)
+    due_at_ms = rules.next_drip_ms(period, after_ms=period.cut_ms)
+    period_id, _ = store.insert_period(connection, tenant, account_id, period, due_at_ms=due_at_ms, now_ms=now_ms)
+    handouts = rules.first_handouts(period, on_trial_end=on_trial_end)
+    posted = tuple(ledger.grant(connection, tenant, one.order, now_ms=now_ms) for one in handouts)
+    if handouts:
+        granted = [(one.order.key, one.part, one.start_ms, one.end_ms) for one in handouts]
+        store.insert_new_lots(connection, tenant, period_id, granted)
+    if any(part.rolls for part in period.parts):
+        carries.look_again(connection, tenant, period.provider, period.subscription_id, account_id, now_ms=now_ms)
+    return posted
+
+
+def apply_change(
+    connection: Connection, tenant: Tenant, account_id: int, change: Change, *, actor: str, now_ms: int
+) -> None:
+    """
+    Order that the credits go back which the money given back stands for, and remember what the change says of the rest.
+
+    What is spent of them becomes a debt, which later credits repay. Bought credits are in no order's lots.
+    """
+    if not store.insert_change(connection, tenant, change, now_ms=now_ms):
+        return
+    lots = store.open_lots_of(connection, tenant, change.provider, change.subscription_id)
+    for credit_type, amount in change.amounts:
+        own_first = sorted(lots, key=lambda lot: (lot["plan"] != change.plan, lot["grant_id"]))
+        _order(
+            connection,
+            tenant,
+            account_id,
+            kind=DebitKind.CLAWBACK,
+            credit_type=credit_type,
+            amount=amount,
+            grant_ids=[lot["grant_id"] for lot in own_first if lot["credit_type"] == credit_type],
+            owes_rest=True,
+            op=f"change:{digest(tenant.value, change.key, credit_type)[:32]}",
+            actor=actor,
+            reason=f"plan {change.plan}: money given back, {change.key}",
+            now_ms=now_ms,
+        )
+
+
+def settle(
+    connection: Connection, tenant: Tenant, provider: str, subscription_id: str, catalogue: Catalogue, *, now_ms: int
+) -> None:
+    """
+    Order what its history says of a subscription's unspent credits: that they go with a plan, a pause or the end.
+
+    Run it whenever a period or a sight was added, in any order: each order is one row, by its op.
+    """
+    changes = [
+        change for change in store.changes_of(connection, tenant, provider, subscription_id) if change["takes_rest"]
+    ]
+    sights = subscriptions.sights_of(connection, tenant, provider, subscription_id)
+    ends = [sight for sight in sights if sight.ended]
+    pauses = [sight for sight in sights if sight.is_paused]
+    if not (changes or ends or pauses):
+        return
+    lots = store.open_lots_of(connection, tenant, provider, subscription_id)
+    for lot in lots:
+        for why in _reasons_to_go(lot, changes, ends, pauses, catalogue):
+            _order(
+                connection,
+                tenant,
+                lot["account_id"],
+                kind=DebitKind.RESET,
+                credit_type=lot["credit_type"],
+                amount=lot["amount"],
+                grant_ids=[lot["grant_id"]],
+                owes_rest=False,
+                op=f"reset:{lot['grant_id']}:{digest(why)[:16]}",
+                actor=f"provider:{provider}",
+                reason=f"plan {lot['plan']}: {why}"[:500],
+                now_ms=now_ms,
+            )
+
+
+def note_resets(
+    connection: Connection, tenant: Tenant, provider: str, subscription_id: str, catalogue: Catalogue, *, now_ms: int
+) -> None:
+    """Where a renewal was of another plan than the period before it, the plan that was left may be reset."""
+    if not any(OnChange.RESET in (plan.on_change.up, plan.on_change.down) for plan in catalogue.plans.values()):
+        return
+    rows = store.periods_of(connection, tenant, provider, subscription_id)
+    for before, row in pairwise(row for row in rows if row["kind"] == PeriodKind.PERIOD):
+        plan = catalogue.plans.get(before["plan"])
+        if plan is None or before["plan"] == row["plan"]:
+            continue
+        is_up = (row["paid_minor"] or 0) >= (before["paid_minor"] or 0)
+        if (plan.on_change.up if is_up else plan.on_change.down) is OnChange.RESET:
+            change = Change(
+                provider=provider,
+                subscription_id=subscription_id,
+                key=f"{row['key']}:left:{before['plan']}",
+                plan=before["plan"],
+                source_ref=row["source_ref"],
+                since_ms=row["since_ms"],
+                cut_ms=row["since_ms"],
+                takes_rest=True,
+            )
+            store.insert_change(connection, tenant, change, now_ms=now_ms)
+
+
+def _reasons_to_go(
+    lot: RowMapping,
+    changes: Sequence[RowMapping],
+    ends: Sequence[Sight],
+    pauses: Sequence[Sight],
+    catalogue: Catalogue,
+) -> list[str]:
+    plan = catalogue.plans.get(lot["plan"])
+    reasons = [
+        f"left, {change['key']}"
+        for change in changes
+        if change["plan"] == lot["plan"] and lot["start_ms"] < change["cut_ms"]
+    ]
+    if ends:
+        ended_ms = min(sight.stamp_ms for sight in ends)
+        # A drip that went out before anybody knew of the end.
+        came_after = lot["start_ms"] > ended_ms and lot["kind"] != PeriodKind.TRIAL
+        if came_after or (plan is not None and plan.on_cancel is OnCancel.END):
+            reasons.append("the subscription has ended")
+    if plan is not None and plan.on_pause is OnPause.END:
+        reasons += [
+            f"the subscription was paused, {sight.stamp_ms}"
+            for sight in pauses
+            if lot["start_ms"] <= sight.stamp_ms and (lot["end_ms"] is None or sight.stamp_ms < lot["end_ms"])
+        ]
+    return reasons
+
+
+def _order(
+    connection: Connection,
+    tenant: Tenant,
+    account_id: int,
+    *,
+    kind: DebitKind,
+    credit_type: str,
+    amount: int,
+    grant_ids: Sequence[int],
+    owes_rest: bool,
+    op: str,
+    actor: str,
+    reason: str,
+    now_ms: int,
+) -> None:
+    order_command(
+        connection,
+        tenant,
+        account_id,
+        kind=kind,
+        credit_type=credit_type,
+        amount=amount,
+        grant_ids=grant_ids,
+        allow_debt=owes_rest,
+        op=op,
+        fingerprint=digest(op)[:32],
+        actor=actor,
+        reason=reason,
+        now_ms=now_ms,
+    )

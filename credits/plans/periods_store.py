@@ -1,0 +1,246 @@
+"""SQL of paid periods, their lots and changes of plan. Every function runs in the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
+
+from credits.config.settings import Tenant
+from credits.db import insert_new
+from credits.ledger.tables import accounts, grants
+from credits.plans.model import Change, Part, Period, PeriodKind, part_of
+from credits.plans.tables import plan_changes, plan_lots, plan_periods
+from credits.units import Money
+
+_BY_KEY: Final = select(plan_periods.c.id).where(
+    plan_periods.c.tenant == bindparam("tenant"), plan_periods.c.key == bindparam("key")
+)
+_GRANT_IDS: Final = select(grants.c.id, grants.c.key).where(
+    grants.c.tenant == bindparam("tenant"), grants.c.key.in_(bindparam("keys", expanding=True))
+)
+_OF_SUBSCRIPTION: Final = (
+    (plan_periods.c.tenant == bindparam("tenant"))
+    & (plan_periods.c.provider == bindparam("provider"))
+    & (plan_periods.c.subscription_id == bindparam("subscription"))
+)
+_CHANGES: Final = select(plan_changes).where(
+    plan_changes.c.tenant == bindparam("tenant"),
+    plan_changes.c.provider == bindparam("provider"),
+    plan_changes.c.subscription_id == bindparam("subscription"),
+)
+
+
+def insert_period(
+    connection: Connection, tenant: Tenant, account_id: int, period: Period, *, due_at_ms: int | None, now_ms: int
+) -> tuple[int, bool]:
+    """(id, whether this call wrote it): one row per paid line, for ever."""
+    values = {
+        "tenant": tenant,
+        "account_id": account_id,
+        "provider": period.provider,
+        "subscription_id": period.subscription_id,
+        "key": period.key,
+        "source_ref": period.source_ref,
+        "plan": period.plan,
+        "kind": period.kind,
+        "anchor_ms": period.anchor_ms,
+        "since_ms": period.since_ms,
+        "cut_ms": period.cut_ms,
+        "end_ms": period.end_ms,
+        "share_of": period.share[0],
+        "share_in": period.share[1],
+        "parts": [part.as_json() for part in period.parts],
+        "zone": period.zone,
+        "quantity": period.quantity,
+        "paid_minor": None if period.paid is None else period.paid.amount_minor,
+        "currency": None if period.paid is None else period.paid.currency,
+        "full_price_minor": period.full_price_minor,
+        "event_id": period.event_id,
+        "dripped_to_ms": period.cut_ms,
+        "due_at_ms": due_at_ms,
+        "created_at_ms": now_ms,
+    }
+    row = insert_new(connection, plan_periods, values, unique=("tenant", "key"), returning=("id",))
+    if row is not None:
+        return int(row["id"]), True
+    found: int = connection.execute(_BY_KEY, {"tenant": tenant, "key": period.key}).scalar_one()
+    return found, False
+
+
+def lock_due(connection: Connection, period_id: int, now_ms: int) -> RowMapping | None:
+    """A period whose drips are due, locked until the transaction ends; None if somebody else has it, or had it."""
+    query = (
+        select(plan_periods, accounts.c.external_id)
+        .join(accounts, accounts.c.id == plan_periods.c.account_id)
+        .where(plan_periods.c.id == period_id, plan_periods.c.due_at_ms <= now_ms)
+        .with_for_update(skip_locked=True, of=plan_periods)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[int]:
+    """Periods that have something to hand out, the longest due first."""
+    query = (
+        select(plan_periods.c.id)
+        .where(plan_periods.c.due_at_ms <= now_ms)
+        .order_by(plan_periods.c.due_at_ms, plan_periods.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def note_dripped(connection: Connection, period_id: int, *, dripped_to_ms: int, due_at_ms: int | None) -> None:
+    """Drips up to `dripped_to_ms` are decided; look again at `due_at_ms`."""
+    connection.execute(
+        update(plan_periods)
+        .where(plan_periods.c.id == period_id)
+        .values(dripped_to_ms=dripped_to_ms, due_at_ms=due_at_ms)
+    )
+
+
+def look_again(connection: Connection, tenant: Tenant, provider: str, subscription_id: str, *, now_ms: int) -> None:
+    """A subscription's state changed: those of its drips that were held back are due."""
+    connection.execute(
+        update(plan_periods)
+        .where(
+            plan_periods.c.tenant == tenant,
+            plan_periods.c.provider == provider,
+            plan_periods.c.subscription_id == subscription_id,
+            plan_periods.c.due_at_ms > now_ms,
+        )
+        .values(due_at_ms=now_ms)
+    )
+
+
+def periods_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[RowMapping]:
+    """Every period of a subscription, with its account's external id, in the order in which they begin."""
+    query = (
+        select(plan_periods, accounts.c.external_id)
+        .join(accounts, accounts.c.id == plan_periods.c.account_id)
+        .where(_OF_SUBSCRIPTION)
+        .order_by(plan_periods.c.since_ms, plan_periods.c.key)
+    )
+    named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
+    return list(connection.execute(query, named).mappings())
+
+
+def insert_lots(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Remember which segments the grants are for. Rows that are there stay."""
+    for row in rows:
+        insert_new(connection, plan_lots, row, unique=("grant_id",), returning=("grant_id",))
+
+
+def grant_ids(connection: Connection, tenant: Tenant, keys: Iterable[str]) -> dict[str, int]:
+    """The lots by the keys of their grants."""
+    rows = connection.execute(_GRANT_IDS, {"tenant": tenant, "keys": list(keys)})
+    return {row.key: row.id for row in rows}
+
+
+def open_lots_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[RowMapping]:
+    """Lots of a subscription's plan credits that have something left, with their segments and plans."""
+    query = (
+        select(
+            plan_lots,
+            plan_periods.c.plan,
+            plan_periods.c.account_id,
+            plan_periods.c.kind,
+            grants.c.amount,
+            grants.c.remaining,
+        )
+        .join(plan_periods, plan_periods.c.id == plan_lots.c.period_id)
+        .join(grants, grants.c.id == plan_lots.c.grant_id)
+        .where(_OF_SUBSCRIPTION, grants.c.remaining > 0)
+        .order_by(plan_lots.c.grant_id)
+    )
+    named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
+    return list(connection.execute(query, named).mappings())
+
+
+def insert_change(connection: Connection, tenant: Tenant, change: Change, *, now_ms: int) -> bool:
+    """True if this call wrote it."""
+    row = insert_new(
+        connection,
+        plan_changes,
+        {
+            "tenant": tenant,
+            "provider": change.provider,
+            "subscription_id": change.subscription_id,
+            "key": change.key,
+            "plan": change.plan,
+            "source_ref": change.source_ref,
+            "since_ms": change.since_ms,
+            "cut_ms": change.cut_ms,
+            "takes_rest": int(change.takes_rest),
+            "created_at_ms": now_ms,
+        },
+        unique=("tenant", "key"),
+        returning=("id",),
+    )
+    return row is not None
+
+
+def changes_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[RowMapping]:
+    """The changes by which a subscription left its plans."""
+    named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
+    return list(connection.execute(_CHANGES, named).mappings())
+
+
+def insert_new_lots(
+    connection: Connection, tenant: Tenant, period_id: int, granted: Sequence[tuple[str, Part, int, int | None]]
+) -> None:
+    """For each (grant key, part, start, end) of a period: remember the segment, and what is carried on of it."""
+    ids = grant_ids(connection, tenant, [key for key, *_ in granted])
+    insert_lots(
+        connection,
+        [
+            {
+                "grant_id": ids[key],
+                "tenant": tenant,
+                "period_id": period_id,
+                "credit_type": part.credit_type,
+                "start_ms": start_ms,
+                "end_ms": end_ms,
+                "rolls": int(part.rolls and end_ms is not None),
+                "carries_left": part.carries,
+                "cap": part.cap,
+            }
+            for key, part, start_ms, end_ms in granted
+        ],
+    )
+
+
+def period_of(row: RowMapping) -> Period:
+    """A period as it was stored."""
+    paid = None if row["currency"] is None else Money(amount_minor=row["paid_minor"], currency=row["currency"])
+    return Period(
+        account=row["external_id"],
+        provider=row["provider"],
+        subscription_id=row["subscription_id"],
+        key=row["key"],
+        source_ref=row["source_ref"],
+        plan=row["plan"],
+        kind=PeriodKind(row["kind"]),
+        anchor_ms=row["anchor_ms"],
+        since_ms=row["since_ms"],
+        cut_ms=row["cut_ms"],
+        end_ms=row["end_ms"],
+        usable_until_ms=None,
+        share=(row["share_of"], row["share_in"]),
+        parts=tuple(part_of(part) for part in row["parts"]),
+        zone=row["zone"],
+        quantity=row["quantity"],
+        paid=paid,
+        full_price_minor=row["full_price_minor"],
+        actor=f"provider:{row['provider']}" if row["subscription_id"] else "app",
+        event_id=row["event_id"],
+    )
+
+
+def row_of(connection: Connection, tenant: Tenant, period_id: int) -> RowMapping:
+    """A period by its id, with its account's external id."""
+    query = (
+        select(plan_periods, accounts.c.external_id)
+        .join(accounts, accounts.c.id == plan_periods.c.account_id)
+        .where(plan_periods.c.tenant == tenant, plan_periods.c.id == period_id)
+    )
+    return connection.execute(query).mappings().one()
