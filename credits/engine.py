@@ -20,7 +20,9 @@ from credits.grants.rules import order_by_hand
 from credits.ids import checked_id, signed_reference
 from credits.ledger import service as ledger
 from credits.ledger.model import Balance, Posted
-from credits.plans.rules import orders_of_plan, period_end_ms
+from credits.plans import periods
+from credits.plans.calendar import period_end_ms
+from credits.plans.rules import own_period
 from credits.reservations.connect import open_gate
 from credits.reservations.library import Spending
 from credits.reservations.steps import GateRuntime
@@ -155,32 +157,31 @@ class Credits(Spending, Selling):
         payment_id: str,
         period_starts_at_ms: int | None = None,
         period_ends_at_ms: int | None = None,
+        quantity: int | None = None,
         actor: str = "app",
     ) -> tuple[Posted, ...]:
         """
         Grant what `plan` earns for one paid period, for apps that take payments by themselves.
 
         Once per `payment_id` and credit type, for ever. The period is a calendar month from now if none is given.
+        What drips within it follows by the calendar. `quantity` is the number of seats.
         """
         start_ms = self._clock() if period_starts_at_ms is None else period_starts_at_ms
         end_ms = period_end_ms(start_ms, "1 month") if period_ends_at_ms is None else period_ends_at_ms
-        source_ref = f"plan:{checked_id(payment_id, 'payment_id')}"
-        orders = orders_of_plan(
+        period = own_period(
             self.catalogue.plan(plan),
             account=checked_id(account, "account"),
-            key=source_ref,
-            source_ref=source_ref,
-            period_start_ms=start_ms,
-            period_end_ms=end_ms,
-            paid=None,
+            payment_id=checked_id(payment_id, "payment_id"),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            quantity=quantity,
+            zone=self.catalogue.timezone,
             actor=actor,
-            event_id=None,
             # As they were sent: a period that was left out is another one at every repetition.
-            sent=(plan, period_starts_at_ms, period_ends_at_ms),
+            sent=(plan, period_starts_at_ms, period_ends_at_ms) + (() if quantity is None else (quantity,)),
         )
         with transaction(self.engine) as connection:
-            now_ms = self._clock()
-            posted = tuple(ledger.grant(connection, self.tenant, order, now_ms=now_ms) for order in orders)
+            posted = periods.open_period(connection, self.tenant, period, now_ms=self._clock())
         self.bring_credits(account)
         return posted
 

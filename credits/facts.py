@@ -148,6 +148,8 @@ class PlanPaid:
     """The customer's balance at the provider paid all of it."""
     is_change: bool = False
     """It charges a change of plan and has no lines that say how: its one line is what was charged on balance."""
+    is_initial: bool = False
+    """It is the subscription's first; said by providers whose invoices name no product."""
     also_known_as: tuple[str, ...] = ()
     occurred_at_ms: int
 

@@ -16,6 +16,7 @@ class Task(StrEnum):
     SETTLE_JOURNALS = "creditgate.settle_journals"
     SWEEP_GATE = "creditgate.sweep_gate"
     DELETE_OLD_LIBRARIES = "creditgate.delete_old_libraries"
+    SWEEP_PLANS = "creditgate.sweep_plans"
     SEND_NOTIFICATIONS = "creditgate.send_notifications"
     WATCH_BALANCES = "creditgate.watch_balances"
 
@@ -27,6 +28,7 @@ QUEUE_OF: Final = {
     Task.SETTLE_JOURNALS: "sweeps",
     Task.SWEEP_GATE: "sweeps",
     Task.DELETE_OLD_LIBRARIES: "sweeps",
+    Task.SWEEP_PLANS: "sweeps",
     # Apart, so that a destination which answers slowly delays nobody's credits.
     Task.SEND_NOTIFICATIONS: "notifications",
     Task.WATCH_BALANCES: "sweeps",
@@ -37,6 +39,7 @@ EVERY_S: Final = {
     Task.SETTLE_JOURNALS: 2.0,
     Task.SWEEP_GATE: 5.0,
     Task.DELETE_OLD_LIBRARIES: 3_600.0,
+    Task.SWEEP_PLANS: 5.0,
     Task.SEND_NOTIFICATIONS: 2.0,
     Task.WATCH_BALANCES: 10.0,
 }

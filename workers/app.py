@@ -13,7 +13,7 @@ from workers import hearing, heartbeat, reconnect
 _settings = load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
 
 app = make_celery(_settings.broker_url)
-app.conf.imports = ("workers.tasks.inbox", "workers.tasks.gate", "workers.tasks.notifications")
+app.conf.imports = ("workers.tasks.inbox", "workers.tasks.gate", "workers.tasks.notifications", "workers.tasks.plans")
 reconnect.install(app)
 heartbeat.install(app)
 hearing.install(app)

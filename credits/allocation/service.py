@@ -6,10 +6,11 @@ from typing import Any, assert_never
 
 from credits.allocation import outcomes
 from credits.allocation.model import InHand, Runtime
+from credits.allocation.plan_invoices import plan_paid
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
 from credits.allocation.reversals import reversal_seen
 from credits.allocation.sharing import Prepared, sharing
-from credits.allocation.subscriptions import customer_linked, plan_paid, subscription_seen, waiting_for
+from credits.allocation.subscriptions import customer_linked, subscription_seen, waiting_for
 from credits.allocation.telling import tell_of_failure
 from credits.db import snapshot, transaction
 from credits.errors import LeaseLostError, UnknownProviderError

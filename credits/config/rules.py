@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from credits.config.catalogue import CheckoutRules, ExpiryKind, PriceList, Pricing, Slab
+from credits.config.catalogue import CheckoutRules, PriceList, Pricing, Slab
+from credits.config.expiry import ExpiryKind
 from credits.config.findings import Path, Report, did_you_mean, shown, written
 from credits.config.return_urls import return_url_fault
 from credits.config.schema import PRODUCT_KEY, PlanCreditsTable, PlanTable, PriceListTable, RolloverTable

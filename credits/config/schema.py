@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from credits.config.catalogue import NEVER, PERIOD_END, Every, Expiry, Pack, Pricing, Rollover, Slab
+from credits.config.catalogue import Every, Pack, Pricing, Rollover, Slab
+from credits.config.expiry import NEVER, PERIOD_END, Expiry
 from credits.config.findings import Path, Report, did_you_mean, shown
 from credits.config.policies import ChangePolicy, OnCancel, OnPastDue, OnPause, OnTrialEnd
 from credits.config.shortfall import Shortfall

@@ -11,7 +11,8 @@ from babel import Locale, UnknownLocaleError
 from babel.numbers import list_currencies
 from pydantic import BeforeValidator, PlainValidator
 
-from credits.config.catalogue import NEVER, PERIOD_END, Expiry, ExpiryKind, Rollover
+from credits.config.catalogue import Rollover
+from credits.config.expiry import NEVER, PERIOD_END, Expiry, ExpiryKind
 from credits.config.findings import did_you_mean, shown
 from credits.config.policies import ChangePolicy, OnChange
 from credits.errors import InvalidIdError

@@ -24,6 +24,9 @@ _FIRST_DELAY_MS: Final = 5_000
 _LONGEST_DELAY_MS: Final = 3_600_000
 _RECHECKS_MS: Final = (2_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000)
 
+MAX_RECHECKS: Final = len(_RECHECKS_MS)
+"""Looks at an event that waits for another one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:

@@ -124,7 +124,5 @@ def _is_before(row: RowMapping, change: RowMapping) -> bool:
 
 
 def _history(connection: Connection, tenant: Tenant, row: RowMapping) -> tuple[Sequence[RowMapping], Sequence[Sight]]:
-    if not row["subscription_id"]:
-        return (), ()
     named = (tenant, row["provider"], row["subscription_id"])
     return store.changes_of(connection, *named), subscriptions.sights_of(connection, *named)

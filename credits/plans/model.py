@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from credits.config.catalogue import Every, Expiry, ExpiryKind
+from credits.config.catalogue import Every
+from credits.config.expiry import Expiry, ExpiryKind
 from credits.units import Money
 
 
@@ -34,8 +35,8 @@ class Part:
     """At most so many credits are carried; None: all."""
     carries: int | None = None
     """How often a credit may be carried; None: any number of times."""
-    is_first: bool = True
-    """Whether some are granted with the payment, and not only by the drips after it."""
+    first: int | None = None
+    """How many are granted with the payment, where a change says so; None: a whole segment."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -47,7 +48,7 @@ class Part:
             "rolls": self.rolls,
             "cap": self.cap,
             "carries": self.carries,
-            "is_first": self.is_first,
+            "first": self.first,
         }
 
 
@@ -63,7 +64,7 @@ def part_of(stored: dict[str, Any]) -> Part:
         rolls=stored["rolls"],
         cap=stored["cap"],
         carries=stored["carries"],
-        is_first=stored["is_first"],
+        first=stored["first"],
     )
 
 
@@ -74,7 +75,6 @@ class Period:
     account: str
     provider: str
     subscription_id: str
-    """Empty where the app takes payments by itself."""
     key: str
     """Names the paid line; its grants' keys begin with it."""
     source_ref: str
@@ -89,8 +89,6 @@ class Period:
     end_ms: int | None
     usable_until_ms: int | None
     """When credits of the last segment lapse at the soonest, should the period be over before it was paid."""
-    share: tuple[int, int] = (1, 1)
-    """Which part of the segments up to the cut was really charged."""
     parts: tuple[Part, ...]
     zone: str = "UTC"
     quantity: int | None = None

@@ -15,7 +15,6 @@ from credits.ledger.model import DebitKind, Posted
 from credits.ledger.orders import order_command
 from credits.plans import carries, rules
 from credits.plans import periods_store as store
-from credits.plans import store as subscriptions
 from credits.plans.model import Change, Period, PeriodKind, Sight
 
 
@@ -62,7 +61,6 @@ def apply_change(
             connection,
             tenant,
             account_id,
-            kind=DebitKind.CLAWBACK,
             credit_type=credit_type,
             amount=amount,
             grant_ids=[lot["grant_id"] for lot in own_first if lot["credit_type"] == credit_type],
@@ -75,7 +73,14 @@ def apply_change(
 
 
 def settle(
-    connection: Connection, tenant: Tenant, provider: str, subscription_id: str, catalogue: Catalogue, *, now_ms: int
+    connection: Connection,
+    tenant: Tenant,
+    provider: str,
+    subscription_id: str,
+    sights: Sequence[Sight],
+    catalogue: Catalogue,
+    *,
+    now_ms: int,
 ) -> None:
     """
     Order what its history says of a subscription's unspent credits: that they go with a plan, a pause or the end.
@@ -85,7 +90,6 @@ def settle(
     changes = [
         change for change in store.changes_of(connection, tenant, provider, subscription_id) if change["takes_rest"]
     ]
-    sights = subscriptions.sights_of(connection, tenant, provider, subscription_id)
     ends = [sight for sight in sights if sight.ended]
     pauses = [sight for sight in sights if sight.is_paused]
     if not (changes or ends or pauses):
@@ -97,7 +101,6 @@ def settle(
                 connection,
                 tenant,
                 lot["account_id"],
-                kind=DebitKind.RESET,
                 credit_type=lot["credit_type"],
                 amount=lot["amount"],
                 grant_ids=[lot["grant_id"]],
@@ -168,7 +171,6 @@ def _order(
     tenant: Tenant,
     account_id: int,
     *,
-    kind: DebitKind,
     credit_type: str,
     amount: int,
     grant_ids: Sequence[int],
@@ -182,7 +184,7 @@ def _order(
         connection,
         tenant,
         account_id,
-        kind=kind,
+        kind=DebitKind.RESET,
         credit_type=credit_type,
         amount=amount,
         grant_ids=grant_ids,

@@ -9,6 +9,7 @@ from credits.config.settings import Tenant
 from credits.db import insert_new
 from credits.ledger.tables import accounts, grants
 from credits.plans.model import Change, Part, Period, PeriodKind, part_of
+from credits.plans.rules import OWN
 from credits.plans.tables import plan_changes, plan_lots, plan_periods
 from credits.units import Money
 
@@ -47,8 +48,6 @@ def insert_period(
         "since_ms": period.since_ms,
         "cut_ms": period.cut_ms,
         "end_ms": period.end_ms,
-        "share_of": period.share[0],
-        "share_in": period.share[1],
         "parts": [part.as_json() for part in period.parts],
         "zone": period.zone,
         "quantity": period.quantity,
@@ -225,13 +224,12 @@ def period_of(row: RowMapping) -> Period:
         cut_ms=row["cut_ms"],
         end_ms=row["end_ms"],
         usable_until_ms=None,
-        share=(row["share_of"], row["share_in"]),
         parts=tuple(part_of(part) for part in row["parts"]),
         zone=row["zone"],
         quantity=row["quantity"],
         paid=paid,
         full_price_minor=row["full_price_minor"],
-        actor=f"provider:{row['provider']}" if row["subscription_id"] else "app",
+        actor="app" if row["provider"] == OWN else f"provider:{row['provider']}",
         event_id=row["event_id"],
     )
 

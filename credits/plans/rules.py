@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from credits.config.catalogue import Every, ExpiryKind, Plan, PlanCredits
+from credits.config.catalogue import Every, Plan, PlanCredits
+from credits.config.expiry import ExpiryKind
 from credits.config.policies import OnTrialEnd
 from credits.ids import digest
 from credits.ledger.model import MAX_KEY_LENGTH, GrantOrder, GrantSource
@@ -23,6 +25,45 @@ class Handout:
     part: Part
     start_ms: int
     end_ms: int | None
+
+
+OWN: Final = "app"
+"""Stands for the provider where the app takes payments by itself."""
+
+
+def own_period(
+    plan: Plan,
+    *,
+    account: str,
+    payment_id: str,
+    start_ms: int,
+    end_ms: int,
+    quantity: int | None,
+    zone: str,
+    actor: str,
+    sent: tuple[object, ...],
+) -> Period:
+    """A period that the app says was paid for. Each account has one subscription of this kind."""
+    key = f"plan:{payment_id}"
+    return Period(
+        account=account,
+        provider=OWN,
+        subscription_id=f"account:{digest(account)[:32]}",
+        key=key,
+        source_ref=key,
+        plan=plan.key,
+        kind=PeriodKind.PERIOD,
+        anchor_ms=start_ms,
+        since_ms=start_ms,
+        cut_ms=start_ms,
+        end_ms=end_ms,
+        usable_until_ms=None,
+        parts=parts_of(plan, quantity),
+        zone=zone,
+        quantity=quantity,
+        actor=actor,
+        sent=sent,
+    )
 
 
 def parts_of(plan: Plan, quantity: int | None) -> tuple[Part, ...]:
@@ -105,10 +146,9 @@ def _seats(one: PlanCredits, quantity: int | None) -> int:
 
 def _first(period: Period, part: Part, on_trial_end: OnTrialEnd) -> Handout | None:
     begun = list(_begun_segments(period, part))
-    if not begun or not part.is_first:
+    if not begun:
         return None
-    worth = sum((_overlap(period, segment) for segment in begun), Fraction(0))
-    amount = floor(part.amount * worth * Fraction(*period.share))
+    amount = floor(part.amount * share_left(period, part)) if part.first is None else part.first
     if amount < 1:
         return None
     last = begun[-1]

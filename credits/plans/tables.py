@@ -68,7 +68,6 @@ plan_periods = Table(
     tenant_column(),
     Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
     Column("provider", String(32), nullable=False),
-    # Empty where the app takes payments by itself.
     Column("subscription_id", String(255), nullable=False),
     Column("key", String(255), nullable=False),
     Column("source_ref", String(255), nullable=False),
@@ -79,8 +78,6 @@ plan_periods = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("cut_ms", BigInteger, nullable=False),
     Column("end_ms", BigInteger),
-    Column("share_of", BigInteger, nullable=False),
-    Column("share_in", BigInteger, nullable=False),
     Column("parts", JSON, nullable=False),
     Column("zone", String(64), nullable=False),
     Column("quantity", BigInteger),

@@ -11,6 +11,7 @@ from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.ledger.store import lock_accounts
 from credits.ledger.tables import balances, entries, entry_lots, grants
 from credits.members import store as members
+from credits.plans import carries
 from credits.reservations import store
 from credits.reservations.journal import Debit
 from credits.reservations.ordered import Ordered, close_orders, is_done_elsewhere, read_orders
@@ -277,6 +278,13 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
         ],
     )
     _add_usage(connection, books)
+    lapsed = [
+        (entry["key"], grant_id, part)
+        for entry, lots in zip(books.entries, books.lots, strict=True)
+        if entry["kind"] == DebitKind.EXPIRE
+        for grant_id, part in lots
+    ]
+    carries.note_lapsed(connection, lapsed, now_ms=now_ms)
 
 
 def _add_usage(connection: Connection, books: _Books) -> None:

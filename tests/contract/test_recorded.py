@@ -26,16 +26,15 @@ from webhooks.providers import REGISTRY
 Kinds = set[type[Fact]]
 
 NOTHING: Kinds = {NothingToDo}
-STATE: Kinds = {SubscriptionSeen, CustomerLinked, Deferred}
+STATE: Kinds = {SubscriptionSeen, CustomerLinked}
 
 EXPECTED: dict[str, Kinds] = {
     "ADD purchased credits": {PurchasePaid},
     "if order belongs to a subscription variant": {PurchasePaid},
     "PENDING": {PurchasePending},
     "VOID pending purchase": {PurchaseVoided},
-    # One over nothing is told apart from a paid one, and waits.
     "ALLOCATE plan credits": {PlanPaid},
-    "RENEW": {PlanPaid, Deferred},
+    "RENEW": {PlanPaid},
     "(twin of invoice.paid": NOTHING,
     "no subscription: grant only if": NOTHING,
     "NO GRANT": NOTHING,

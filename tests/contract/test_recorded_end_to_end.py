@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import RowMapping, select
 
 from credits.allocation.model import Runtime
-from credits.config.catalogue import NEVER, Catalogue
+from credits.config.catalogue import Catalogue
+from credits.config.expiry import NEVER
 from credits.config.load import load_catalogue
 from credits.config.settings import Tenant, WebhookSecret, load_settings
 from credits.db import open_engine, snapshot, transaction

@@ -130,41 +130,6 @@ def test_an_order_for_a_plan_grants_nothing_by_itself(pipeline: Pipeline) -> Non
     assert pipeline.posted() == set()
 
 
-@pytest.mark.parametrize(
-    ("event_type", "said", "feature"),
-    [
-        ("subscription_plan_changed", LEMONSQUEEZY, "plan_change"),
-        ("subscription_paused", LEMONSQUEEZY, "pause"),
-        ("customer.subscription.paused", STRIPE, "pause"),
-        ("invoice.paid", {**STRIPE, "paid_minor": 0}, "trial"),
-    ],
-)
-def test_what_is_not_handled_yet_waits_and_a_retry_leaves_it_waiting(
-    pipeline: Pipeline, event_type: str, said: dict[str, Any], feature: str
-) -> None:
-    event = pipeline.receive(event_type, **said)
-    pipeline.retry(event["id"])
-    pipeline.process()
-
-    again = pipeline.event(event["id"])
-    assert (event["state"], event["code"], event["due_at_ms"]) == (EventState.WAITING, feature, None)
-    assert (again["state"], again["code"], again["due_at_ms"]) == (EventState.WAITING, feature, None)
-
-
-def test_a_change_of_plan_that_only_the_subscriptions_history_shows_waits_however_often_it_is_retried(
-    pipeline: Pipeline, clock: VirtualClock
-) -> None:
-    pipeline.receive("subscription_created", **LEMONSQUEEZY)
-    clock.advance_ms(DAY_MS)
-    moved = pipeline.receive("subscription_updated", **{**LEMONSQUEEZY, "product_id": "222222"}, delivery="moved")
-    pipeline.retry(moved["id"])
-    pipeline.process()
-
-    again = pipeline.event(moved["id"])
-    assert (moved["state"], moved["code"]) == (EventState.WAITING, "plan_change")
-    assert (again["state"], again["code"]) == (EventState.WAITING, "plan_change")
-
-
 def test_a_late_word_about_a_subscription_does_not_undo_a_later_one(pipeline: Pipeline, clock: VirtualClock) -> None:
     clock.advance_ms(DAY_MS)
     pipeline.receive("subscription.seen", **{**FAKE, "product_id": "team"}, delivery="later")
@@ -177,7 +142,11 @@ def test_a_late_word_about_a_subscription_does_not_undo_a_later_one(pipeline: Pi
     pipeline.receive("plan.paid", **FAKE, edit=without_product)
 
     assert late["state"] == EventState.DONE
-    assert pipeline.balance("user_1") == 5000
+    # What was paid for at noon is the plan of noon.
+    assert pipeline.balance("user_1") == 1000
+    clock.advance_ms(DAY_MS)
+    pipeline.receive("plan.paid", **FAKE, edit=without_product, period=1)
+    assert pipeline.balance("user_1") == 6000
 
 
 def subscription_session(payload: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from credits.config.catalogue import NEVER, PERIOD_END, CreditType, Expiry, ExpiryKind, Pricing, Purchases, Slab
+from credits.config.catalogue import CreditType, Pricing, Purchases, Slab
+from credits.config.expiry import NEVER, PERIOD_END, Expiry, ExpiryKind
 from credits.units import MAX_AMOUNT
 
 DAY_MS = 86_400_000

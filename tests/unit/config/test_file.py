@@ -7,20 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from credits.config.catalogue import (
-    Catalogue,
-    CreditType,
-    Every,
-    Expiry,
-    ExpiryKind,
-    Plan,
-    PlanCredits,
-    Pricing,
-    Purchases,
-    Rollover,
-    Slab,
-)
+from credits.config.catalogue import Catalogue, CreditType, Every, Plan, PlanCredits, Pricing, Purchases, Rollover, Slab
 from credits.config.check import check_catalogue
+from credits.config.expiry import Expiry, ExpiryKind
 from credits.config.findings import Findings
 from credits.config.load import MAX_FILE_BYTES, load_catalogue
 from credits.config.policies import ChangePolicy, OnChange

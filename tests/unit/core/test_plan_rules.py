@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credits.clock import from_iso, iso
-from credits.config.catalogue import Catalogue, Expiry, ExpiryKind
-from credits.plans.rules import interval_by_renewal, interval_of, needs_period_end, orders_of_plan, period_end_ms
+from credits.config.catalogue import Catalogue
+from credits.config.expiry import Expiry, ExpiryKind
+from credits.plans.calendar import interval_by_renewal, interval_of, period_end_ms
+from credits.plans.rules import first_handouts, needs_period_end, own_period
 
 DAY_MS = 86_400_000
 
@@ -71,24 +73,26 @@ def test_a_renewal_several_periods_away_is_never_taken_for_the_next(start_day: i
 
 
 def test_a_plan_earns_each_credit_type_once_under_a_key_of_its_own(catalogue: Catalogue) -> None:
-    orders = orders_of_plan(
+    period = own_period(
         catalogue.plan("pro"),
         account="user_1",
-        key="stripe:inv:in_1:si_1:5",
-        source_ref="stripe:inv:in_1",
-        period_start_ms=0,
-        period_end_ms=30 * DAY_MS,
-        paid=None,
+        payment_id="in_1",
+        start_ms=0,
+        end_ms=30 * DAY_MS,
+        quantity=None,
+        zone="UTC",
         actor="test",
-        event_id=None,
+        sent=(),
     )
 
+    orders = [handout.order for handout in first_handouts(period)]
+
     assert {(order.key, order.amount, order.expires_at_ms) for order in orders} == {
-        ("stripe:inv:in_1:si_1:5:image_generation", 1000, 30 * DAY_MS),
-        ("stripe:inv:in_1:si_1:5:tokens", 50_000, None),
+        ("plan:in_1:image_generation", 1000, 30 * DAY_MS),
+        ("plan:in_1:tokens", 50_000, None),
     }
     assert len({order.fingerprint for order in orders}) == 2
-    assert needs_period_end(catalogue.plan("pro"))
+    assert needs_period_end(period.parts)
 
 
 @pytest.mark.parametrize(

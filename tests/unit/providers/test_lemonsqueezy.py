@@ -207,29 +207,30 @@ def test_a_status_of_next_year_is_kept_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "status", "features"),
+    ("event_type", "status", "shown"),
     [
-        ("subscription_created", "active", []),
-        ("subscription_created", "on_trial", [Feature.TRIAL]),
-        ("subscription_updated", "on_trial", [Feature.TRIAL]),
-        ("subscription_updated", "past_due", []),
-        ("subscription_cancelled", "cancelled", []),
-        ("subscription_resumed", "active", []),
-        ("subscription_expired", "expired", []),
-        ("subscription_paused", "paused", [Feature.PAUSE]),
-        ("subscription_unpaused", "active", [Feature.PAUSE]),
-        ("subscription_plan_changed", "active", [Feature.PLAN_CHANGE]),
+        ("subscription_created", "active", {"is_first"}),
+        ("subscription_created", "on_trial", {"is_first", "trial_key"}),
+        ("subscription_updated", "on_trial", {"trial_key"}),
+        ("subscription_updated", "past_due", {"is_unpaid"}),
+        ("subscription_updated", "unpaid", {"is_unpaid"}),
+        ("subscription_cancelled", "cancelled", set()),
+        ("subscription_resumed", "active", set()),
+        ("subscription_expired", "expired", {"ended"}),
+        ("subscription_paused", "paused", {"is_paused"}),
+        ("subscription_unpaused", "active", set()),
+        ("subscription_plan_changed", "active", set()),
     ],
 )
-def test_a_trial_a_pause_and_a_change_of_plan_wait(event_type: str, status: str, features: list[Feature]) -> None:
+def test_a_subscription_shows_where_it_is_in_its_life(event_type: str, status: str, shown: set[str]) -> None:
     payload = simulated(event_type)
     payload["data"]["attributes"]["status"] = status
 
-    seen, *others = PROVIDER.interpret(payload)
+    seen = subscription_seen(payload)
 
-    assert isinstance(seen, SubscriptionSeen)
-    assert [other.feature for other in others if isinstance(other, Deferred)] == features
-    assert len(others) == len(features)
+    flags = ("is_first", "trial_key", "is_unpaid", "is_paused", "ended")
+    assert {flag for flag in flags if getattr(seen, flag)} == shown
+    assert seen.trial_key in (None, f"ls:sub:{seen.subscription_id}:trial")
 
 
 @pytest.mark.parametrize(
@@ -296,19 +297,23 @@ def test_an_invoice_that_is_not_paid_moves_nothing(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "feature"),
+    ("changes", "amount_minor", "is_change", "is_initial"),
     [
-        ({"billing_reason": "updated"}, Feature.PLAN_CHANGE),
-        ({"billing_reason": "updated", "total": 0, "subtotal": 0}, Feature.PLAN_CHANGE),
-        ({"total": 0, "subtotal": 0}, Feature.TRIAL),
-        ({"total": 0, "subtotal": 999}, Feature.ZERO_INVOICE),
+        ({"billing_reason": "initial"}, 1000, False, True),
+        ({"billing_reason": "renewal"}, 1000, False, False),
+        ({"billing_reason": "updated"}, 1000, True, False),
+        ({"billing_reason": "updated", "total": 0, "subtotal": 0}, 0, True, False),
+        ({"total": 0, "subtotal": 0}, 0, False, True),
+        ({"total": 0, "subtotal": 999}, 999, False, True),
     ],
 )
-def test_an_invoice_for_a_change_of_plan_or_over_nothing_waits(changes: dict[str, Any], feature: Feature) -> None:
+def test_an_invoice_states_what_it_charges_and_why(
+    changes: dict[str, Any], amount_minor: int, is_change: bool, is_initial: bool
+) -> None:
     (fact,) = invoice_facts(**changes)
 
-    assert isinstance(fact, Deferred)
-    assert fact.feature is feature
+    assert isinstance(fact, PlanPaid)
+    assert (fact.lines[0].amount.amount_minor, fact.is_change, fact.is_initial) == (amount_minor, is_change, is_initial)
 
 
 def test_a_failed_payment_moves_nothing_and_its_recovery_is_the_same_invoice() -> None:

@@ -140,7 +140,7 @@ def test_what_is_no_api_version_is_refused(version: str) -> None:
 
 
 def test_a_trial_is_simulated_by_an_invoice_over_nothing() -> None:
-    assert [type(fact).__name__ for fact in facts(payload("invoice.paid", paid_minor=0))] == ["Deferred"]
+    assert [type(fact).__name__ for fact in facts(payload("invoice.paid", paid_minor=0))] == ["PlanPaid"]
 
 
 def test_a_promotion_is_simulated_by_a_purchase_for_nothing() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from credits.errors import MalformedPayloadError
-from credits.facts import Deferred, Feature, NothingToDo, Payer, PlanLine, PlanPaid
+from credits.facts import NothingToDo, Payer, PlanLine, PlanPaid
 from credits.units import Money
 from tests.support.stripe_payloads import (
     SHAPES,
@@ -23,7 +23,6 @@ from tests.support.webhooks import NOW_S
 from webhooks.providers.stripe.simulate.common import Shape
 
 INVOICE = "in_s1_0"
-SUBJECT = f"stripe:in:{INVOICE}"
 CUSTOMER = payload("invoice.paid")["data"]["object"]["customer"]
 MONTH_S = 30 * 24 * 60 * 60
 
@@ -34,10 +33,6 @@ def paid(event: Payload) -> PlanPaid:
     """The one PlanPaid among the event's facts."""
     (found,) = [fact for fact in facts(event) if isinstance(fact, PlanPaid)]
     return found
-
-
-def deferred(event: Payload) -> list[tuple[Feature, str]]:
-    return [(fact.feature, fact.subject) for fact in facts(event) if isinstance(fact, Deferred)]
 
 
 def plan_line(amount: int = 1000, *, item: str = "si_1", start_s: int = NOW_S, **changes: Any) -> PlanLine:
@@ -97,7 +92,7 @@ def test_a_flat_tier_without_a_quantity_adds_only_its_amount(shape: Shape) -> No
 def test_two_prices_for_one_item_and_period_are_refused(shape: Shape) -> None:
     event = invoice(shape, line(shape), line(shape, price="price_other"))
 
-    with pytest.raises(MalformedPayloadError, match=r"lines\.data\[1\]"):
+    with pytest.raises(MalformedPayloadError, match="at different prices"):
         facts(event)
 
 
@@ -122,46 +117,36 @@ def test_a_single_item_on_a_subscriptions_invoice_earns_nothing_itself(shape: Sh
     event = invoice(shape, single_item(shape), line(shape))
 
     assert paid(event).lines == (plan_line(),)
-    assert deferred(event) == []
 
 
 @every_shape
-def test_a_free_item_beside_a_paid_one_earns_nothing(shape: Shape) -> None:
+def test_a_free_item_beside_a_paid_one_is_a_line_of_its_own(shape: Shape) -> None:
     event = invoice(shape, line(shape), line(shape, 0, item="si_2"))
 
-    assert paid(event).lines == (plan_line(),)
-    assert deferred(event) == []
+    assert paid(event).lines == (plan_line(), plan_line(0, item="si_2"))
 
 
 # ── Trials, coupons, changes ─────────────────────────────────────────────────────────────────────────────
 
 
 @every_shape
-def test_a_period_that_costs_nothing_is_a_trial(shape: Shape) -> None:
-    event = invoice(shape, line(shape, 0))
-
-    assert deferred(event) == [(Feature.TRIAL, SUBJECT)]
-    assert len(facts(event)) == 1
-
-
-@every_shape
-def test_a_trial_with_a_set_up_fee_is_a_trial(shape: Shape) -> None:
+def test_a_period_that_costs_nothing_is_stated_as_such(shape: Shape) -> None:
+    """A trial's, or one of a free price: the subscription tells which."""
     event = invoice(shape, line(shape, 0), single_item(shape, 500))
 
-    assert deferred(event) == [(Feature.TRIAL, SUBJECT)]
-    assert len(facts(event)) == 1
+    assert paid(event).lines == (plan_line(0),)
 
 
 @every_shape
-def test_a_coupon_over_everything_is_an_invoice_over_nothing(shape: Shape) -> None:
+def test_a_coupon_over_everything_leaves_a_total_of_nothing(shape: Shape) -> None:
     event = invoice(shape, line(shape), total=0, amount_due=0, amount_paid=0)
 
-    assert deferred(event) == [(Feature.ZERO_INVOICE, SUBJECT)]
-    assert len(facts(event)) == 1
+    assert (paid(event).lines, paid(event).total.amount_minor) == ((plan_line(),), 0)
+    assert not paid(event).is_from_balance
 
 
 @every_shape
-def test_prorations_alone_are_a_change_of_plan_and_earn_nothing(shape: Shape) -> None:
+def test_prorations_are_stated_line_by_line_under_their_own_ids(shape: Shape) -> None:
     event = invoice(
         shape,
         line(shape, -1000, proration=True, line_id="il_1"),
@@ -169,12 +154,29 @@ def test_prorations_alone_are_a_change_of_plan_and_earn_nothing(shape: Shape) ->
         billing_reason="subscription_update",
     )
 
-    assert deferred(event) == [(Feature.PLAN_CHANGE, SUBJECT)]
-    assert len(facts(event)) == 1
+    assert paid(event).lines == (
+        plan_line(-1000, key=f"stripe:inv:{INVOICE}:il_1", is_proration=True),
+        plan_line(2000, key=f"stripe:inv:{INVOICE}:il_2", product_id="price_max", is_proration=True),
+    )
 
 
 @every_shape
-def test_a_new_interval_earns_its_full_period_beside_the_proration_of_the_old_one(shape: Shape) -> None:
+def test_tiers_of_a_price_prorate_it_in_several_lines_that_count_as_one(shape: Shape) -> None:
+    event = invoice(
+        shape,
+        line(shape, 300, proration=True, line_id="il_2", quantity=3),
+        line(shape, 700, proration=True, line_id="il_1", quantity=7),
+        line(shape, -50, proration=True, line_id="il_3"),
+    )
+
+    assert paid(event).lines == (
+        plan_line(1000, key=f"stripe:inv:{INVOICE}:il_1", quantity=10, is_proration=True),
+        plan_line(-50, key=f"stripe:inv:{INVOICE}:il_3", is_proration=True),
+    )
+
+
+@every_shape
+def test_a_new_interval_is_a_full_period_beside_the_proration_of_the_old_one(shape: Shape) -> None:
     event = invoice(
         shape,
         line(shape, -500, proration=True, line_id="il_1"),
@@ -182,16 +184,8 @@ def test_a_new_interval_earns_its_full_period_beside_the_proration_of_the_old_on
         billing_reason="subscription_update",
     )
 
-    assert paid(event).lines == (plan_line(9000, product_id="price_yearly"),)
-    assert deferred(event) == [(Feature.PLAN_CHANGE, SUBJECT)]
-
-
-@every_shape
-def test_a_period_paid_by_the_credit_of_a_downgrade_waits_with_it(shape: Shape) -> None:
-    event = invoice(shape, line(shape, -3000, proration=True, line_id="il_1"), line(shape, 1000, line_id="il_2"))
-
-    assert deferred(event) == [(Feature.PLAN_CHANGE, SUBJECT)]
-    assert len(facts(event)) == 1
+    assert [one.is_proration for one in paid(event).lines] == [True, False]
+    assert paid(event).lines[1] == plan_line(9000, product_id="price_yearly")
 
 
 def test_since_basil_a_subscriptions_own_line_may_be_a_proration() -> None:
@@ -199,7 +193,14 @@ def test_since_basil_a_subscriptions_own_line_may_be_a_proration() -> None:
     details = event["data"]["object"]["lines"]["data"][0]["parent"]["subscription_item_details"]
     details["proration"] = True
 
-    assert deferred(event) == [(Feature.PLAN_CHANGE, SUBJECT)]
+    assert [one.is_proration for one in paid(event).lines] == [True]
+
+
+@every_shape
+def test_what_the_customers_balance_paid_is_stated(shape: Shape) -> None:
+    event = invoice(shape, line(shape), amount_due=0, amount_paid=0)
+
+    assert paid(event).is_from_balance
 
 
 @every_shape
@@ -266,11 +267,11 @@ def test_the_subscriptions_metadata_counts_before_the_invoices(shape: Shape) -> 
 def test_the_payments_of_an_invoice_are_its_other_names(shape: Shape) -> None:
     event = payload("invoice.paid", shape)
     if shape is Shape.BASIL:
-        assert paid(event).also_known_as == (SUBJECT,)
+        assert paid(event).also_known_as == (f"stripe:in:{INVOICE}",)
         listed = [{"payment": {"type": "payment_intent", "payment_intent": "pi_p1", "charge": "ch_p1"}}]
         event = changed(event, payments={"object": "list", "data": listed})
 
-    assert paid(event).also_known_as == (SUBJECT, "stripe:pi:pi_p1", "stripe:ch:ch_p1")
+    assert paid(event).also_known_as == (f"stripe:in:{INVOICE}", "stripe:pi:pi_p1", "stripe:ch:ch_p1")
 
 
 # ── Shapes older than the versions we simulate ───────────────────────────────────────────────────────────

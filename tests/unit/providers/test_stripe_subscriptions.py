@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from credits.errors import MalformedPayloadError
-from credits.facts import Deferred, Feature, Payer, SubscriptionSeen
+from credits.facts import Payer, SubscriptionSeen
 from tests.support.stripe_payloads import SHAPES, Payload, changed, facts, payload, without
 from tests.support.webhooks import NOW_S
 from webhooks.providers.stripe.simulate.common import Shape
@@ -34,13 +34,9 @@ def seen(**changes: Any) -> SubscriptionSeen:
         "stamp_ms": NOW_S * 1000,
         "rank": 0,
     }
-    return SubscriptionSeen(**{**said, **changes})
-
-
-def waits_for(event: Payload) -> list[Feature]:
-    found = [fact for fact in facts(event) if isinstance(fact, Deferred)]
-    assert {fact.subject for fact in found} <= {SUBJECT}
-    return [fact.feature for fact in found]
+    said |= changes
+    said |= {"is_first": said["rank"] == 0, "is_unpaid": said["status"] in {"past_due", "unpaid"}}
+    return SubscriptionSeen(**said)
 
 
 def updated(shape: Shape, previous: dict[str, Any], **fields: Any) -> Payload:
@@ -141,81 +137,54 @@ def test_a_metered_item_has_no_quantity(shape: Shape) -> None:
     assert facts(event)[0].quantity is None  # type: ignore[union-attr]
 
 
-# ── What waits ───────────────────────────────────────────────────────────────────────────────────────────
+# ── Turns of its life ────────────────────────────────────────────────────────────────────────────────────
 
 
 @every_shape
-def test_a_subscription_that_begins_with_a_trial_waits(shape: Shape) -> None:
-    event = changed(payload(CREATED, shape), status="trialing")
+def test_a_trial_shows_when_it_ends(shape: Shape) -> None:
+    event = changed(payload(CREATED, shape), status="trialing", trial_end=NOW_S)
 
-    assert facts(event)[0] == seen(status="trialing")
-    assert waits_for(event) == [Feature.TRIAL]
-
-
-@every_shape
-@pytest.mark.parametrize("event", ["paused", "resumed"])
-def test_a_pause_and_its_end_wait(shape: Shape, event: str) -> None:
-    content = payload(f"customer.subscription.{event}", shape)
-
-    assert isinstance(facts(content)[0], SubscriptionSeen)
-    assert waits_for(content) == [Feature.PAUSE]
+    assert facts(event) == (seen(status="trialing", trial_end_ms=NOW_S * 1000),)
 
 
 @every_shape
-@pytest.mark.parametrize("before", [None, {"behavior": "void", "resumes_at": None}], ids=repr)
-def test_a_pause_of_collection_and_its_end_wait(shape: Shape, before: object) -> None:
-    assert waits_for(updated(shape, {"pause_collection": before})) == [Feature.PAUSE]
+@pytest.mark.parametrize(("event", "is_paused"), [("paused", True), ("resumed", False)])
+def test_a_pause_and_its_end_show(shape: Shape, event: str, is_paused: bool) -> None:
+    (fact,) = facts(payload(f"customer.subscription.{event}", shape))
+
+    assert isinstance(fact, SubscriptionSeen)
+    assert fact.is_paused is is_paused
 
 
 @every_shape
-@pytest.mark.parametrize(
-    "before",
-    [
-        items(("price_basic", 1)),
-        items(("price_pro", 5)),
-        items(("price_pro", 1), ("price_seats", 1)),
-        items(),
-    ],
-    ids=lambda before: repr([item["id"] for item in before["data"]]),
-)
-def test_another_price_quantity_or_item_is_a_change_of_plan(shape: Shape, before: dict[str, Any]) -> None:
-    event = updated(shape, {"items": before})
+@pytest.mark.parametrize("pause", [None, {"behavior": "void", "resumes_at": None}], ids=repr)
+def test_a_pause_of_collection_is_a_pause(shape: Shape, pause: object) -> None:
+    (fact,) = facts(updated(shape, {}, pause_collection=pause))
 
-    assert facts(event)[0] == seen(rank=1)
-    assert waits_for(event) == [Feature.PLAN_CHANGE]
+    assert fact == seen(rank=1, is_paused=pause is not None)
 
 
 @every_shape
-def test_a_renewal_is_no_change_of_plan_though_since_basil_it_lists_the_items(shape: Shape) -> None:
+@pytest.mark.parametrize("status", ["past_due", "unpaid"])
+def test_an_unpaid_invoice_shows(shape: Shape, status: str) -> None:
+    (fact,) = facts(updated(shape, {}, status=status))
+
+    assert fact == seen(rank=1, status=status)
+
+
+@every_shape
+def test_another_price_shows_in_the_products(shape: Shape) -> None:
+    (fact,) = facts(updated(shape, {"items": items(("price_basic", 1))}, items=items(("price_max", 3))))
+
+    assert isinstance(fact, SubscriptionSeen)
+    assert (fact.product_ids, fact.quantity) == (("price_max",), 3)
+
+
+@every_shape
+def test_a_renewal_shows_the_next_period(shape: Shape) -> None:
     event = payload(UPDATED, shape, period=1)
 
-    if shape is Shape.BASIL:
-        assert "items" in event["data"]["previous_attributes"]
     assert facts(event) == (seen(period_start_ms=FEBRUARY_MS, period_end_ms=59 * 24 * 60 * 60 * 1000, rank=1),)
-
-
-@every_shape
-def test_the_same_items_in_another_order_are_no_change_of_plan(shape: Shape) -> None:
-    before = {"items": items(("price_a", 1), ("price_b", 2))}
-
-    assert waits_for(updated(shape, before, items=items(("price_b", 2), ("price_a", 1)))) == []
-
-
-@pytest.mark.parametrize(
-    ("before", "changes"),
-    [
-        ({"plan": {"id": "price_basic", "amount": 500}}, True),
-        ({"plan": "price_basic"}, True),
-        ({"plan": {"nickname": "Pro (old)"}}, False),
-        ({"plan": {"id": "price_pro"}}, False),
-        ({"quantity": 2}, True),
-        ({"quantity": 1}, False),
-        ({"plan": None}, False),
-    ],
-    ids=repr,
-)
-def test_before_basil_the_plan_and_quantity_tell_too(before: dict[str, Any], changes: bool) -> None:
-    assert waits_for(updated(Shape.OLD, before)) == ([Feature.PLAN_CHANGE] if changes else [])
 
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -126,6 +126,8 @@ def _subscription_seen(subscription: _Resource) -> SubscriptionSeen:
         product_ids=() if variant_id is None else (variant_id,),
         status=status,
         quantity=attributes.child("first_subscription_item").integer("quantity"),
+        # While on trial, the period is the trial.
+        period_start_ms=attributes.instant_ms("created_at") if status == "on_trial" else None,
         period_end_ms=attributes.instant_ms("renews_at") or attributes.instant_ms("ends_at"),
         first_period_ms=_first_period_ms(attributes, status),
         trial_end_ms=attributes.instant_ms("trial_ends_at"),
@@ -202,6 +204,7 @@ def _plan_paid(invoice: _Resource) -> PlanPaid:
         lines=(line,),
         total=total,
         is_change=invoice.attributes.text("billing_reason") == "updated",
+        is_initial=invoice.attributes.text("billing_reason") == "initial",
         occurred_at_ms=invoice.attributes.required_instant_ms("created_at"),
     )
 

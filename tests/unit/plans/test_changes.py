@@ -1,0 +1,165 @@
+"""What a change of plan does to credits: tables of invoices, and any sequence of changes at all."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credits.config.catalogue import Every, Plan, PlanCredits
+from credits.config.policies import ChangePolicy, OnChange
+from credits.facts import PlanLine
+from credits.plans.changes import Billed, Decided, decide
+from credits.plans.model import Period, PeriodKind
+from credits.plans.rules import first_handouts, next_drip_ms, parts_of
+from credits.units import Money
+
+DAY_MS = 86_400_000
+END_MS = 30 * DAY_MS
+HALF_MS = END_MS // 2
+
+
+def plan(key: str, amount: int, *, policy: ChangePolicy | None = None, **said: object) -> Plan:
+    part = PlanCredits(credit_type="image_generation", amount=amount, **said)  # type: ignore[arg-type]
+    return Plan(key=key, name=key, on_change=policy or ChangePolicy(), credits=(part,))
+
+
+def billed(
+    one: Plan, minor: int, *, name: str, since_ms: int = HALF_MS, end_ms: int = END_MS, quantity: int = 1
+) -> Billed:
+    is_whole = since_ms == 0 or end_ms != END_MS
+    line = PlanLine(
+        key=name,
+        product_id=one.key,
+        period_start_ms=since_ms,
+        period_end_ms=end_ms,
+        quantity=quantity,
+        amount=Money(amount_minor=minor, currency="USD"),
+        is_proration=not is_whole,
+    )
+    period = Period(
+        account="user_1",
+        provider="stripe",
+        subscription_id="s1",
+        key=name,
+        source_ref="stripe:inv:1",
+        plan=one.key,
+        kind=PeriodKind.PERIOD if is_whole else PeriodKind.CHANGE,
+        anchor_ms=since_ms if is_whole else 0,
+        since_ms=since_ms,
+        cut_ms=since_ms,
+        end_ms=end_ms,
+        usable_until_ms=None,
+        parts=parts_of(one, quantity),
+    )
+    return Billed(line=line, plan=one, period=period)
+
+
+def moved(decided: Decided) -> tuple[int, int]:
+    """(credits granted at once, credits taken back)."""
+    came = sum(one.order.amount for period in decided.periods for one in first_handouts(period))
+    return came, sum(amount for change in decided.changes for _, amount in change.amounts)
+
+
+@pytest.mark.parametrize(
+    ("word", "up", "down"),
+    [
+        (OnChange.PRORATE, (2000, 0), (0, 2000)),
+        (OnChange.KEEP_AND_ADD, (2000, 0), (0, 2000)),
+        (OnChange.RESET, (2500, 500), (500, 2500)),
+        (OnChange.AT_RENEWAL, (0, 0), (0, 2000)),
+    ],
+)
+def test_a_change_in_the_middle_of_a_period_moves_what_its_policy_says(
+    word: OnChange, up: tuple[int, int], down: tuple[int, int]
+) -> None:
+    """1000 credits for 2000, 5000 for 4000, half of the month left: −1000 / +2000, and the other way round."""
+    policy = ChangePolicy(up=word, down=word)
+    pro, max_ = plan("pro", 1000, policy=policy), plan("max", 5000, policy=policy)
+    upgrade = [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")]
+    downgrade = [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")]
+
+    assert moved(decide([], upgrade, {"pro"})) == up
+    assert moved(decide([], downgrade, {"pro", "max"})) == down
+
+
+def test_up_and_down_may_follow_different_policies() -> None:
+    policy = ChangePolicy(up=OnChange.RESET, down=OnChange.PRORATE)
+    pro, max_ = plan("pro", 1000, policy=policy), plan("max", 5000, policy=policy)
+
+    up = decide([], [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")], ())
+    down = decide([], [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")], ())
+
+    assert [change.takes_rest for change in (*up.changes, *down.changes)] == [True, False]
+
+
+def test_a_new_interval_is_granted_in_full_and_takes_back_what_was_unused_of_the_old_one() -> None:
+    monthly, yearly = plan("monthly", 1000), plan("yearly", 12_000)
+    whole = billed(yearly, 20_000, name="w", since_ms=HALF_MS, end_ms=400 * DAY_MS)
+
+    assert moved(decide([whole], [billed(monthly, -1000, name="a")], ())) == (12_000, 500)
+
+
+def test_what_never_came_is_not_taken_back() -> None:
+    """An upgrade that waits for the renewal, undone before it."""
+    late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
+    pro, max_ = plan("pro", 1000, policy=late), plan("max", 5000, policy=late)
+
+    assert moved(decide([], [billed(max_, -2000, name="a"), billed(pro, 1000, name="b")], {"pro"})) == (0, 0)
+
+
+def test_more_seats_add_only_credits_per_seat() -> None:
+    team = replace(
+        plan("team", 100, per_seat=True),
+        credits=(
+            PlanCredits(credit_type="image_generation", amount=100, per_seat=True),
+            PlanCredits(credit_type="tokens", amount=777),
+        ),
+    )
+    more = [billed(team, -100, name="a", quantity=2), billed(team, 250, name="b", quantity=5)]
+    fewer = [billed(team, -250, name="c", quantity=5), billed(team, 100, name="d", quantity=2)]
+
+    assert moved(decide([], more, {"team"})) == (150, 0)
+    assert moved(decide([], fewer, {"team"})) == (0, 150)
+
+
+def test_drips_after_the_change_are_the_new_plans() -> None:
+    daily = plan("daily", 10, every=Every.DAY)
+    old, new = plan("old", 4, every=Every.DAY), billed(daily, 100, name="b")
+
+    decided = decide([], [billed(old, -40, name="a"), new], {"old"})
+
+    # The day that the change falls into is over by nothing: it begins at the change.
+    assert moved(decided) == (6, 0)
+    assert next_drip_ms(decided.periods[0], after_ms=HALF_MS) == HALF_MS + DAY_MS
+
+
+PLANS = [plan("a", 1000), plan("b", 5000), plan("c", 500), plan("d", 1)]
+PRICES = {"a": 1000, "b": 4000, "c": 2500, "d": 9000}
+
+
+@given(
+    st.integers(0, 3),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, END_MS // 8)), min_size=1, max_size=7),
+)
+def test_no_sequence_of_changes_leaves_more_credits_than_the_time_on_each_plan_is_worth(
+    first: int, changes: list[tuple[int, int]]
+) -> None:
+    """Whatever it is that is upgraded, burnt, downgraded and repeated: the sum of amount × time on the plan."""
+    now, at_ms, held, warranted = PLANS[first], 0, Fraction(PLANS[first].credits[0].amount), Fraction(0)
+    for index, (to, pause_ms) in enumerate(changes):
+        warranted += Fraction(now.credits[0].amount * pause_ms, END_MS)
+        at_ms, new = at_ms + pause_ms, PLANS[to]
+        if new is now:
+            continue
+        back, price = (PRICES[one.key] * (END_MS - at_ms) // END_MS for one in (now, new))
+        lines = [
+            billed(now, -back, name=f"{index}a", since_ms=at_ms),
+            billed(new, price, name=f"{index}b", since_ms=at_ms),
+        ]
+        came, went = moved(decide([], lines, {one.key for one in PLANS}))
+        held, now = held + came - went, new
+    warranted += Fraction(now.credits[0].amount * (END_MS - at_ms), END_MS)
+
+    assert warranted - 2 * len(changes) <= held <= warranted
