@@ -60,6 +60,8 @@ class _Books:
     """By grant, without what is frozen."""
     frozen: dict[int, int]
     """By grant."""
+    known_balances: frozenset[tuple[int, str]]
+    """Those that have a row."""
     entries: list[dict[str, Any]] = field(default_factory=list)
     lots: list[list[tuple[int, int]]] = field(default_factory=list)
     """Per entry, what it took of which grant."""
@@ -121,11 +123,12 @@ def book(
 
 def _open_books(connection: Connection, debits: Sequence[Debit], account_ids: set[int]) -> _Books:
     grant_ids = sorted({grant_id for debit in debits for grant_id, _ in debit.lots})
-    owned = connection.execute(_BALANCES, {"account_ids": sorted(account_ids)})
+    owned = connection.execute(_BALANCES, {"account_ids": sorted(account_ids)}).all()
     left = connection.execute(_REMAINING, {"grant_ids": grant_ids}).all()
     tenants = store.tenants_of(connection, account_ids)
     return _Books(
         tenants=tenants,
+        known_balances=frozenset((row.account_id, row.credit_type) for row in owned),
         balances={(row.account_id, row.credit_type): [row.balance, row.debt, row.seq] for row in owned},
         remaining={row.id: row.remaining - row.frozen for row in left},
         frozen={row.id: row.frozen for row in left},
@@ -267,6 +270,23 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
             [
                 {"grant": grant_id, "left": books.remaining[grant_id] + books.frozen.get(grant_id, 0)}
                 for grant_id in used
+            ],
+        )
+    # A debt may be the first thing that is ever booked of a type.
+    new = sorted(name for name in books.balances if name not in books.known_balances)
+    if new:
+        connection.execute(
+            insert(balances),
+            [
+                {
+                    "account_id": one,
+                    "credit_type": name,
+                    "tenant": books.tenants[one],
+                    "balance": 0,
+                    "debt": 0,
+                    "seq": 0,
+                }
+                for one, name in new
             ],
         )
     touched = sorted({(entry["account_id"], entry["credit_type"]) for entry in books.entries})
