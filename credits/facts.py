@@ -225,22 +225,6 @@ class PaymentNamed:
     names: tuple[str, ...]
 
 
-class Feature(StrEnum):
-    """Events of these kinds are kept in the state `waiting` until their handling is there."""
-
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
-    """Something that will move credits once `feature` is handled. The event waits; nothing of it is lost."""
-
-    feature: Feature
-    subject: str
-    """The object it is about, as the provider names it: `stripe:in:…`, `ls:sub:…`."""
-    reason: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NothingToDo:
     """The event was understood and moves no credits."""
@@ -259,7 +243,6 @@ Fact = (
     | RefundsCounted
     | DisputeSeen
     | PaymentNamed
-    | Deferred
     | NothingToDo
 )
 

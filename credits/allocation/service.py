@@ -10,13 +10,12 @@ from credits.allocation.plan_invoices import plan_paid
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
 from credits.allocation.reversals import reversal_seen
 from credits.allocation.sharing import Prepared, sharing
-from credits.allocation.subscriptions import customer_linked, subscription_seen, waiting_for
+from credits.allocation.subscriptions import customer_linked, subscription_seen
 from credits.allocation.telling import tell_of_failure
 from credits.db import snapshot, transaction
 from credits.errors import LeaseLostError, UnknownProviderError
 from credits.facts import (
     CustomerLinked,
-    Deferred,
     DisputeSeen,
     Fact,
     NothingToDo,
@@ -177,8 +176,6 @@ def _apply(hand: InHand, fact: Fact) -> Outcome:
             return plan_paid(hand, fact)
         case RefundSeen() | RefundsCounted() | DisputeSeen() | PaymentNamed():
             return reversal_seen(hand, fact)
-        case Deferred():
-            return waiting_for(fact.feature, f"{fact.subject}: {fact.reason}")
         case NothingToDo():
             return outcomes.ignored(fact.reason)
     assert_never(fact)

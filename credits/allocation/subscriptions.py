@@ -4,9 +4,9 @@ from credits.allocation.model import InHand
 from credits.allocation.outcomes import combined, done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
 from credits.allocation.purchases import note_subscribed
-from credits.facts import CustomerLinked, Feature, SubscriptionSeen
+from credits.facts import CustomerLinked, SubscriptionSeen
 from credits.inbox import store as inbox
-from credits.inbox.model import EventState, Outcome, subscription_subject
+from credits.inbox.model import Outcome, subscription_subject
 from credits.ledger import store as ledger_store
 from credits.plans import periods, periods_store, rules
 from credits.plans import store as plans
@@ -63,11 +63,6 @@ def customer_linked(hand: InHand, fact: CustomerLinked) -> Outcome:
         )
         _wake_waiting(hand, fact.payer.subscription_id)
     return done(f"linked to account {account}", account=account)
-
-
-def waiting_for(feature: Feature, reason: str) -> Outcome:
-    """Kept until `feature` is handled; operators see why."""
-    return Outcome(state=EventState.WAITING, code=feature.value, detail=reason)
 
 
 def _trial(hand: InHand, fact: SubscriptionSeen, key: str, account: str | None) -> Outcome:

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from credits.config.calculators import Calculator
 from credits.config.expiry import NEVER, PERIOD_END, Expiry, ExpiryKind
-from credits.config.shortfall import Shortfall
 from credits.config.policies import ChangePolicy, OnCancel, OnPastDue, OnPause, OnTrialEnd, ZeroInvoice
+from credits.config.shortfall import Shortfall
 from credits.errors import NoPriceError, UnknownCreditTypeError, UnknownPlanError
 from credits.units import MAX_AMOUNT
 

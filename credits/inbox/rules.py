@@ -5,7 +5,6 @@ from typing import Final
 
 from credits.db import is_unavailable
 from credits.errors import AllocationError, CreditsError, DependencyError, LeaseLostError
-from credits.facts import Feature
 from credits.inbox.model import PAYMENT_UNKNOWN, SUBSCRIPTION_UNKNOWN, EventState, Outcome
 
 LEASE_MS: Final = 10_000
@@ -134,11 +133,6 @@ FIXES: Final = {
     "mode_mismatch": "Compare the endpoint's secret: a test event came with a live secret, or the other way round.",
     "unread_type": "Nothing: events of this type move no credits.",
     "skipped": "Nothing: somebody dealt with it otherwise; the audit log says who and why.",
-    **dict.fromkeys(
-        (feature.value for feature in Feature),
-        "It waits until this is handled. To settle it by hand: `credits grant` or `credits deduct` with the event's "
-        "number in the reason, then `credits events skip EVENT --reason WHY`.",
-    ),
 }
 """What to do about an event with this code; other codes are those of errors, which carry their own fix."""
 

@@ -11,8 +11,8 @@ from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.ledger.store import lock_accounts
 from credits.ledger.tables import balances, entries, entry_lots, grants
 from credits.members import store as members
-from credits.plans import carries
 from credits.reservations import store
+from credits.reservations.aftermath import note_lapsed, open_balances
 from credits.reservations.journal import Debit
 from credits.reservations.ordered import Ordered, close_orders, is_done_elsewhere, read_orders
 
@@ -272,23 +272,8 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
                 for grant_id in used
             ],
         )
-    # A debt may be the first thing that is ever booked of a type.
     new = sorted(name for name in books.balances if name not in books.known_balances)
-    if new:
-        connection.execute(
-            insert(balances),
-            [
-                {
-                    "account_id": one,
-                    "credit_type": name,
-                    "tenant": books.tenants[one],
-                    "balance": 0,
-                    "debt": 0,
-                    "seq": 0,
-                }
-                for one, name in new
-            ],
-        )
+    open_balances(connection, [(books.tenants[account_id], account_id, name) for account_id, name in new])
     touched = sorted({(entry["account_id"], entry["credit_type"]) for entry in books.entries})
     connection.execute(
         _UPDATE_BALANCES,
@@ -298,13 +283,7 @@ def _write(connection: Connection, books: _Books, now_ms: int) -> None:
         ],
     )
     _add_usage(connection, books)
-    lapsed = [
-        (entry["key"], grant_id, part)
-        for entry, lots in zip(books.entries, books.lots, strict=True)
-        if entry["kind"] == DebitKind.EXPIRE
-        for grant_id, part in lots
-    ]
-    carries.note_lapsed(connection, lapsed, now_ms=now_ms)
+    note_lapsed(connection, books.entries, books.lots, now_ms=now_ms)
 
 
 def _add_usage(connection: Connection, books: _Books) -> None:

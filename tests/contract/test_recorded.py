@@ -6,7 +6,6 @@ import pytest
 
 from credits.facts import (
     CustomerLinked,
-    Deferred,
     DisputeSeen,
     Fact,
     NothingToDo,

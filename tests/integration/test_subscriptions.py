@@ -145,7 +145,7 @@ def test_a_late_word_about_a_subscription_does_not_undo_a_later_one(pipeline: Pi
     # What was paid for at noon is the plan of noon.
     assert pipeline.balance("user_1") == 1000
     clock.advance_ms(DAY_MS)
-    pipeline.receive("plan.paid", **FAKE, edit=without_product, period=1)
+    pipeline.receive("plan.paid", **FAKE, edit=without_product, period=1, delivery="second")
     assert pipeline.balance("user_1") == 6000
 
 

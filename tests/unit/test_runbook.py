@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from credits import errors
-from credits.facts import Feature
 from credits.inbox.model import EventState
 from credits.inbox.rules import FIXES
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
 
 CODES = sorted(
-    {*FIXES, *Feature, errors.DependencyError.code, errors.BalanceLimitError.code, errors.UnknownProviderError.code}
+    {*FIXES, errors.DependencyError.code, errors.BalanceLimitError.code, errors.UnknownProviderError.code}
     | {error.code for error in errors.AllocationError.__subclasses__()}
 )
 

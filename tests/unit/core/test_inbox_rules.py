@@ -11,7 +11,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from credits import errors
 from credits.allocation.outcomes import combined
 from credits.errors import CreditsError, DependencyError, LeaseLostError
-from credits.facts import Feature
 from credits.inbox.model import (
     CLAIMABLE,
     FINISHED,
@@ -123,7 +122,7 @@ def leaves(error: type[CreditsError]) -> Iterator[type[CreditsError]]:
         yield error
 
 
-CODES = sorted({error.code for error in leaves(CreditsError)} | set(FIXES) | {feature.value for feature in Feature})
+CODES = sorted({error.code for error in leaves(CreditsError)} | set(FIXES))
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -11,9 +11,7 @@ from credits.clock import from_iso
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, MalformedPayloadError
 from credits.facts import (
-    Deferred,
     Fact,
-    Feature,
     NothingToDo,
     Payer,
     PlanPaid,

@@ -6,9 +6,7 @@ from typing import Final
 
 from credits.errors import MalformedPayloadError
 from credits.facts import (
-    Deferred,
     Fact,
-    Feature,
     NothingToDo,
     Payer,
     PlanLine,
@@ -239,7 +237,3 @@ def _resource(payload: Payload, kind: str) -> _Resource:
         attributes=data.child("attributes"),
         metadata=read_metadata(custom_data),
     )
-
-
-def _deferred(feature: Feature, resource: _Resource, reason: str) -> Deferred:
-    return Deferred(feature=feature, subject=resource.key, reason=reason)

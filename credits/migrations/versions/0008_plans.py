@@ -7,8 +7,8 @@ Names of keys, constraints and indexes follow the naming convention in credits.d
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
