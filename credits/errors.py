@@ -242,6 +242,20 @@ class MemberLimitExceededError(CreditsError):
         self.exceeded = exceeded
 
 
+class AccountBlockedError(CreditsError):
+    """The account owes credits that were refunded after they were spent, and may reserve nothing meanwhile."""
+
+    code = "account_blocked"
+    fix = "Repay the debt with the next purchase or grant; or let an operator run `credits accounts unblock`."
+
+    def __init__(self, account: str, credit_type: str, debt: int, reason: str) -> None:
+        super().__init__(f"account {account} is blocked: it owes {debt} {credit_type}, {reason}")
+        self.account = account
+        self.credit_type = credit_type
+        self.debt = debt
+        self.reason = reason
+
+
 class BalanceLimitError(CreditsError):
     """A grant would lift a balance above the bound that every part of the system can count to."""
 

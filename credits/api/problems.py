@@ -16,6 +16,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.IdempotencyConflictError: 409,
     errors.InsufficientCreditsError: 402,
     errors.MemberLimitExceededError: 403,
+    errors.AccountBlockedError: 403,
     errors.BalanceLimitError: 422,
     errors.HoldEndedError: 410,
     errors.SignatureError: 400,

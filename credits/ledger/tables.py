@@ -33,6 +33,12 @@ accounts = Table(
     Column("blocked_at_ms", BigInteger),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("tenant", "external_id"),
+    Index(
+        None,
+        "blocked_for",
+        postgresql_where=text("blocked_for IS NOT NULL"),
+        sqlite_where=text("blocked_for IS NOT NULL"),
+    ),
 )
 
 balances = Table(

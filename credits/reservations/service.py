@@ -9,6 +9,7 @@ from credits.ledger.model import DebitKind
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
 from credits.reservations.asks import Ask, Commit, check_content, committed, database_needed
+from credits.reservations.blocks import Blocks
 from credits.reservations.booked import Bookkeeper, Taken
 from credits.reservations.checks import (
     MAX_EXTENSION_S,
@@ -41,9 +42,11 @@ class Reservations(Looking):
     max_exposure: int = MAX_AMOUNT
     """Unsettled credits of one account above which a commit waits for the ledger whatever it asked for."""
     books: Bookkeeper = field(init=False)
+    blocks: Blocks = field(init=False)
 
     def __post_init__(self) -> None:
         self.books = Bookkeeper(self.runtime, self.tenant, self.credit_types)
+        self.blocks = Blocks(self.runtime.engine, self.tenant)
 
     def reserve(
         self,
@@ -131,6 +134,7 @@ class Reservations(Looking):
         account_id = self.account_id(account)
         if account_id is None:
             raise answers.nothing_there(wanted)
+        self.blocks.refuse(account_id, account)
         hold = hold_name(self.tenant, account_id, f"{kind.value}\x1f{name}")
         op, content = f"{kind.value[0]}:{hold}", content_of(wanted, whose)
         text = (origin or Origin(reservation_id=name)).as_text()
@@ -185,6 +189,7 @@ class Reservations(Looking):
         account_id = self.account_id(account)
         if account_id is None:
             raise answers.nothing_there(wanted)
+        self.blocks.refuse(account_id, account)
         hold, content, now_ms = (
             hold_name(self.tenant, account_id, name),
             content_of(wanted, whose),

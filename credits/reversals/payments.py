@@ -65,6 +65,11 @@ def name_payment(
     return Payment(id=payment_id, is_new=is_new, new_names=tuple(fresh))
 
 
+def read_payment(connection: Connection, payment_id: int) -> RowMapping:
+    """The payment's row."""
+    return connection.execute(select(payments).where(payments.c.id == payment_id)).mappings().one()
+
+
 def lock_payment(connection: Connection, payment_id: int) -> RowMapping:
     """The payment's row, which nobody else changes until the transaction ends. Lock it before any account."""
     query = select(payments).where(payments.c.id == payment_id).with_for_update()

@@ -15,7 +15,7 @@ from credits.ledger import store as ledger_store
 from credits.ledger.model import DebitKind
 from credits.ledger.moves import Move
 from credits.ledger.orders import order_command
-from credits.reversals import payments, rules, store
+from credits.reversals import blocks, payments, rules, store
 from credits.reversals.model import LotState, Plan, Step, Targets
 
 # An op has at most 128 characters, and ends with the lot, the step's number and the credit type.
@@ -67,7 +67,7 @@ def retarget(
             connection,
             lot,
             rules.targets(lot["amount"], back),
-            {"shortfall": _policy(catalogue, lot["credit_type"]), "cause": cause, "actor": actor},
+            {"shortfall": policy_of(catalogue, lot["credit_type"]), "cause": cause, "actor": actor},
             event_id=event_id,
             now_ms=now_ms,
         )
@@ -77,6 +77,7 @@ def retarget(
 
 def advance_due(connection: Connection, *, now_ms: int, limit: int = 200) -> int:
     """Take the next step with every lot whose last one is done, or that waited long enough; answers how many."""
+    blocks.forget_repaid(connection)
     due = store.due_lots(connection, now_ms=now_ms, limit=limit)
     ledger_store.lock_accounts(connection, {account_id for account_id, _ in due})
     for _, grant_id in due:
@@ -106,6 +107,12 @@ def advance(connection: Connection, grant_id: int, *, event_id: int | None, now_
         steps = _carry_out(connection, row, plan, event_id=event_id, now_ms=now_ms)
         if plan.step is not None or steps == row["steps"]:
             return
+
+
+def policy_of(catalogue: Catalogue, credit_type: str) -> Shortfall:
+    """What becomes of a clawback's shortfall; a debt, for a type that is declared no more."""
+    found = catalogue.credit_types.get(credit_type)
+    return Shortfall.DEBT if found is None else found.on_clawback_shortfall
 
 
 def _retarget_lot(
@@ -185,6 +192,9 @@ def _carry_out(connection: Connection, row: RowMapping, plan: Plan, *, event_id:
         steps += 1
         op = _op(row, _WORDS[plan.step], steps)
         _order(connection, row, plan, op, now_ms)
+        if plan.step is Step.OWE and row["shortfall"] == Shortfall.BLOCK:
+            reason = f"spent before they were taken back ({row['cause']})"
+            blocks.block(connection, row["account_id"], row["credit_type"], reason=reason, now_ms=now_ms)
         values |= {"op": op, "step": plan.step}
     elif plan.is_waiting:
         pause_ms = _LOOK_AGAIN_MS[min(row["looks"], len(_LOOK_AGAIN_MS) - 1)]
@@ -223,8 +233,3 @@ def _op(row: RowMapping, word: str, number: int) -> str:
     if len(cause) > _MAX_CAUSE or not cause.replace(":", "").replace("_", "").replace("-", "").isalnum():
         cause = f"{cause.split(':', 1)[0][:16]}:{digest(cause)[:24]}"
     return f"{cause}:{word}:{row['grant_id']}:{number}"
-
-
-def _policy(catalogue: Catalogue, credit_type: str) -> Shortfall:
-    found = catalogue.credit_types.get(credit_type)
-    return Shortfall.DEBT if found is None else found.on_clawback_shortfall

@@ -15,6 +15,7 @@ from credits.reversals.model import (
     REFUND_RANK,
     Dispute,
     DisputeState,
+    LotState,
     PaidBack,
     Refund,
     RefundState,
@@ -158,6 +159,20 @@ def read_lot(connection: Connection, grant_id: int) -> RowMapping:
         .where(reversed_lots.c.grant_id == grant_id)
     )
     return connection.execute(query).mappings().one()
+
+
+def state_of(connection: Connection, lot: RowMapping) -> LotState:
+    """A grant, and how far the clawback of it has come, if there was any."""
+    row = connection.execute(select(reversed_lots).where(reversed_lots.c.grant_id == lot["id"])).one_or_none()
+    return LotState(
+        granted=lot["amount"],
+        remaining=lot["remaining"],
+        frozen=lot["frozen"],
+        lapsed=lapsed_of(connection, lot["id"]),
+        clawed=0 if row is None else row.clawed,
+        forgiven=0 if row is None else row.forgiven,
+        judged=0 if row is None else row.judged,
+    )
 
 
 def change_lot(connection: Connection, grant_id: int, values: dict[str, Any]) -> None:

@@ -3,8 +3,15 @@
 import pytest
 
 from credits.config.shortfall import Shortfall
+from credits.db import snapshot, transaction
+from credits.errors import AccountBlockedError, EventActionError
+from credits.reservations.commands import run_command
+from credits.reservations.steps import run
+from credits.reservations.store import open_commands
+from credits.reversals import blocks
+from credits.reversals.preview import preview_refund
 from tests.support.ledger import assert_ledger_is_sound
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import OPERATOR, Pipeline
 from tests.support.reversals import Till, till
 
 
@@ -162,3 +169,78 @@ def test_credits_that_lapsed_unused_are_not_taken_a_second_time(bank: Till) -> N
 
     assert bank.history() == [("grant", 100), ("spend", -40), ("expire", -60), ("clawback", -40)]
     assert_ledger_is_sound(bank.pipeline.runtime.engine)
+
+
+def test_a_blocked_account_reserves_nothing_until_it_has_repaid(pipeline: Pipeline) -> None:
+    blocking = till(pipeline, shortfall=Shortfall.BLOCK)
+    blocking.paid()
+    blocking.pipeline.credits.add("user_1", "tokens", 50, key="t")
+    blocking.pipeline.credits.spend("user_1", image_generation=40, key="s")
+    blocking.refunded(1000)
+
+    with pytest.raises(AccountBlockedError) as refused:
+        blocking.pipeline.credits.reserve("user_1", tokens=1)
+    with pytest.raises(AccountBlockedError):
+        blocking.pipeline.credits.spend("user_1", tokens=1, key="t2")
+    blocking.paid("p2", amount=40)
+
+    assert (refused.value.credit_type, refused.value.debt) == ("image_generation", 40)
+    assert "fake:refund:r" in refused.value.reason
+    blocking.pipeline.credits.reserve("user_1", tokens=1)
+    assert_ledger_is_sound(blocking.pipeline.runtime.engine)
+
+
+def test_an_operator_lifts_a_block_and_the_debt_stays(pipeline: Pipeline) -> None:
+    blocking = till(pipeline, shortfall=Shortfall.BLOCK)
+    blocking.paid()
+    blocking.pipeline.credits.add("user_1", "tokens", 50, key="t")
+    blocking.pipeline.credits.spend("user_1", image_generation=100, key="s")
+    blocking.refunded(1000)
+
+    with transaction(pipeline.runtime.engine) as connection:
+        lifted = blocks.unblock(connection, pipeline.tenant, "user_1", OPERATOR, now_ms=pipeline.runtime.clock())
+
+    assert (lifted.credit_type, lifted.debt) == ("image_generation", 100)
+    blocking.pipeline.credits.reserve("user_1", tokens=1)
+    assert blocking.figures() == {"balance": -100, "debt": 100}
+    with transaction(pipeline.runtime.engine) as connection, pytest.raises(EventActionError):
+        blocks.unblock(connection, pipeline.tenant, "user_1", OPERATOR, now_ms=pipeline.runtime.clock())
+
+
+def test_a_preview_says_what_a_refund_then_does_and_changes_nothing(bank: Till) -> None:
+    bank.paid()
+    bank.pipeline.credits.spend("user_1", image_generation=40, key="s")
+    bank.refunded(200)
+    engine, name = bank.pipeline.runtime.engine, bank.payment_name()
+    before = bank.history()
+
+    with snapshot(engine) as connection:
+        catalogue, tenant = bank.pipeline.runtime.catalogue, bank.pipeline.tenant
+        preview = preview_refund(connection, tenant, catalogue, account="user_1", payment=name, refunded_minor=800)
+    unchanged = bank.history()
+    bank.refunded(800, name="r2")
+
+    assert unchanged == before
+    assert [(entry.kind, entry.amount) for entry in preview.entries] == bank.history()[len(before) :]
+    assert preview.balances["image_generation"] == ({"balance": 40, "debt": 0}, {"balance": -40, "debt": 40})
+    assert bank.figures() == {"balance": -40, "debt": 40}
+
+
+def test_an_order_that_finds_itself_carried_out_by_another_line_gives_that_back(bank: Till) -> None:
+    """Two workers read one open order; between their calls a Redis lost what it knew of the first."""
+    bank.paid()
+    bank.pipeline.deliver("dispute.opened", delivery="d", payment="p")
+    bank.pipeline.process()
+    gate = bank.pipeline.gate
+    assert gate is not None
+    with snapshot(gate.engine) as connection:
+        (order,) = open_commands(connection, limit=2)
+    run(gate, run_command(gate, dict(order)))
+    gate.gate.client.flushall()
+
+    run(gate, run_command(gate, dict(order)))
+    bank.settle()
+
+    assert bank.frozen() == 100
+    assert bank.figures() == {"balance": 100}
+    assert_ledger_is_sound(gate.engine)

@@ -79,6 +79,11 @@ class Till:
         one = self.pipeline.credits.balances(self.account)[credit_type]
         return {name: value for name, value in one.as_json().items() if value}
 
+    def payment_name(self) -> str:
+        """The name of the first payment, as its grant keeps it."""
+        with snapshot(self.pipeline.runtime.engine) as connection:
+            return str(connection.execute(select(grants.c.source_ref).order_by(grants.c.id).limit(1)).scalar_one())
+
     def frozen(self) -> int:
         """Σ frozen of the account's lots."""
         query = select(grants.c.frozen).join(accounts).where(accounts.c.external_id == self.account)

@@ -8,6 +8,7 @@ import typer
 from credits.config.settings import Tenant
 from credits.inbox.provider import Provider
 from credits.ops.cli import accounts, audit, run, selling, simulate, torture
+from credits.ops.cli.blocked import accounts_app
 from credits.ops.cli.config import config_app
 from credits.ops.cli.context import Command
 from credits.ops.cli.destinations import deliveries_app, destinations_app
@@ -40,6 +41,7 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
     selling.register(app)
     simulate.register(app)
     torture.register(app)
+    app.add_typer(accounts_app, name="accounts")
     app.add_typer(events_app, name="events")
     app.add_typer(keys_app, name="keys")
     app.add_typer(destinations_app, name="destinations")

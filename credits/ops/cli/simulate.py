@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from credits.clock import system_clock_ms
 from credits.config.settings import Tenant, secret_variable
-from credits.db import transaction
+from credits.db import snapshot, transaction
 from credits.errors import ConfigError, DependencyError, InvalidInputError, UnknownProviderError
 from credits.ids import checked_id, new_id
 from credits.inbox.provider import Provider, SignedWebhook, Simulation
 from credits.ops.cli.context import AsJson, Command, this
 from credits.pricing import store as purchases
+from credits.reversals.preview import preview_refund
 from credits.units import Money, checked_amount
 
 _DAY_MS = 86_400_000
+_WEBHOOK = "webhook"
+_HELP = "Send a webhook as a provider would: `credits simulate PROVIDER EVENT`; or see what a refund would do."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +34,21 @@ class Answer:
     body: str
 
 
+class _WebhookByDefault(TyperGroup):
+    """`credits simulate stripe invoice.paid` is `credits simulate webhook stripe invoice.paid`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [_WEBHOOK, *args]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command of this module to `app`."""
-    app.command()(simulate)
+    group = typer.Typer(cls=_WebhookByDefault, no_args_is_help=True, help=_HELP)
+    group.command(name=_WEBHOOK)(simulate)
+    group.command()(refund)
+    app.add_typer(group, name="simulate")
 
 
 def simulate(
@@ -95,6 +111,39 @@ def simulate(
     webhook = provider.sign(provider.simulate(simulation), _secret(command, provider), now_ms // 1000)
     url = f"{command.settings.base_url}/webhooks/{provider_name}"
     _show(command, payment, [_post(url, webhook) for _ in range(times)], as_json=as_json)
+
+
+def refund(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(help="Whose payment it is.")],
+    payment: Annotated[str, typer.Argument(metavar="PAYMENT_KEY", help="Any name of it: stripe:pi:..., ls:order:...")],
+    refunded_minor: Annotated[int, typer.Option("--refunded-minor", min=1, help="So much more, in minor units.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a further refund would take back: the entries, and the balances before and after. Nothing changes."""
+    command = this(context)
+    with snapshot(command.engine) as connection:
+        preview = preview_refund(
+            connection,
+            command.tenant,
+            command.catalogue,
+            account=account,
+            payment=payment,
+            refunded_minor=checked_amount(refunded_minor, "refunded_minor"),
+        )
+    if as_json:
+        command.print_json(preview.as_json())
+        return
+    money = f"{preview.refunded_minor} of {preview.paid_minor} {preview.currency or ''}".rstrip()
+    command.say(f"a refund of {money} (minor units); {preview.refunded_before_minor} went back before")
+    for entry in preview.entries:
+        command.say(f"  {entry.kind:9} {entry.amount:+d} {entry.credit_type}  lot {entry.lot}, {entry.why}")
+    for kind, amount in preview.forgiven.items():
+        command.say(f"  forgiven  {amount} {kind}, spent before")
+    for kind, (before, after) in preview.balances.items():
+        command.say(f"{kind}: {before['balance']} -> {after['balance']}, debt {before['debt']} -> {after['debt']}")
+    if not preview.entries and not preview.forgiven:
+        command.say("nothing would change")
 
 
 def _show(command: Command, payment: str, answers: Sequence[Answer], *, as_json: bool) -> None:
