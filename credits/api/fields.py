@@ -1,5 +1,6 @@
 """Fields of requests: checked by the library's own rules, so that a value is refused in the same words everywhere."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,9 @@ from credits.units import MAX_AMOUNT, checked_amount, parse_amount
 
 ID_FORMAT: Final = "creditgate-id"
 """In the OpenAPI document: 1 to 200 printable characters of any script, no white space at the ends."""
+
+HOLD_CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})", re.ASCII)
+"""Where a page of holds ended: its last deadline, and the hold's name in Redis."""
 
 CREDIT_TYPE: Final = {"type": "string", "format": "creditgate-credit-type"}
 """One of the credit types of this installation; the OpenAPI document puts their names here."""
@@ -146,6 +150,18 @@ def a_whole_number(field: str, *, smallest: int = 1, largest: int) -> Checked:
 
 
 _AMOUNT: Final = {"type": "integer", "minimum": 1, "maximum": MAX_AMOUNT}
+
+
+def a_hold_cursor(field: str) -> Checked:
+    """Where a page of holds ended."""
+
+    def check(text: str) -> tuple[int, str]:
+        match = HOLD_CURSOR.fullmatch(text)
+        if match is None:
+            raise InvalidInputError(field, f"must be `next` of the page before, got {text[:40]!r}")
+        return int(match[1]), match[2]
+
+    return Checked(check, {"type": "string", "pattern": f"^{HOLD_CURSOR.pattern}$"})
 
 
 def a_credit_type(field: str = "credit_type") -> Checked:

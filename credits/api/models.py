@@ -54,7 +54,7 @@ class CommitBody(Sent):
     """What a commit above the hold does."""
     durability: Annotated[Durability, fields.a_choice(Durability, "durability")] = Durability.LEDGER
     """What the answer survives: `ledger` waits until it is booked."""
-    if_lost: Annotated[dict[str, int] | None, fields.items("if_lost", smallest=0).or_none()] = None
+    if_lost: Annotated[dict[str, int] | None, fields.items("if_lost").or_none()] = None
     """What leaving `items` out comes to if the hold is gone and cannot say."""
     member: Annotated[str | None, fields.an_id("member").or_none()] = None
     """Whose the hold was, if it is gone and cannot say."""
@@ -105,6 +105,8 @@ class PageQuery(Sent):
 
 class HoldsQuery(Sent):
     limit: Annotated[int, fields.a_whole_number("limit", largest=MAX_PAGE)] = DEFAULT_PAGE
+    cursor: Annotated[tuple[int, str] | None, fields.a_hold_cursor("cursor")] = None
+    """`next` of the page before."""
 
 
 class CanDeductQuery(Sent):

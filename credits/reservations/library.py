@@ -156,9 +156,9 @@ class Spending:
         wanted = checked_items({credit_type: amount}, tuple(self.catalogue.credit_types))
         return self.reservations.available(account, credit_type) >= wanted[credit_type]
 
-    def holds(self, account: str, *, limit: int = 100) -> list[HoldRecord]:
-        """An account's open holds, the soonest due first."""
-        return self.reservations.holds(account, limit=limit)
+    def holds(self, account: str, *, limit: int = 100, after: tuple[int, str] | None = None) -> list[HoldRecord]:
+        """An account's open holds, the soonest due first; `after`: (`due_at_ms`, `hold`) of one to go on behind."""
+        return self.reservations.holds(account, limit=limit, after=after)
 
     def find_hold(self, account: str, reservation_id: str) -> HoldRecord | None:
         """A hold by its id. One that ended is found while Redis keeps its receipt, an hour if not set otherwise."""

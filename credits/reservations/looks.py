@@ -53,12 +53,14 @@ class Looking:
             return 0
         return int(self.words(account_id, Verb.READ, self.runtime.receipt_ms, credit_type)[2])
 
-    def holds(self, account: str, *, limit: int = 100) -> list[HoldRecord]:
-        """Open holds, the soonest due first."""
+    def holds(self, account: str, *, limit: int = 100, after: tuple[int, str] | None = None) -> list[HoldRecord]:
+        """Open holds, the soonest due first; `after` goes on behind the hold of this deadline and name in Redis."""
         account_id = self.account_id(account)
         if account_id is None:
             return []
-        return answers.hold_records(self.words(account_id, Verb.LIST_HOLDS, self.runtime.receipt_ms, limit, ""))
+        return answers.hold_records(
+            self.words(account_id, Verb.LIST_HOLDS, self.runtime.receipt_ms, limit, "", *(after or ()))
+        )
 
     def find(self, account: str, reservation_id: str) -> HoldRecord | None:
         """A hold by its id, one that ended included while Redis remembers it."""

@@ -48,7 +48,7 @@ def _words(gate: GateDriver, verb: Verb) -> list[object]:
         Verb.TAKE_LOTS: [epoch, 1, now, "t9", "t:9", "a1", "expire", RECEIPT_MS, "", A_TYPE, 5, 0, "00000000001"],
         Verb.SETTLED: [epoch, now],
         Verb.READ: [epoch, now, RECEIPT_MS, A_TYPE],
-        Verb.LIST_HOLDS: [epoch, now, RECEIPT_MS, 10, ""],
+        Verb.LIST_HOLDS: [epoch, now, RECEIPT_MS, 10, "", now, "h1"],
         Verb.UNLOAD: [epoch, 1, now, 0],
         Verb.USED: [],
         Verb.LOAD_MEMBER: [epoch, now, "eve", load, 1, 2, now, now + 9, 2, now, now + 9, A_TYPE, 1, 1, 1, "d5"],

@@ -209,3 +209,20 @@ def test_an_account_with_unsettled_entries_is_not_unloaded(gate: GateDriver) -> 
     gate.settle_all()
 
     assert gate.unload() == ("UNLOADED",)
+
+
+def test_a_list_of_holds_goes_on_where_a_page_ended_also_among_holds_due_at_the_same_instant(gate: GateDriver) -> None:
+    gate.load(1_000)
+    names = [f"hold{number:03}" for number in range(600)]
+    for name in names:
+        gate.reserve(1, hold=name, ttl_ms=1_000_000)
+    gate.reserve(1, hold="early", ttl_ms=500_000)
+
+    seen: list[str] = []
+    after: tuple[str | int, ...] = ()
+    while page := gate.list_holds(limit=70, after=after)[1:]:
+        seen += page[::2]
+        after = (page[-1].split("|")[1], page[-2])
+        gate.release(page[0])
+
+    assert seen == ["early", *names]

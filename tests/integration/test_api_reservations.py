@@ -232,6 +232,23 @@ def test_a_reservation_is_found_by_its_id_and_open_ones_are_listed(caller: Calle
     assert listed == {"account": "user_1", "items": [by_odd_name, found], "next": None}
 
 
+def test_open_reservations_are_listed_in_pages(caller: Caller, library: Credits) -> None:
+    for number in range(7):
+        reserve(caller, f"job-{number}", amount=1, ttl_s=60 + number)
+
+    pages = [caller.account("user_1", "reservations", limit=3).get_json()]
+    while pages[-1]["next"] is not None:
+        pages.append(caller.account("user_1", "reservations", limit=3, cursor=pages[-1]["next"]).get_json())
+    odd = caller.account("user_1", "reservations", cursor="5-x")
+
+    assert [[one["reservation_id"] for one in page["items"]] for page in pages] == [
+        ["job-0", "job-1", "job-2"],
+        ["job-3", "job-4", "job-5"],
+        ["job-6"],
+    ]
+    assert assert_problem(odd, 422, "invalid_input")["field"] == "cursor"
+
+
 @pytest.mark.parametrize("account", ["user_1", "nobody"])
 def test_a_reservation_that_is_not_there_is_404(caller: Caller, library: Credits, account: str) -> None:
     found = caller.account(account, "reservations/nothing")

@@ -248,8 +248,8 @@ class GateDriver:
         """Available, held, unsettled, debt, lapsed."""
         return tuple(int(word) for word in self.read(credit_type)[2:])
 
-    def list_holds(self, *, limit: int = 100, hold: str = "") -> Words:
-        return self.call(Verb.LIST_HOLDS, self.epoch, self.clock(), self.receipt_ms, limit, hold)
+    def list_holds(self, *, limit: int = 100, hold: str = "", after: tuple[str | int, ...] = ()) -> Words:
+        return self.call(Verb.LIST_HOLDS, self.epoch, self.clock(), self.receipt_ms, limit, hold, *after)
 
     def unload(self, *, idle_ms: int = 0) -> Words:
         return self.call(Verb.UNLOAD, self.epoch, self.account_id, self.clock(), idle_ms)

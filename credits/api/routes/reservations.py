@@ -74,10 +74,15 @@ def reserve(call: Call, body: ReserveBody) -> Answer:
 
 @area.get(ALL, scopes=LOOK, query=HoldsQuery, answers={200: ReservationPage})
 def list_reservations(call: Call, query: HoldsQuery) -> Answer:
-    """An account's open holds, the soonest due first."""
-    found = call.credits.holds(call.account, limit=query.limit)
+    """An account's open holds, the soonest due first, in pages."""
+    found = call.credits.holds(call.account, limit=query.limit + 1, after=query.cursor)
+    page = found[: query.limit]
     return Answer(
-        body={"account": call.account, "items": [_found(call.account, record) for record in found], "next": None}
+        body={
+            "account": call.account,
+            "items": [_found(call.account, record) for record in page],
+            "next": f"{page[-1].due_at_ms}-{page[-1].hold}" if len(found) > len(page) else None,
+        }
     )
 
 

@@ -1,6 +1,7 @@
 --[[
   Open holds of an account, the soonest due first; or one hold by its id, receipts included.
   KEYS  shard · account · lots · holds · due       ARGV  epoch · caller ms · receipt ms · limit · hold (may be empty)
+                                                         [· due · hold: only what comes after this one]
   Returns
     HOLDS  (hold · record)…
     COLD   not loaded
@@ -19,13 +20,19 @@ local function list_holds(keys, args)
     if text then answer[2], answer[3] = args[5], text end
     return answer
   end
-  local offset, batch = 0, nil
+  local from, last, offset, batch = '-inf', '', 0, nil
+  if args[6] and args[6] ~= '' then from, last = I(whole(args[6])), args[7] or '' end
   repeat
-    batch = redis.call('ZRANGE', k.due, offset, offset + BATCH - 1)
+    batch = redis.call('ZRANGEBYSCORE', k.due, from, '+inf', 'LIMIT', offset, BATCH)
     local texts = #batch > 0 and redis.call('HMGET', k.holds, unpack(batch))
     for i, hold in ipairs(batch) do
       if #answer > 2 * limit then return answer end
-      if texts[i] and string.sub(texts[i], 1, 1) == 'H' then answer[#answer + 1], answer[#answer + 2] = hold, texts[i] end
+      local text = texts[i]
+      -- Holds due in the same millisecond are in the order of their names.
+      local is_before = last ~= '' and text and hold <= last and string.match(text, '^.|(%d+)') == from
+      if text and string.sub(text, 1, 1) == 'H' and not is_before then
+        answer[#answer + 1], answer[#answer + 2] = hold, text
+      end
     end
     offset = offset + BATCH
   until #batch < BATCH

@@ -1,0 +1,62 @@
+"""What a fuzzer has to know of the API beside its OpenAPI document: what an id is, and which names go together."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import schemathesis
+from hypothesis import strategies as st
+
+from credits.api.endpoint import IDEMPOTENCY_KEY
+from credits.api.fields import ID_FORMAT
+from credits.errors import CreditsError
+from credits.ids import checked_id
+
+RICH: Final = ("user_1", "a/b", "50%25off", "用户")
+"""Accounts that have credits when the fuzzer begins."""
+
+_PRINTABLE: Final = st.characters(exclude_categories=["Cc", "Cs", "Co", "Cn", "Zl", "Zp"])
+_STORABLE: Final = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+
+
+def is_id(text: str) -> bool:
+    """Whether the API takes `text` for an id as it is."""
+    try:
+        return checked_id(text, "id") == text
+    except CreditsError:
+        return False
+
+
+IDS: Final = st.sampled_from(RICH) | st.text(_PRINTABLE, min_size=1, max_size=20).filter(is_id)
+
+schemathesis.openapi.format(ID_FORMAT, IDS)
+# The years that the API takes; RFC 3339 has some before our era and a minute of 61 seconds.
+INSTANTS: Final = st.datetimes(datetime(1971, 1, 1), datetime(9998, 12, 31)).map(lambda at: f"{at.isoformat()}Z")  # noqa: DTZ001
+
+schemathesis.openapi.format("date-time", INSTANTS)
+schemathesis.openapi.format("creditgate-text", st.text(_STORABLE, max_size=50))
+
+
+@schemathesis.hook
+def map_case(_context: Any, case: Any) -> Any:
+    """
+    Make what JSON Schema cannot say true of a valid request; leave an invalid one alone.
+
+    A change is named in the body or in the header, not twice; and 1.0, which JSON Schema takes for an integer, is none.
+    """
+    if case.meta is None or not case.meta.generation.mode.is_positive or not isinstance(case.body, dict):
+        return case
+    case.body = _with_integers(case.body)
+    name = next((name for name in ("reservation_id", "key", "step") if case.body.get(name) is not None), None)
+    headers = case.headers if case.headers is not None else {}
+    if name is not None:
+        headers.pop(IDEMPOTENCY_KEY, None)
+    else:
+        headers.setdefault(IDEMPOTENCY_KEY, "a-name")
+    case.headers = headers
+    return case
+
+
+def _with_integers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_integers(part) for name, part in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
