@@ -153,6 +153,34 @@ def test_keys_of_the_two_tenants_are_told_apart_by_sight(engine: Engine) -> None
     assert made[Tenant.SANDBOX].startswith("ck_test_")
 
 
+def test_no_key_is_in_any_log_line_or_answer(
+    settings: Settings, engine: Engine, key: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = app_on(settings, engine).test_client()
+    revoked = make_key(engine)
+    with transaction(engine) as connection:
+        keys.revoke_key(connection, Tenant.SANDBOX, revoked.split("_")[2], now_ms=system_clock_ms())
+    mistyped = key[:-1] + ("a" if key[-1] != "a" else "b")
+
+    answers = [
+        client.open(path, method=method, headers={"Authorization": f"Bearer {one}"}, data=body)
+        for one in (key, revoked, mistyped)
+        for method, path, body in (
+            ("GET", f"/v1/accounts/{one}/balances", b""),
+            ("GET", f"/v1/accounts/user_1/entries?key={one}", b""),
+            ("POST", "/v1/accounts/user_1/grants", one.encode()),
+            ("POST", "/v1/accounts/user_1/balances", b""),
+        )
+    ]
+    logged = caplog.text + "".join(capsys.readouterr())
+
+    assert {answer.status_code for answer in answers} == {200, 401, 403, 405, 422}
+    for one in (key, revoked, mistyped):
+        assert one[17:60] not in logged
+        assert not any(one[17:60] in answer.text for answer in answers if answer.status_code != 200)
+        assert not any(one[17:60] in str(answer.headers) for answer in answers)
+
+
 def last_used(engine: Engine, key: str) -> int | None:
     with snapshot(engine) as connection:
         query = select(api_keys.c.last_used_at_ms).where(api_keys.c.kid == key.split("_")[2])
