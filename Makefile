@@ -50,6 +50,7 @@ proofs: $(READY) ## Long proofs: fuzzed routes, thousands of lives, examples of 
 
 cluster: $(READY) ## The gate on a Redis Cluster of three nodes, which the tests start
 	$(BIN)/python -m pytest -n auto -m cluster $(ARGS)
+	CREDITGATE_TEST_REDIS_CLUSTER=1 $(BIN)/python -m pytest -n 2 -m "not simulator and not one_server" tests/gate tests/integration/test_library*.py $(ARGS)
 
 browser: $(READY) ## Pages in a real browser (Chromium on PATH, or where CREDITGATE_TEST_CHROMIUM says)
 	$(BIN)/python -m pytest -m browser $(ARGS)

@@ -18,6 +18,7 @@ from credits.db import open_engine
 from credits.log import set_up_logging
 from credits.ops.migrate import migrate
 from tests.support.clock import VirtualClock
+from tests.support.cluster import ValkeyCluster
 from tests.support.library import Shop
 from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.rabbitmq import find_rabbitmq
@@ -61,9 +62,10 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """A Valkey server of this worker process, without persistence."""
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer | ValkeyCluster]:
+    """A Valkey server of this worker process, without persistence; a cluster of three for `make cluster`."""
+    folder = tmp_path_factory.mktemp("valkey")
+    server = ValkeyCluster(folder) if os.environ.get("CREDITGATE_TEST_REDIS_CLUSTER") else ValkeyServer(folder)
     server.start()
     yield server
     server.stop()
@@ -107,7 +109,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def redis_url(valkey_server: ValkeyServer) -> str:
+def redis_url(valkey_server: ValkeyServer | ValkeyCluster) -> str:
     """A Redis that is empty when the test begins."""
     valkey_server.empty()
     return valkey_server.url

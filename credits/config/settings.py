@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from limits import parse_many
 
 from credits.config.access import ProviderAccess, Tenant, read_access
+from credits.config.redis_urls import is_cluster, read_cluster_url
 from credits.errors import ConfigError
 from credits.units import MAX_AMOUNT
 
@@ -120,9 +121,20 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         rate_limit=_rate_limit(env, problems),
         buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )
+    _check_cluster(settings, problems)
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def _check_cluster(settings: Settings, problems: dict[str, str]) -> None:
+    if is_cluster(settings.broker_url):
+        problems["CREDITGATE_BROKER_URL"] = "Celery cannot use a Redis Cluster: name another Redis, or RabbitMQ"
+    if is_cluster(settings.redis_url):
+        try:
+            read_cluster_url(settings.redis_url)
+        except ValueError as error:
+            problems["CREDITGATE_REDIS_URL"] = str(error)
 
 
 def secret_variable(provider: str, tenant: Tenant) -> str:

@@ -3,18 +3,21 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from credits.circuit import Circuit
 from credits.errors import GateUnavailableError
+from credits.redis_client import RedisClient, masters_of, node_of, run_many
+from credits.redis_cluster import ClusterClient
 from credits.reservations import versions
 from credits.reservations.keys import shard_keys
 from credits.reservations.scripts import Library, Verb, library
+
+_MAX_NODES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +31,13 @@ class JournalLine:
 @dataclass(slots=True)
 class Gate:
     """
-    The gate's scripts over one Redis. Safe to share between threads.
+    The gate's scripts over one Redis, or a cluster. Safe to share between threads.
 
     Every error of the server or the network is a GateUnavailableError: the call may or may not have run, and is safe
     to repeat by its name.
     """
 
-    client: redis.Redis
+    client: RedisClient
     code: Library = field(default_factory=library)
     epochs: dict[int, int] = field(default_factory=dict)
 
@@ -47,7 +50,7 @@ class Gate:
             if "not found" not in str(error).lower():
                 raise GateUnavailableError(f"the gate refused {verb.value}: {error}") from error
         # A Redis that is new, or was emptied with its functions, learns them from whoever comes first.
-        self._load_library()
+        self._load_library(keys[0])
         return self._execute(command)
 
     def call_many(self, calls: Sequence[tuple[Verb, Sequence[str], Sequence[str | int]]]) -> list[list[str] | None]:
@@ -55,36 +58,57 @@ class Gate:
         Run many scripts in one round trip; answers the words of each, None where the server refused one.
 
         The calls of one batch are independent: each of them ran or did not. If the connection fails, the whole batch is
-        a GateUnavailableError, and is safe to repeat.
+        a GateUnavailableError, and is safe to repeat; in a cluster, only if no node answers.
         """
-        pipeline = self.client.pipeline(transaction=False)
-        for verb, keys, args in calls:
-            pipeline.execute_command("FCALL", self.code.function(verb), len(keys), *keys, *args)  # type: ignore[no-untyped-call]
-        try:
-            answers = pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
-        if any(isinstance(answer, ResponseError) and "not found" in str(answer).lower() for answer in answers):
-            self._load_library()
+        commands = [
+            (keys[0], ("FCALL", self.code.function(verb), len(keys), *keys, *args)) for verb, keys, args in calls
+        ]
+        with _answering():
+            answers = run_many(self.client, commands)
+        for (key, _), answer in zip(commands, answers, strict=True):
+            if isinstance(answer, ResponseError) and "not found" in str(answer).lower():
+                self._load_library(key)
+                if not self.is_cluster:
+                    break
         return [answer if isinstance(answer, list) else None for answer in answers]
 
     def journal_lengths(self, shards: Sequence[int]) -> list[int]:
-        """How many lines the journal of each shard has."""
-        pipeline = self.client.pipeline(transaction=False)
-        for shard in shards:
-            pipeline.xlen(shard_keys(shard).journal)
-        try:
-            return [int(length) for length in pipeline.execute()]
-        except (RedisError, OSError) as error:
-            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+        """How many lines the journal of each shard has; 0 where a cluster's node does not answer."""
+        keys = [shard_keys(shard).journal for shard in shards]
+        with _answering():
+            answers = run_many(self.client, [(key, ("XLEN", key)) for key in keys])
+        return [answer if isinstance(answer, int) else 0 for answer in answers]
 
     def scan(self, cursor: int, pattern: str, *, count: int) -> tuple[int, list[str]]:
-        """Some keys that match, and where to go on; 0 at the end. It never stops the server as KEYS would."""
-        try:
-            after, keys = self.client.scan(cursor, match=pattern, count=count)
-        except (RedisError, OSError) as error:
-            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
-        return int(after), [str(key) for key in keys]
+        """
+        Some keys that match, and where to go on; 0 at the end. It never stops the server as KEYS would.
+
+        A cluster's nodes are gone through one after the other; one that does not answer is passed over.
+        """
+        with _answering():
+            servers = masters_of(self.client)
+            within, number = divmod(cursor, _MAX_NODES)
+            try:
+                after, keys = (
+                    servers[number].scan(within, match=pattern, count=count) if number < len(servers) else (0, [])
+                )
+            except (RedisError, OSError):
+                if not self.is_cluster:
+                    raise
+                after, keys = 0, []
+        if int(after):
+            return int(after) * _MAX_NODES + number, [str(key) for key in keys]
+        return (number + 1 if number + 1 < len(servers) else 0), [str(key) for key in keys]
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether some shards may be away while others are not."""
+        return isinstance(self.client, ClusterClient)
+
+    def where(self, shard: int) -> str:
+        """A name of the server that has a shard, the same for all that it has."""
+        with _answering():
+            return self.client.name_of(shard_keys(shard).shard) if isinstance(self.client, ClusterClient) else ""
 
     def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
         """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
@@ -95,12 +119,16 @@ class Gate:
     def take_over(self, shard: int, epoch: int) -> bool:
         """Serve an epoch that another version of the library serves, beside it; False if none does."""
         with _answering():
-            return versions.take_over(self.client, self.code, shard, epoch)
+            return versions.take_over(node_of(self.client, shard_keys(shard).shard), self.code, shard, epoch)
 
     def delete_idle_libraries(self, *, now_ms: int) -> list[str]:
         """Delete the versions of the library that nobody called for a day; answers their names."""
         with _answering():
-            return versions.delete_idle(self.client, self.code, now_ms=now_ms)
+            return [
+                name
+                for server in masters_of(self.client)
+                for name in versions.delete_idle(server, self.code, now_ms=now_ms)
+            ]
 
     def _execute(self, command: Sequence[str | int]) -> list[str]:
         answer: Any = self._run(*command)
@@ -108,13 +136,13 @@ class Gate:
 
     def _run(self, *command: str | int) -> Any:
         try:
-            return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return self.client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
 
-    def _load_library(self) -> None:
+    def _load_library(self, key: str) -> None:
         try:
-            self.client.function_load(self.code.code)
+            node_of(self.client, key).function_load(self.code.code)
         except ResponseError as error:
             # Two clients may load it at once; the second one finds it there.
             if "already exists" not in str(error):

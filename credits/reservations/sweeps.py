@@ -5,13 +5,15 @@ They are the guarantee behind every shortcut: a worker that died between two ste
 that asked for nobody to wait. Any number of processes may sweep at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
 from credits.db import glance, is_unavailable, snapshot, transaction
+from credits.errors import GateUnavailableError
 from credits.log import get_logger
 from credits.reservations import store
 from credits.reservations.commands import order_expiries, run_command
@@ -80,16 +82,19 @@ def settle_journals(runtime: GateRuntime) -> int:
     """Book every line of every journal; answers how many."""
     shards = list(range(SHARD_COUNT))
     lengths = runtime.gate.journal_lengths(shards)
-    return sum(_settle_shard(runtime, shard) for shard, length in zip(shards, lengths, strict=True) if length)
+    by_server: defaultdict[str, list[int]] = defaultdict(list)
+    for shard, length in zip(shards, lengths, strict=True):
+        if length:
+            by_server[runtime.gate.where(shard)].append(shard)
+    return _each(runtime, by_server, lambda where: sum(_settle_shard(runtime, shard) for shard in by_server[where]))
 
 
 def apply_outbox(runtime: GateRuntime) -> int:
     """Bring the credits that wait in the outbox to the gate, account by account; answers how many."""
-    account_ids = waiting_accounts(runtime.engine)
-    return sum(
-        run(runtime, apply_credits(runtime, account_ids[first : first + _APPLIED_AT_ONCE]))
-        for first in range(0, len(account_ids), _APPLIED_AT_ONCE)
-    )
+    waiting: defaultdict[str, list[int]] = defaultdict(list)
+    for account_id in waiting_accounts(runtime.engine):
+        waiting[runtime.gate.where(shard_of(account_id))].append(account_id)
+    return _each(runtime, waiting, lambda where: _apply_to(runtime, waiting[where]))
 
 
 def waiting_accounts(engine: Engine) -> list[int]:
@@ -102,7 +107,12 @@ def run_orders(runtime: GateRuntime) -> int:
     """Carry out the debits that SQL has ordered, the oldest first; answers how many were not refused."""
     with snapshot(runtime.engine) as connection:
         orders = store.open_commands(connection, limit=_ORDERS)
-    return sum(run(runtime, run_command(runtime, dict(order))) for order in orders)
+    by_server: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for order in orders:
+        by_server[runtime.gate.where(shard_of(order["account_id"]))].append(dict(order))
+    return _each(
+        runtime, by_server, lambda where: sum(run(runtime, run_command(runtime, order)) for order in by_server[where])
+    )
 
 
 def advance_reversals(runtime: GateRuntime) -> int:
@@ -136,6 +146,26 @@ def unload_idle(runtime: GateRuntime, unloading: Unloading) -> int:
 def delete_old_libraries(runtime: GateRuntime) -> int:
     """Delete the versions of the scripts that nobody called for a day; answers how many."""
     return _guarded("old_libraries", lambda one: len(one.gate.delete_idle_libraries(now_ms=one.clock())), runtime)
+
+
+def _each(runtime: GateRuntime, servers: Iterable[str], work: Callable[[str], int]) -> int:
+    """Do the work of each server. In a cluster, one that is away keeps that of the others from nobody."""
+    total = 0
+    for server in servers:
+        try:
+            total += work(server)
+        except GateUnavailableError as error:
+            if not runtime.gate.is_cluster:
+                raise
+            log.warning("gate.sweep_failed", part=server, error=type(error).__name__, message=str(error)[:200])
+    return total
+
+
+def _apply_to(runtime: GateRuntime, account_ids: Sequence[int]) -> int:
+    return sum(
+        run(runtime, apply_credits(runtime, account_ids[first : first + _APPLIED_AT_ONCE]))
+        for first in range(0, len(account_ids), _APPLIED_AT_ONCE)
+    )
 
 
 def _settle_shard(runtime: GateRuntime, shard: int) -> int:

@@ -6,13 +6,14 @@ import pytest
 import redis
 
 from tests.support.clock import VirtualClock
+from tests.support.cluster import connected
 from tests.support.gate import GateDriver
 
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
     """A client of an empty server."""
-    with redis.Redis.from_url(redis_url, decode_responses=True, socket_timeout=10) as client:
+    with connected(redis_url) as client:
         client.function_flush()
         yield client
 

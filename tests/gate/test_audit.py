@@ -15,8 +15,10 @@ from credits.errors import InsufficientCreditsError
 from credits.ops.audit.gate_view import loaded_accounts
 from credits.ops.audit.model import Code
 from credits.ops.audit.service import audit
+from credits.redis_client import open_redis
 from credits.reservations.keys import AccountKeys, account_keys
 from credits.reservations.sweeps import sweep_gate
+from tests.support.cluster import connected
 from tests.support.library import OTHER, TYPE, Shop
 from tests.support.valkey import ValkeyServer
 
@@ -25,7 +27,7 @@ LAPSES_AT_MS = 4_102_444_800_000
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
+    with connected(redis_url) as client:
         yield client
 
 
@@ -65,7 +67,7 @@ def unprotected(engine: Engine) -> Iterator[Connection]:
 
 
 def codes(shop: Shop, client: redis.Redis, *, in_ms: int = 0) -> set[Code]:
-    report = audit(shop.engine, client, now_ms=system_clock_ms() + in_ms)
+    report = audit(shop.engine, open_redis(shop.redis_url), now_ms=system_clock_ms() + in_ms)
     assert report.is_gate_read
     return {finding.code for finding in report.findings}
 
@@ -79,7 +81,7 @@ def keys_of(library: Credits, account: str = "user_1") -> AccountKeys:
 def test_a_healthy_installation_agrees_and_says_what_was_read(
     library: Credits, shop: Shop, client: redis.Redis
 ) -> None:
-    report = audit(shop.engine, client, now_ms=system_clock_ms())
+    report = audit(shop.engine, open_redis(shop.redis_url), now_ms=system_clock_ms())
 
     assert report.findings == []
     assert (report.entries, report.accounts, report.gate_accounts, report.journal_lines) == (5, 2, 2, 1)

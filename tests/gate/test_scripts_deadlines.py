@@ -12,6 +12,9 @@ from credits.reservations.torture.world import SERVER_CLOCK_KEY, with_simulated_
 from tests.support.clock import VirtualClock
 from tests.support.gate import TTL_MS, GateDriver, Words
 
+# The simulated time is a key of its own, which a cluster's node would have to have.
+pytestmark = pytest.mark.one_server
+
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS

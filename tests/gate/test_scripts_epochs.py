@@ -5,6 +5,7 @@ import redis
 
 from credits.reservations.scripts import Verb, library, library_of, source
 from tests.support.clock import VirtualClock
+from tests.support.cluster import servers_of
 from tests.support.gate import GateDriver
 
 
@@ -114,7 +115,8 @@ def test_a_full_redis_takes_nothing_new_and_still_finishes_what_was_begun(
     gate.reserve(10)
     gate.reserve(10, hold="h2")
     gate.reserve(10, hold="h3")
-    client.config_set("maxmemory", "1")
+    for server in servers_of(client):
+        server.config_set("maxmemory", "1")
     try:
         for refused in (gate.spend, lambda: gate.reserve(hold="h4"), lambda: gate.take_lots(1, 1), gate.begin_load):
             with pytest.raises(redis.ResponseError, match="maxmemory"):
@@ -126,7 +128,8 @@ def test_a_full_redis_takes_nothing_new_and_still_finishes_what_was_begun(
         assert gate.figures() == (80, 10, 0, 0, 0)
         assert gate.arm() == ("ARMED",)
     finally:
-        client.config_set("maxmemory", "0")
+        for server in servers_of(client):
+            server.config_set("maxmemory", "0")
 
 
 def test_no_name_of_two_versions_is_the_same(gate: GateDriver, newer: GateDriver) -> None:

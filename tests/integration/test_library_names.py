@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
-import redis
 
 from credits.errors import HoldEndedError, IdempotencyConflictError
 from credits.reservations.asks import Commit
 from credits.reservations.model import Durability
 from credits.reservations.sweeps import sweep_gate
+from tests.support.cluster import connected
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
 
@@ -21,7 +21,7 @@ def forget(shop: Shop) -> Forget:
     """Let Redis lose its receipts, as time does."""
 
     def flush() -> None:
-        with redis.Redis.from_url(shop.redis_url) as client:
+        with connected(shop.redis_url) as client:
             client.flushall()
 
     return flush

@@ -10,6 +10,7 @@ from credits.reservations.keys import AccountKeys, account_keys
 from credits.reservations.model import Overage, lot_name, sort_key
 from credits.reservations.scripts import Library, Verb, library
 from tests.support.clock import VirtualClock
+from tests.support.cluster import servers_of
 from tests.support.gate_keys import Seen, read_keys
 
 RECEIPT_MS = 900_000
@@ -318,19 +319,16 @@ class GateDriver:
 
     def dump(self) -> dict[str, bytes]:
         """Every key of the server, to see whether anything changed."""
-        raw = redis.Redis(connection_pool=redis.ConnectionPool(**self._connection()))
-        try:
-            return {name: raw.dump(name) or b"" for name in sorted(self.client.keys("*"))}
-        finally:
-            raw.close()
+        dumped: dict[str, bytes] = {}
+        for server in servers_of(self.client):
+            known = server.connection_pool.connection_kwargs
+            with redis.Redis(host=known["host"], port=known["port"]) as raw:
+                dumped |= {name: raw.dump(name) or b"" for name in sorted(server.keys("*"))}
+        return dumped
 
     def seen(self) -> Seen:
         """The account as its keys have it, with every sum and size checked on the way."""
         return read_keys(self.client, self.keys, self.account_id)
-
-    def _connection(self) -> dict[str, Any]:
-        known = self.client.connection_pool.connection_kwargs
-        return {"host": known["host"], "port": known["port"], "decode_responses": False}
 
 
 def _flat(items: Mapping[str, int] | int) -> list[object]:

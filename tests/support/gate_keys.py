@@ -9,6 +9,7 @@ import redis
 from credits.reservations import rules
 from credits.reservations.keys import AccountKeys
 from credits.reservations.model import HoldState
+from tests.support.cluster import server_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +209,7 @@ def _lots_of(fields: Mapping[str, str]) -> dict[str, tuple[str, str, int]]:
 
 
 def _read_all(client: redis.Redis, k: AccountKeys) -> Any:
-    with client.pipeline(transaction=True) as pipeline:
+    with server_of(client, k.shard).pipeline(transaction=True) as pipeline:
         pipeline.hgetall(k.account)
         pipeline.hgetall(k.holds)
         pipeline.zrange(k.lots, 0, -1)

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -23,8 +24,9 @@ class ValkeyServer:
     `durable=True` writes each command to the append-only file before it answers; otherwise a kill empties it.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._options = options
         self._persistence = ("--appendonly", "yes", "--appendfsync", "always") if durable else ("--appendonly", "no")
         self._log = folder / "valkey.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +47,9 @@ class ValkeyServer:
         for _ in range(1 if self.port else 5):
             self.port = self.port or free_port()
             options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", "")
-            self._process = start([str(server_binary()), *options, *self._persistence], log=self._log, cwd=self._folder)
+            self._process = start(
+                [str(server_binary()), *options, *self._persistence, *self._options], log=self._log, cwd=self._folder
+            )
             wait_until(lambda: self._answers() or self._exited(), timeout_s=10, what=f"Valkey answers ({self._log})")
             if not self._exited():
                 return

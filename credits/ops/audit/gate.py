@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import redis
 from sqlalchemy import Connection, Engine, bindparam, text
 
 from credits.db import snapshot, transaction
 from credits.ops.audit.gate_view import LoadedAccount, ShardView, is_armed, loaded_accounts, read_shard
 from credits.ops.audit.model import Code, Finding, Report
+from credits.redis_client import RedisClient
 
 _SHARDS: Final = 64
 _AT_ONCE: Final = 200
@@ -31,7 +31,7 @@ class _Books:
     """Lines of the journal that are entries, with their accounts: two shards may name their lines alike."""
 
 
-def read_gate(engine: Engine, client: redis.Redis, report: Report) -> None:
+def read_gate(engine: Engine, client: RedisClient, report: Report) -> None:
     """Add to `report` all that disagrees in the gate. Raises redis.RedisError if it does not answer."""
     loaded = loaded_accounts(client)
     with snapshot(engine) as connection:
@@ -42,7 +42,7 @@ def read_gate(engine: Engine, client: redis.Redis, report: Report) -> None:
 
 
 def _read_shard(
-    engine: Engine, client: redis.Redis, report: Report, shard: int, account_ids: list[int], epoch: int
+    engine: Engine, client: RedisClient, report: Report, shard: int, account_ids: list[int], epoch: int
 ) -> None:
     view = read_shard(client, shard, [])
     report.journal_lines += view.length
@@ -140,7 +140,7 @@ def _against_ledger(account: LoadedAccount, books: _Books) -> Iterator[Finding]:
             )
 
 
-def _again_locked(engine: Engine, client: redis.Redis, shard: int, account_id: int, epoch: int) -> list[Finding]:
+def _again_locked(engine: Engine, client: RedisClient, shard: int, account_id: int, epoch: int) -> list[Finding]:
     with transaction(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT id FROM accounts WHERE id = :id FOR UPDATE"), {"id": account_id})

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-import redis
+from credits.redis_client import RedisClient, masters_of, node_of
 
 
 class UnreadableError(Exception):
@@ -66,19 +66,20 @@ class ShardView:
     unreadable_accounts: list[int] = field(default_factory=list)
 
 
-def loaded_accounts(client: redis.Redis) -> dict[int, list[int]]:
+def loaded_accounts(client: RedisClient) -> dict[int, list[int]]:
     """The accounts that have a key in Redis, by shard. A scan: what comes or goes meanwhile may be in it or not."""
     found: defaultdict[int, list[int]] = defaultdict(list)
-    for key in client.scan_iter(match="cg:{*}:account:*", count=1000):
-        tag, _, account_id = str(key).rpartition(":account:")
-        found[int(tag.removeprefix("cg:{").removesuffix("}"))].append(int(account_id))
+    for server in masters_of(client):
+        for key in server.scan_iter(match="cg:{*}:account:*", count=1000):
+            tag, _, account_id = str(key).rpartition(":account:")
+            found[int(tag.removeprefix("cg:{").removesuffix("}"))].append(int(account_id))
     return found
 
 
-def read_shard(client: redis.Redis, shard: int, account_ids: list[int]) -> ShardView:
+def read_shard(client: RedisClient, shard: int, account_ids: list[int]) -> ShardView:
     """A shard and these accounts of it, read in one transaction of Redis."""
     tag = f"cg:{{{shard}}}:"
-    pipeline = client.pipeline(transaction=True)
+    pipeline = node_of(client, f"{tag}shard").pipeline(transaction=True)
     pipeline.hgetall(f"{tag}shard")
     pipeline.xlen(f"{tag}journal")
     pipeline.xrange(f"{tag}journal")
@@ -107,13 +108,14 @@ def read_shard(client: redis.Redis, shard: int, account_ids: list[int]) -> Shard
     return view
 
 
-def is_armed(client: redis.Redis, shard: int, epoch: int) -> bool:
+def is_armed(client: RedisClient, shard: int, epoch: int) -> bool:
     """Whether any library in this Redis serves the shard in this epoch; if none does, nobody is answered from it."""
     tag = f"cg:{{{shard}}}:"
-    libraries: Any = client.function_list(library="creditgate_*")
+    server = node_of(client, f"{tag}shard")
+    libraries: Any = server.function_list(library="creditgate_*")
     for library in libraries:
         name = library[library.index("library_name") + 1] if isinstance(library, list) else library["library_name"]
-        answer: Any = client.fcall(f"{name}_settled", 2, f"{tag}shard", f"{tag}journal", epoch, 0)
+        answer: Any = server.fcall(f"{name}_settled", 2, f"{tag}shard", f"{tag}journal", epoch, 0)
         if answer[0] != "STALE":
             return True
     return False

@@ -7,9 +7,10 @@ from credits.db import snapshot
 from credits.ops.audit.gate import read_gate
 from credits.ops.audit.ledger import counts, read_ledger
 from credits.ops.audit.model import Report
+from credits.redis_client import RedisClient
 
 
-def audit(engine: Engine, client: redis.Redis, *, now_ms: int) -> Report:
+def audit(engine: Engine, client: RedisClient, *, now_ms: int) -> Report:
     """
     Re-add everything, of both tenants. Changes nothing; safe while everything runs.
 

@@ -4,9 +4,11 @@ import http.client
 import socket
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import redis
+
+from credits.config.redis_urls import ClusterUrl, is_cluster, read_cluster_url
 
 HEARTBEAT_VARIABLE: Final = "CREDITGATE_HEARTBEAT_FILE"
 """Tells a worker or beat which file to touch as long as it works."""
@@ -73,6 +75,8 @@ class RedisProbe:
 
 def server_answers(url: str) -> bool:
     """Whether the server at `url` takes requests: PING for Redis, a TCP connection for anything else (RabbitMQ)."""
+    if is_cluster(url):
+        return any(_redis_answers(one) for one in _nodes_of(read_cluster_url(url)))
     parts = urlsplit(url)
     if parts.scheme in {"redis", "rediss", "unix"}:
         return _redis_answers(url)
@@ -81,6 +85,12 @@ def server_answers(url: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _nodes_of(cluster: ClusterUrl) -> list[str]:
+    scheme = "rediss" if cluster.is_tls else "redis"
+    who = f"{quote(cluster.username or '')}:{quote(cluster.password or '')}@" if cluster.password else ""
+    return [f"{scheme}://{who}{host}:{port}/0" for host, port in cluster.nodes]
 
 
 def _redis_answers(url: str) -> bool:
