@@ -1,5 +1,6 @@
 """Connections, renewed after a failure, after a while and after a fork: a changed address is found by itself."""
 
+import os
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ C = TypeVar("C")
 
 RENEWED_AFTER_S: Final = 60.0
 """A name is resolved when a connection is made; one that is always busy would keep to an old address for ever."""
+
+YOUNG_S: Final = 1.0
+"""A pool that was made a moment ago has looked the name up; failing all the same, it is not made again at once."""
 
 _IDLE_S: Final = 15.0
 
@@ -42,39 +46,56 @@ class Connections(Generic[C]):
         self._home = home
         self._now_s = now_s
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._current: Lease[C] | None = None
+        self._unused: list[Lease[C]] = []
 
     def lease(self) -> Lease[C]:
         """The pool for one try. It has to be given back."""
         home, now_s = self._home(), self._now_s()
-        current = self._current
-        if current is not None and current.home != home:
-            # Its sockets belong to whoever made them; here they are only forgotten. The lock may be held over there.
-            self._lock, self._current = threading.Lock(), None
+        if self._process != os.getpid():
+            # The lock may have been held in the process this one was forked from, and nobody gives it back here.
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._current, self._unused = None, []
         with self._lock:
             current = self._current
-            if current is None or now_s - current.born_s > RENEWED_AFTER_S:
-                if current is not None:
-                    current.is_retired = True
+            if current is not None and current.home != home:
+                # Its sockets belong to whoever made them. Here they are only forgotten.
+                current = None
+            elif current is not None and now_s - current.born_s > RENEWED_AFTER_S:
+                self._retire(current)
+                current = None
+            if current is None:
                 current = self._current = Lease(pool=self._make(), home=home, born_s=now_s)
             current.users += 1
             return current
 
-    def give_back(self, lease: Lease[C], *, has_failed: bool) -> C | None:
-        """End a try; answers a pool that is to be closed now. After a failure nobody uses its connections again."""
+    def give_back(self, lease: Lease[C], *, has_failed: bool) -> list[C]:
+        """End a try; answers the pools to be closed now. After a failure its connections are not used again."""
         with self._lock:
             lease.users -= 1
-            if has_failed:
-                lease.is_retired = True
-            if lease.is_retired and self._current is lease:
-                self._current = None
-            return lease.pool if lease.is_retired and lease.users == 0 and lease.home == self._home() else None
+            if lease.is_retired or (has_failed and self._now_s() - lease.born_s > YOUNG_S):
+                self._retire(lease)
+            return self._take_unused()
 
-    def take(self) -> C | None:
-        """The pool in use, to be closed, if it is of this home; the next call makes another one."""
+    def take_all(self) -> list[C]:
+        """All pools of this home, to be closed; the next call makes another one."""
         with self._lock:
-            current, self._current = self._current, None
-            return current.pool if current is not None and current.home == self._home() else None
+            if self._current is not None:
+                self._retire(self._current)
+            return self._take_unused()
+
+    def _retire(self, lease: Lease[C]) -> None:
+        lease.is_retired = True
+        if self._current is lease:
+            self._current = None
+        if lease.users == 0:
+            self._unused.append(lease)
+
+    def _take_unused(self) -> list[C]:
+        home, unused = self._home(), self._unused
+        self._unused = []
+        return [lease.pool for lease in unused if lease.home == home]
 
 
 def headers_of(settings: ClientSettings, version: str) -> dict[str, str]:

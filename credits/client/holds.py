@@ -155,6 +155,10 @@ class AsyncHold(HoldSeen):
             except CreditsError as error:
                 log.warning("hold.not_extended", hold=self.reservation_id, code=error.code)
                 pause_s = self._ttl_s / RETRIES_PER_TTL
+            # A job must not lose its hold to a surprise in here; the next beat may do better.
+            except Exception as error:
+                log.warning("hold.not_extended", hold=self.reservation_id, exc_info=error)
+                pause_s = self._ttl_s / RETRIES_PER_TTL
 
 
 class Reserving:

@@ -20,7 +20,8 @@ DEFAULT_PATIENCE_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 2.0
 """An address that is not there any more must not use up the patience of a call."""
 
-MAX_CONNECTIONS: Final = 100
+MAX_CONNECTIONS: Final = 20
+"""Calls beyond that wait for their turn. More connections would not be served sooner by a server of a few threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

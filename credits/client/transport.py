@@ -4,8 +4,10 @@ import asyncio
 import os
 import random
 import ssl
+import threading
 import time
 from collections.abc import Hashable
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Final, TypeVar
 
@@ -24,6 +26,14 @@ _VERSION: Final = metadata.version("creditgate")
 _MISSED: Final = (httpx.TransportError, httpx.StreamError)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AsyncPool:
+    """Connections of one event loop, and turns to use them: httpx looks at everybody who waits, again and again."""
+
+    client: httpx.AsyncClient
+    turns: asyncio.Semaphore
+
+
 class Sender:
     """Carries calls out, one after the other or from many threads."""
 
@@ -32,6 +42,8 @@ class Sender:
         self._transport = transport
         self._verify = _verification(settings.url)
         self._connections = Connections(self._make, home=os.getpid, now_s=time.monotonic)
+        self._turns = threading.BoundedSemaphore(settings.max_connections)
+        self._process = os.getpid()
 
     def carry_out(self, call: Call[T]) -> T:
         """The answer to `call`, after as many tries as its patience allows. Raises CreditsError."""
@@ -48,11 +60,26 @@ class Sender:
 
     def close(self) -> None:
         """Close the connections. A later call opens others."""
-        pool = self._connections.take()
-        if pool is not None:
+        for pool in self._connections.take_all():
             pool.close()
 
     def _try(self, call: Call[T], timeout_s: float) -> Answer:
+        began_s, turns = time.monotonic(), self._turns_of_process()
+        # httpx looks at everybody who waits for a connection whenever one is free; here nobody is looked at.
+        if not turns.acquire(timeout=timeout_s):
+            raise httpx.PoolTimeout("all connections were busy")
+        try:
+            return self._try_now(call, max(0.05, timeout_s - (time.monotonic() - began_s)))
+        finally:
+            turns.release()
+
+    def _turns_of_process(self) -> threading.BoundedSemaphore:
+        if self._process != os.getpid():
+            # Those who had a turn did not come along when the process forked.
+            self._turns, self._process = threading.BoundedSemaphore(self._settings.max_connections), os.getpid()
+        return self._turns
+
+    def _try_now(self, call: Call[T], timeout_s: float) -> Answer:
         lease, has_failed = self._connections.lease(), True
         deadline_s = time.monotonic() + timeout_s
         try:
@@ -72,8 +99,7 @@ class Sender:
             has_failed = False
             raise
         finally:
-            retired = self._connections.give_back(lease, has_failed=has_failed)
-            if retired is not None:
+            for retired in self._connections.give_back(lease, has_failed=has_failed):
                 retired.close()
 
     def _make(self) -> httpx.Client:
@@ -101,9 +127,7 @@ class AsyncSender:
         while True:
             timeout_s = attempts.next_timeout_s
             try:
-                async with asyncio.timeout(timeout_s):
-                    answer = await self._try(call, timeout_s)
-                outcome = attempts.hear(answer)
+                outcome = attempts.hear(await self._try(call, timeout_s))
             except (*_MISSED, TimeoutError) as missed:
                 outcome = attempts.miss(missed)
             if isinstance(outcome, Done):
@@ -112,42 +136,49 @@ class AsyncSender:
 
     async def aclose(self) -> None:
         """Close the connections. A later call opens others."""
-        pool = self._connections.take()
-        if pool is not None:
-            await pool.aclose()
+        for pool in self._connections.take_all():
+            await pool.client.aclose()
 
     async def _try(self, call: Call[T], timeout_s: float) -> Answer:
-        lease, has_failed = self._connections.lease(), True
-        deadline_s = time.monotonic() + timeout_s
+        lease, has_failed = self._connections.lease(), False
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
         try:
-            request = request_of(call, lease.pool, timeout_s=timeout_s)
-            response = await lease.pool.send(request, stream=True)
+            async with asyncio.timeout_at(deadline_s):
+                await lease.pool.turns.acquire()
             try:
-                body = bytearray()
-                async for part in response.aiter_bytes():
-                    body += part
-                    _check(body, response, deadline_s)
+                # Whoever is cancelled says nothing about the server; whoever waits in vain does.
+                async with asyncio.timeout_at(deadline_s):
+                    return await self._send(call, lease.pool.client, timeout_s)
+            except (*_MISSED, TimeoutError):
+                has_failed = True
+                raise
             finally:
-                await response.aclose()
-            has_failed = False
-            return answer_of(response, bytes(body))
-        except (httpx.PoolTimeout, asyncio.CancelledError):
-            # Busy connections are not broken ones; and whoever was cancelled says nothing about the server.
-            has_failed = False
-            raise
+                lease.pool.turns.release()
         finally:
-            retired = self._connections.give_back(lease, has_failed=has_failed)
-            if retired is not None:
-                await retired.aclose()
+            for retired in self._connections.give_back(lease, has_failed=has_failed):
+                await retired.client.aclose()
 
-    def _make(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
+    async def _send(self, call: Call[T], client: httpx.AsyncClient, timeout_s: float) -> Answer:
+        deadline_s = time.monotonic() + timeout_s
+        response = await client.send(request_of(call, client, timeout_s=timeout_s), stream=True)
+        try:
+            body = bytearray()
+            async for part in response.aiter_bytes():
+                body += part
+                _check(body, response, deadline_s)
+        finally:
+            await response.aclose()
+        return answer_of(response, bytes(body))
+
+    def _make(self) -> "_AsyncPool":
+        client = httpx.AsyncClient(
             base_url=self._settings.url,
             headers=headers_of(self._settings, _VERSION),
             limits=limits_of(self._settings),
             verify=self._verify,
             transport=self._transport,
         )
+        return _AsyncPool(client=client, turns=asyncio.Semaphore(self._settings.max_connections))
 
 
 def _attempts(call: Call[T], settings: ClientSettings) -> Attempts[T]:

@@ -69,14 +69,15 @@ def proxy(site: Site) -> Iterator[FaultyProxy]:
         yield proxy
 
 
+def new_client(kind: str, url: str, key: str) -> Any:
+    options = {"timeout_s": 1.5, "patience_s": 10.0}
+    return CreditsClient(url, key, **options) if kind == "threads" else InLoop(AsyncCreditsClient(url, key, **options))
+
+
 @pytest.fixture(params=["threads", "asyncio"])
 def client(request: pytest.FixtureRequest, proxy: FaultyProxy, site: Site) -> Iterator[Any]:
     """Either client, behind the proxy."""
-    made: Any
-    if request.param == "threads":
-        made = CreditsClient(proxy.url, site.key, timeout_s=1, patience_s=10)
-    else:
-        made = InLoop(AsyncCreditsClient(proxy.url, site.key, timeout_s=1, patience_s=10))
+    made = new_client(request.param, proxy.url, site.key)
     yield made
     made.close()
 
@@ -143,15 +144,16 @@ def test_a_job_goes_on_through_a_restart_of_the_server(site: Site) -> None:
     assert figures(site.library, account) == (995, 0, 0, 995, 0)
 
 
-def test_a_changed_address_is_found_without_a_restart(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_a_changed_address_is_found_without_a_restart(site: Site, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     account, port, hosts = site.new_account(), free_port(), ["127.0.0.1"]
     look_up = socket.getaddrinfo
 
     def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
-        return look_up(hosts[0] if host == "credits.test" else host, *args, **kwargs)
+        return look_up(hosts[0] if host in {"credits.test", b"credits.test"} else host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    client = CreditsClient(f"http://credits.test:{port}", site.key, timeout_s=1, patience_s=10)
+    client = new_client(kind, f"http://credits.test:{port}", site.key)
     target = ("127.0.0.1", site.server.port)
     with FaultyProxy(target, port=port) as old, FaultyProxy(target, port=port, host="127.0.0.2") as new:
         hold = client.reserve(account, image_generation=10)

@@ -47,6 +47,18 @@ def test_a_block_that_commits_pays_and_one_that_raises_does_not(credits_: Credit
     assert_ledger_is_sound(shop.engine)
 
 
+def test_a_hold_is_committed_or_released_by_its_name_from_another_process(credits_: Credits, shop: Shop) -> None:
+    for name in ("job-1", "job-2"):
+        credits_.reserve("user_1", image_generation=30, reservation_id=name)
+    elsewhere = shop.process()
+
+    committed = elsewhere.commit("user_1", "job-1", image_generation=10)
+    released = [elsewhere.release("user_1", "job-2"), elsewhere.release("user_1", "never-made")]
+
+    assert (committed.rescued, released) == (False, [True, False])
+    assert figures(credits_, "user_1") == (90, 0, 0, 90, 0)
+
+
 def test_a_block_that_ends_without_a_commit_gives_everything_back(credits_: Credits) -> None:
     with credits_.reserve("user_1", image_generation=30) as hold:
         pass
