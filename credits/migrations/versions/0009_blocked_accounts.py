@@ -7,8 +7,8 @@ Names of keys, constraints and indexes follow the naming convention in credits.d
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 _IS_BLOCKED = sa.text("blocked_for IS NOT NULL")
 
