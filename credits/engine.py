@@ -23,6 +23,7 @@ from credits.ledger.model import Balance, Posted
 from credits.plans import periods
 from credits.plans.calendar import period_end_ms
 from credits.plans.rules import own_period
+from credits.promos import service as promos
 from credits.reservations.connect import open_gate
 from credits.reservations.library import Spending
 from credits.reservations.steps import GateRuntime
@@ -182,6 +183,25 @@ class Credits(Spending, Selling):
         )
         with transaction(self.engine) as connection:
             posted = periods.open_period(connection, self.tenant, period, now_ms=self._clock())
+        self.bring_credits(account)
+        return posted
+
+    def redeem(self, account: str, code: str, *, key: str = "", actor: str = "app") -> Posted:
+        """
+        Give `account` what a promo code gives. Repeated it answers as the first time; where a code may be redeemed
+        several times by one account, each `key` is a redemption of its own.
+
+        Raises UnknownPromoCodeError, or PromoCodeRefusedError if it has expired or is used up.
+        """
+        with transaction(self.engine) as connection:
+            posted = promos.redeem(connection, self.tenant, code, account, name=key, actor=actor, now_ms=self._clock())
+        self.bring_credits(account)
+        return posted
+
+    def welcome(self, account: str) -> list[Posted]:
+        """Give a new account its welcome credits, once for ever: at sign-up, or else with its first payment."""
+        with transaction(self.engine) as connection:
+            posted = promos.welcome(connection, self.tenant, self.catalogue, account, now_ms=self._clock())
         self.bring_credits(account)
         return posted
 

@@ -161,6 +161,24 @@ class ProviderKeyRefusedError(ProviderRefusedError):
     fix = "Compare the provider's API key in the environment with its dashboard: mode, permissions, revoked or not."
 
 
+class UnknownPromoCodeError(InvalidInputError):
+    code = "unknown_promo_code"
+    fix = "List the codes with `credits promo list`, or make it with `credits promo create`."
+
+    def __init__(self, code: str) -> None:
+        super().__init__("code", f"there is no promo code {_short(code)}")
+
+
+class PromoCodeRefusedError(InvalidInputError):
+    """A promo code has expired or is used up. Nothing was changed."""
+
+    code = "promo_code_refused"
+    fix = "Use another code; `credits promo list` shows how often each was used, and until when it works."
+
+    def __init__(self, promo_code: str, reason: str) -> None:
+        super().__init__("code", f"promo code {promo_code} {reason}")
+
+
 class ConfigError(CreditsError):
     """The configuration or the environment is wrong; `problems` lists every finding by key."""
 

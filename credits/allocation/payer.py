@@ -8,6 +8,7 @@ from credits.inbox.model import EventState, Outcome, customer_subject, subscript
 from credits.inbox.rules import recheck_at_ms
 from credits.ledger import store as ledger_store
 from credits.plans import store as plans
+from credits.promos import service as promos
 
 
 def account_of(hand: InHand, payer: Payer) -> str | None:
@@ -35,12 +36,20 @@ def account_of(hand: InHand, payer: Payer) -> str | None:
 
 
 def remember(hand: InHand, payer: Payer, account: str) -> None:
-    """Link the payer's customer to `account` for later events, and wake those that waited for that."""
-    if payer.customer_id is None or plans.is_linked(hand.connection, hand.tenant, hand.provider, payer.customer_id):
+    """
+    Link the payer's customer to `account` for later events, and wake those that waited for that.
+
+    An account that is seen as a customer for the first time is given its welcome credits.
+    """
+    if payer.customer_id is None:
+        promos.welcome(hand.connection, hand.tenant, hand.catalogue, account, now_ms=hand.now_ms)
+        return
+    if plans.is_linked(hand.connection, hand.tenant, hand.provider, payer.customer_id):
         return
     account_id = ledger_store.ensure_account(hand.connection, hand.tenant, account, hand.now_ms)
     if plans.link_customer(hand.connection, hand.tenant, hand.provider, payer.customer_id, account_id, hand.now_ms):
         inbox.wake(hand.connection, hand.tenant, customer_subject(hand.provider, payer.customer_id), now_ms=hand.now_ms)
+        promos.welcome(hand.connection, hand.tenant, hand.catalogue, account, now_ms=hand.now_ms)
 
 
 def unattributed(hand: InHand, payer: Payer, code: str, detail: str) -> Outcome:

@@ -10,6 +10,7 @@ import credits.members.tables
 import credits.notifications.tables
 import credits.plans.tables
 import credits.pricing.tables
+import credits.promos.tables
 import credits.reservations.tables
 import credits.reversals.tables  # noqa: F401
 from credits.db import metadata
