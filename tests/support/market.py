@@ -97,7 +97,7 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
     file = folder / "fakes.sqlite3"
     fakes = create_fakes(settings, file=file, deliver=deliver, pauses_s=())
     server = make_server("127.0.0.1", 0, fakes, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     fakes_url = f"http://127.0.0.1:{server.server_port}"
     settings = replace(settings, config_path=SELLING_CONFIG, access=access_to(fakes_url))
     app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())

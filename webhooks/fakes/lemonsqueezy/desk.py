@@ -9,6 +9,8 @@ from typing import Any, Final
 from credits.clock import iso
 from credits.config.settings import Tenant
 from credits.inbox.provider import Simulation
+from credits.pricing.money import written
+from credits.units import Money
 from webhooks.fakes.delivery import Deliverer
 from webhooks.fakes.store import FakeStore
 from webhooks.fakes.till import Extras
@@ -108,3 +110,8 @@ def priced(attributes: Resource, price_minor: int, extras: Extras) -> None:
     attributes.update(sums)
     attributes.update({f"{name}_usd": amount for name, amount in sums.items()})
     attributes.update({f"{name}_formatted": f"{amount} {attributes['currency']}" for name, amount in sums.items()})
+
+
+def shown(amount_minor: int, currency: str) -> str:
+    """A sum, for people."""
+    return written(Money(amount_minor=amount_minor, currency=currency), "en_US")

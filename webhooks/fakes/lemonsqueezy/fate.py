@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from credits.clock import iso
-from webhooks.fakes.lemonsqueezy.desk import Desk, Resource, priced
+from webhooks.fakes.lemonsqueezy.desk import Desk, Resource, priced, shown
 from webhooks.fakes.till import Extras
 
 PRICE_OF_A_PLAN: Final = 2000
@@ -77,7 +77,8 @@ def refunded(desk: Desk, order: Resource, amount_minor: int | None) -> str:
         "refunded_at": iso(desk.now_ms()),
     }
     _told(desk, order, "order_refunded", change)
-    return f"{now} of {total} are refunded."
+    currency = order["attributes"]["currency"]
+    return f"{shown(now, currency)} of {shown(total, currency)} are refunded."
 
 
 def renew(desk: Desk, order: Resource, _extras: Extras) -> str:

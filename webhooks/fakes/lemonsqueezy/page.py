@@ -3,13 +3,10 @@
 from typing import Final
 
 from credits.clock import from_iso
-from credits.pricing.money import written
-from credits.units import Money
-from webhooks.fakes.lemonsqueezy.desk import PROVIDER, Desk, Resource
+from webhooks.fakes.lemonsqueezy.desk import PROVIDER, Desk, Resource, shown
 from webhooks.fakes.lemonsqueezy.fate import CURRENCY, PRICE_OF_A_PLAN, is_plan
 from webhooks.fakes.till import Button, Till
 
-_LOCALE: Final = "en_US"
 _SELLER: Final = "Fake Lemon Squeezy"
 _STATES: Final = {
     "open": "waits for its payer",
@@ -27,7 +24,7 @@ def till_of_checkout(desk: Desk, checkout: Resource, message: str = "") -> Till:
     attributes = checkout["attributes"]
     expires_at = attributes["expires_at"]
     state = "expired" if expires_at is not None and from_iso(expires_at) <= desk.now_ms() else "open"
-    price = _money(attributes["custom_price"] or PRICE_OF_A_PLAN, CURRENCY)
+    price = shown(attributes["custom_price"] or PRICE_OF_A_PLAN, CURRENCY)
     later = Button(action="pay_later", label="Pay later", hint="the money comes later, or never")
     payer = (
         Button(action="pay", label="Pay", is_main=True),
@@ -59,18 +56,18 @@ def till_of_checkout(desk: Desk, checkout: Resource, message: str = "") -> Till:
 def till_of_order(desk: Desk, order: Resource, message: str = "") -> Till:
     """The page on which its fate is decided."""
     attributes, notes = order["attributes"], desk.notes("orders", order["id"])
-    lines = [("Price", _money(attributes["subtotal"], attributes["currency"]))]
+    lines = [("Price", shown(attributes["subtotal"], attributes["currency"]))]
     if attributes["discount_total"]:
-        lines.append(("Promotion", _money(-attributes["discount_total"], attributes["currency"])))
+        lines.append(("Promotion", shown(-attributes["discount_total"], attributes["currency"])))
     if attributes["tax"]:
-        lines.append(("Tax", _money(attributes["tax"], attributes["currency"])))
+        lines.append(("Tax", shown(attributes["tax"], attributes["currency"])))
     if attributes["refunded_amount"]:
-        lines.append(("Refunded", _money(-attributes["refunded_amount"], attributes["currency"])))
+        lines.append(("Refunded", shown(-attributes["refunded_amount"], attributes["currency"])))
     return Till(
         provider=PROVIDER,
         seller=_SELLER,
         title=notes["title"],
-        total=_money(attributes["total"], attributes["currency"]),
+        total=shown(attributes["total"], attributes["currency"]),
         lines=tuple(lines),
         state=attributes["status"],
         state_text=_STATES[attributes["status"]],
@@ -102,7 +99,3 @@ def _fate(status: str, notes: Resource, *, is_subscription: bool) -> tuple[Butto
         Button(action="refund_half", label="Refund half"),
         Button(action="chargeback", label="Chargeback", hint="looks like a refund"),
     )
-
-
-def _money(amount_minor: int, currency: str) -> str:
-    return written(Money(amount_minor=amount_minor, currency=currency), _LOCALE)

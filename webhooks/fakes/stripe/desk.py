@@ -9,6 +9,8 @@ from typing import Any, Final
 from credits.checkout.marks import ACCOUNT
 from credits.config.settings import Tenant
 from credits.inbox.provider import Simulation
+from credits.pricing.money import written
+from credits.units import Money
 from webhooks.fakes.delivery import Deliverer
 from webhooks.fakes.store import FakeStore
 from webhooks.providers.stripe.simulate import SIMULATORS
@@ -100,3 +102,8 @@ class Desk:
             self.keep(event)
             bodies.append(json.dumps(event, indent=2).encode())
         self.deliverer.send(PROVIDER, bodies)
+
+
+def shown(session: Object, amount_minor: int) -> str:
+    """A sum in the session's currency, for people."""
+    return written(Money(amount_minor=amount_minor, currency=session["currency"].upper()), "en_US")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from webhooks.fakes.stripe.desk import Desk, Object
+from webhooks.fakes.stripe.desk import Desk, Object, shown
 from webhooks.fakes.till import Extras
 
 Happening = Callable[[Desk, Object, Extras], str]
@@ -69,7 +69,6 @@ def refunded(desk: Desk, session: Object, amount_minor: int | None) -> str:
     back = left if amount_minor is None else min(left, amount_minor)
     if back <= 0:
         return "Nothing is left to refund."
-    before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
     charge |= {"amount_refunded": charge["amount_refunded"] + back}
     charge |= {"refunded": charge["amount_refunded"] == charge["amount"]}
     notes = replace(notes, refunds=notes.refunds + 1)
@@ -77,7 +76,7 @@ def refunded(desk: Desk, session: Object, amount_minor: int | None) -> str:
     made = desk.made("refund.created", session, notes)
     made |= {"id": f"re_{notes.token}_{notes.refunds}", "amount": back}
     desk.tell(session, notes, ("refund.created", made), ("charge.refunded", charge))
-    return f"{back} of {charge['amount']} were refunded (before: {before['amount_refunded']})."
+    return f"{shown(session, charge['amount_refunded'])} of {shown(session, charge['amount'])} are refunded."
 
 
 def dispute(desk: Desk, session: Object, _extras: Extras) -> str:

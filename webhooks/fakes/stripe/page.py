@@ -2,12 +2,8 @@
 
 from typing import Final
 
-from credits.pricing.money import written
-from credits.units import Money
-from webhooks.fakes.stripe.desk import Notes, Object
+from webhooks.fakes.stripe.desk import Notes, Object, shown
 from webhooks.fakes.till import Button, Till
-
-_LOCALE: Final = "en_US"
 
 _PAYER: Final = (
     Button(action="pay", label="Pay", is_main=True),
@@ -33,17 +29,17 @@ def till_of(session: Object, notes: Notes, message: str = "") -> Till:
     """The page of `session`."""
     state = _state(session, notes)
     details = session["total_details"]
-    lines = [("Price", _money(session, session["amount_subtotal"]))]
+    lines = [("Price", shown(session, session["amount_subtotal"]))]
     if details["amount_discount"]:
-        lines.append(("Promotion", _money(session, -details["amount_discount"])))
+        lines.append(("Promotion", shown(session, -details["amount_discount"])))
     if details["amount_tax"]:
-        lines.append(("Tax", _money(session, details["amount_tax"])))
+        lines.append(("Tax", shown(session, details["amount_tax"])))
     is_subscription = session["mode"] == "subscription"
     return Till(
         provider="stripe",
         seller="Fake Stripe",
         title=notes.title,
-        total=_money(session, session["amount_total"]),
+        total=shown(session, session["amount_total"]),
         lines=tuple(lines),
         state=state,
         state_text=_STATES[state],
@@ -90,7 +86,3 @@ def _fate(state: str, notes: Notes, *, is_subscription: bool) -> tuple[Button, .
             )
         case _:
             return ()
-
-
-def _money(session: Object, amount_minor: int) -> str:
-    return written(Money(amount_minor=amount_minor, currency=session["currency"].upper()), _LOCALE)
