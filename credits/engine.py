@@ -1,7 +1,7 @@
 """The library: `from credits import Credits`. Everything an app server does with credits, in its own process."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from credits.grants.rules import order_by_hand
 from credits.ids import checked_id, signed_reference
 from credits.ledger import service as ledger
 from credits.ledger.model import Balance, Posted
+from credits.passes.issuing import DEFAULT_TTL_S, embed_token, portal_link
 from credits.plans import periods
 from credits.plans.calendar import period_end_ms
 from credits.plans.rules import own_period
@@ -253,6 +254,43 @@ class Credits(Spending, Selling):
         if not self._secret_key:
             raise ConfigError({"CREDITGATE_SECRET_KEY": "must be set to sign client references"})
         return signed_reference(checked_id(account, "account"), self._secret_key)
+
+    def portal_link(
+        self, account: str, *, ttl_s: int = DEFAULT_TTL_S, return_url: str | None = None, locale: str | None = None
+    ) -> tuple[str, int]:
+        """
+        A URL that opens the hosted page of `account`, and until when (milliseconds) it does.
+
+        Raises ConfigError if CREDITGATE_SECRET_KEY is not set, InvalidInputError that names the field.
+        """
+        return portal_link(
+            tenant=self.tenant,
+            account=account,
+            secret_key=self._secret_key,
+            base_url=self.shop.base_url,
+            now_ms=self._clock(),
+            ttl_s=ttl_s,
+            return_url=return_url,
+            locale=locale,
+        )
+
+    def embed_token(
+        self, account: str, *, origins: Sequence[str], ttl_s: int = DEFAULT_TTL_S, locale: str | None = None
+    ) -> tuple[str, int]:
+        """
+        A token for the web components on pages of `origins`, and until when (milliseconds) it is good.
+
+        It reads the balances of `account` and opens checkouts for it. Errors as `portal_link`.
+        """
+        return embed_token(
+            tenant=self.tenant,
+            account=account,
+            secret_key=self._secret_key,
+            now_ms=self._clock(),
+            origins=origins,
+            ttl_s=ttl_s,
+            locale=locale,
+        )
 
 
 def balances_json(account: str, balances: Mapping[str, Balance]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from credits.db import open_engine
 from credits.db_patience import HURRIED
 from credits.log import get_logger, set_up_logging
 from credits.ops.migrate import pending_migrations
+from credits.portal.embed import embed_routes
+from credits.portal.pages import portal_routes
+from credits.portal.visit import Portal
 from credits.queues import QUEUE_OF, Task, make_celery
 from webhooks.doorbell import Doorbell
 from webhooks.providers import REGISTRY as PROVIDERS
@@ -61,7 +64,9 @@ def create_app(
     api = open_api(settings, api_engine, clock=clock)
     app.register_blueprint(api.blueprint(ENDPOINTS))
     app.register_blueprint(docs_routes(document(AREAS, credit_types=api.credit_types, version=version("creditgate"))))
-    app.register_blueprint(return_pages())
+    portal = Portal(credits_of=api.credits_of, secret_key=settings.secret_key, base_url=settings.base_url, clock=clock)
+    for pages in (portal_routes(portal), embed_routes(portal), return_pages()):
+        app.register_blueprint(pages)
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
     app.register_blueprint(
         health_routes(

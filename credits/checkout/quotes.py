@@ -13,6 +13,8 @@ from credits.ids import checked_id, digest
 from credits.pricing.store import NewPurchase
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
+PURCHASE_ID: Final = "{purchase_id}"
+"""Stands in a return URL for the purchase that is not made yet."""
 
 
 def new_purchase(shop: Shop, request: CheckoutRequest, *, purchase_id: str, now_ms: int) -> NewPurchase:
@@ -24,8 +26,8 @@ def new_purchase(shop: Shop, request: CheckoutRequest, *, purchase_id: str, now_
         fingerprint=digest_of(request),
         provider=seller.name,
         account=checked_id(request.account, "account"),
-        success_url=_return_url(shop, request.success_url, "success_url"),
-        cancel_url=_return_url(shop, request.cancel_url, "cancel_url"),
+        success_url=_return_url(shop, request.success_url, "success_url").replace(PURCHASE_ID, purchase_id),
+        cancel_url=_return_url(shop, request.cancel_url, "cancel_url").replace(PURCHASE_ID, purchase_id),
         expires_at_ms=now_ms + shop.catalogue.checkout.expires_after_minutes * 60_000,
     )
     return _of_plan(shop, request, new) if request.plan is not None else _of_credits(shop, request, seller, new)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from credits.config.calculators import Calculator
 from credits.config.expiry import NEVER, PERIOD_END, Expiry, ExpiryKind
+from credits.config.faces import NotificationRules, PortalRules
 from credits.config.policies import ChangePolicy, OnCancel, OnPastDue, OnPause, OnTrialEnd, ZeroInvoice
 from credits.config.shortfall import Shortfall
 from credits.errors import NoPriceError, UnknownCreditTypeError, UnknownPlanError
@@ -219,16 +220,6 @@ class CheckoutRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotificationRules:
-    """What is told to destinations beyond what happens by itself."""
-
-    low_balance: Mapping[str, int] = field(default_factory=dict)
-    """By credit type: an account with less than this available is low."""
-    lapse_notice_days: int | None = None
-    """How long before credits lapse that is told; None: it is not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """Everything credits.toml declares. Checked when it is loaded, never changed afterwards."""
 
@@ -238,10 +229,11 @@ class Catalogue:
     """Products at providers that are known to earn no credits, such as a seat add-on."""
     purchases: Purchases = Purchases()
     checkout: CheckoutRules = CheckoutRules()
-    notifications: NotificationRules = NotificationRules()
     welcome: tuple[WelcomeCredits, ...] = ()
     timezone: str = "UTC"
     """Whose days, weeks and months drips are counted in."""
+    notifications: NotificationRules = field(default_factory=NotificationRules)
+    portal: PortalRules = field(default_factory=PortalRules)
 
     def credit_type(self, key: str) -> CreditType:
         """The credit type `key`. Raises UnknownCreditTypeError, which lists those there are."""

@@ -12,7 +12,6 @@ from credits.config.catalogue import (
     Catalogue,
     CheckoutRules,
     CreditType,
-    NotificationRules,
     Plan,
     PlanCredits,
     PriceList,
@@ -23,12 +22,12 @@ from credits.config.catalogue import (
     WelcomeCredits,
 )
 from credits.config.findings import Path, Report
+from credits.config.load_faces import read_notifications, read_portal
 from credits.config.policies import ZeroInvoice
 from credits.config.schema import (
     CheckoutTable,
     CreditTypeTable,
     Document,
-    NotificationsTable,
     PackTable,
     PlanCreditsTable,
     PlanTable,
@@ -115,16 +114,11 @@ def read_catalogue(raw: Mapping[str, Any], folder: FilePath, report: Report) -> 
             priority=purchases.priority,
         ),
         checkout=_checkout(checkout, report),
-        notifications=_notifications(document, credit_types, report),
+        notifications=read_notifications(document.notifications, credit_types, report),
         welcome=_welcome(document.welcome, credit_types, report),
         timezone=document.timezone,
+        portal=read_portal(document.portal, folder, report),
     )
-
-
-def _notifications(document: Document, declared: Mapping[str, CreditType], report: Report) -> NotificationRules:
-    table = read_table(NotificationsTable, document.notifications, ("notifications",), report)
-    rules.check_low_balance(table.low_balance, declared, ("notifications", "low_balance"), report)
-    return NotificationRules(low_balance=table.low_balance, lapse_notice_days=table.lapse_notice_days)
 
 
 def _welcome(raw: object, declared: Mapping[str, CreditType], report: Report) -> tuple[WelcomeCredits, ...]:

@@ -4,6 +4,7 @@ import keyword
 import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path as FilePath
 from typing import Final
 
 from credits.config.catalogue import CheckoutRules, PriceList, Pricing, Slab
@@ -15,6 +16,8 @@ from credits.config.values import read_currency
 from credits.units import MAX_AMOUNT
 
 _CREDIT_TYPE_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+LOGO_TYPES: Final = (".png", ".svg", ".webp", ".jpg")
+MAX_LOGO_BYTES: Final = 20_480
 _PLAN_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 # A credit type is a keyword of reserve, commit and spend; it must not take the place of a keyword of their own.
@@ -226,6 +229,16 @@ def check_plan_credits(
     if table.rollover is not None and table.expires.kind is not ExpiryKind.PERIOD_END:
         reason = "carries over what lapses with its period, and these credits do not"
         report.problem((*path, "rollover"), f'{reason}; remove it, or set expires = "period_end"')
+
+
+def check_logo(logo: FilePath, path: Path, report: Report) -> None:
+    """A picture that browsers show, small enough for the first view of a page."""
+    if logo.suffix.lower() not in LOGO_TYPES:
+        report.problem(path, f"must be a {', '.join(LOGO_TYPES)} file, got {shown(logo.name)}")
+    elif not logo.is_file():
+        report.problem(path, f"names a file that is not there: {logo}")
+    elif logo.stat().st_size > MAX_LOGO_BYTES:
+        report.problem(path, f"must have at most {MAX_LOGO_BYTES} bytes, has {logo.stat().st_size}")
 
 
 def check_low_balance(levels: Mapping[str, int], declared: Mapping[str, object], path: Path, report: Report) -> None:

@@ -20,6 +20,7 @@ from credits.config.values import (
     Text,
     one_of,
     read_cap,
+    read_colour,
     read_currency,
     read_flag,
     read_function,
@@ -182,6 +183,12 @@ class WelcomeTable(TomlTable):
     credits: dict[str, Any] = {}
 
 
+class PortalTable(TomlTable):
+    name: Text = "Credits"
+    colour: Annotated[str, PlainValidator(read_colour)] = "#1f5fbf"
+    logo: Text | None = None
+
+
 class Document(TomlTable):
     """The top of the file."""
 
@@ -194,6 +201,7 @@ class Document(TomlTable):
     notifications: dict[str, Any] = {}
     welcome: dict[str, Any] = {}
     timezone: Annotated[str, PlainValidator(read_timezone)] = "UTC"
+    portal: dict[str, Any] = {}
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,7 @@ _EXPIRES: Final = re.compile(
 )
 _PERCENT: Final = re.compile(r"([1-9][0-9]{0,5})%", re.ASCII)
 _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
+_COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -96,6 +97,12 @@ def read_locale(value: object) -> str:
         return str(Locale.parse(value if isinstance(value, str) else ""))
     except (ValueError, UnknownLocaleError):
         raise ValueError(f"must be a locale such as en_US or de_DE, got {shown(value)}") from None
+
+
+def read_colour(value: object) -> str:
+    if not isinstance(value, str) or not _COLOUR.fullmatch(value):
+        raise ValueError(f'must be a colour such as "#1f5fbf", got {shown(value)}')
+    return value.lower()
 
 
 def read_function(value: object) -> str:

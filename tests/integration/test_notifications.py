@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import RowMapping
 
-from credits.config.catalogue import NotificationRules
+from credits.config.faces import NotificationRules
 from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
 from credits.errors import DestinationRefusedError, InvalidInputError

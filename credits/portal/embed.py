@@ -1,0 +1,201 @@
+"""
+What the web components talk to: balances as they change, prices, checkouts; on pages of the origins a token names.
+
+A browser sees a short-lived token of one account, never an API key. Cookies play no part: no other page can use them.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from threading import BoundedSemaphore
+from time import monotonic, sleep
+from typing import Any, Final
+
+from flask import Blueprint, Response, jsonify, request, send_file
+
+from credits.api.bodies import read_json
+from credits.api.problems import problem, problem_of
+from credits.engine import Credits, balances_json
+from credits.errors import AuthenticationError, CreditsError, InvalidInputError, PermissionDeniedError
+from credits.ids import digest
+from credits.passes.seals import Purpose, Visitor, unseal
+from credits.portal import view
+from credits.portal.buying import asked_price
+from credits.portal.texts import Words
+from credits.portal.visit import Portal
+from credits.units import checked_amount
+
+MAX_STREAMS: Final = 4
+"""Per process. A stream keeps a thread of the server; who finds no place asks again every few seconds instead."""
+
+STREAM_S: Final = 25.0
+_LOOK_S: Final = 1.0
+_RETRY_MS: Final = 1_000
+_SCRIPT: Final = Path(__file__).parent / "static" / "credits.js"
+_FIELDS: Final = frozenset({"credit_type", "amount", "currency", "provider", "key", "return_url"})
+
+View = Callable[[Visitor, Credits], Any]
+
+
+def embed_routes(portal: Portal) -> Blueprint:
+    """`/embed` and all below it."""
+    routes = Blueprint("embed", __name__, url_prefix="/embed")
+    routes.add_url_rule("/credits.js", "script", _script)
+    for name, run in {"balances": _show_balances, "price": _show_price, "offers": _show_offers}.items():
+        routes.add_url_rule(f"/{name}", name, _view(portal, run), methods=["GET", "OPTIONS"])
+    routes.add_url_rule("/checkouts", "checkouts", _view(portal, _open_checkout), methods=["POST", "OPTIONS"])
+    stream = partial(_stream, BoundedSemaphore(MAX_STREAMS))
+    routes.add_url_rule("/stream", "stream", _view(portal, stream), methods=["GET", "OPTIONS"])
+    return routes
+
+
+def _view(portal: Portal, run: View) -> Callable[[], Response]:
+    return lambda: _preflight() if request.method == "OPTIONS" else _shared(portal, run)
+
+
+def _script() -> Response:
+    """The components: one script without dependencies. It says nothing of anybody; any page may load it."""
+    response = send_file(_SCRIPT, mimetype="text/javascript", max_age=3_600)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _show_balances(visitor: Visitor, library: Credits) -> Response:
+    response = jsonify(_balances(visitor, library))
+    response.set_etag(digest(response.get_data())[:32])
+    response.make_conditional(request)
+    return response
+
+
+def _show_price(visitor: Visitor, library: Credits) -> Response:
+    asked = asked_price(library, visitor.account, request.args, _words(visitor, library))
+    if asked is None:
+        raise InvalidInputError("type", "is missing; name a credit type")
+    return jsonify(asked)
+
+
+def _show_offers(_visitor: Visitor, library: Credits) -> Response:
+    found = [
+        {
+            "type": offer.kind.key,
+            "name": offer.kind.name,
+            "currencies": list(offer.currencies),
+            "packs": list(offer.packs),
+            "default_amount": offer.default_amount,
+        }
+        for offer in view.offers(library)
+    ]
+    return jsonify(offers=found, providers=list(library.shop.sellers))
+
+
+def _open_checkout(visitor: Visitor, library: Credits) -> Response:
+    bought = _checkout(visitor, library, read_json())
+    return jsonify({name: bought[name] for name in ("purchase_id", "state", "checkout_url", "formatted")})
+
+
+def _stream(places: BoundedSemaphore, visitor: Visitor, library: Credits) -> Response:
+    if not places.acquire(blocking=False):
+        return problem(503, "too_many_streams", "every place is taken; ask for the balances", retry_after_s=5)
+    response = Response(_changes(visitor, library), mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"
+    # Called however the stream ends: by itself, or because the browser has gone.
+    response.call_on_close(places.release)
+    return response
+
+
+def _shared(portal: Portal, run: View) -> Response:
+    """Run it for the token's account; the answer may be read by pages of the token's origins and by no others."""
+    origin = request.headers.get("Origin")
+    try:
+        visitor = _visitor(portal)
+        if origin is not None and origin.lower() not in visitor.origins:
+            raise PermissionDeniedError("an origin that the token names")
+        response: Response = run(visitor, portal.credits_of[visitor.tenant])
+    except Exception as error:  # noqa: BLE001
+        response = problem_of(error)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Vary"] = "Origin"
+    if origin is not None:
+        # An error says nothing that its reader did not send; it is shown, so that a developer sees why.
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
+    return response
+
+
+def _preflight() -> Response:
+    """What a browser asks before it sends a header of ours. It may; whether it reads an answer is decided then."""
+    response = Response(status=204)
+    response.headers.update(
+        {
+            "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
+            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+            "Access-Control-Max-Age": "600",
+            "Vary": "Origin",
+        }
+    )
+    return response
+
+
+def _visitor(portal: Portal) -> Visitor:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise AuthenticationError("no valid token")
+    return unseal(Purpose.EMBED, token.strip(), portal.secret_key, now_ms=portal.clock())
+
+
+def _balances(visitor: Visitor, library: Credits) -> dict[str, Any]:
+    found, _ = view.balances_of(library, visitor.account)
+    words = _words(visitor, library)
+    shown = balances_json(visitor.account, found)
+    for name, balance in found.items():
+        shown["balances"][name]["formatted"] = words.number(balance.available)
+    return {**shown, "names": {name: view.name_of(library, name) for name in library.catalogue.credit_types}}
+
+
+def _changes(visitor: Visitor, library: Credits) -> Iterator[str]:
+    """Balances as server-sent events, one whenever they changed; it ends by itself, and the browser comes back."""
+    ends_s, last = monotonic() + STREAM_S, ""
+    yield f"retry: {_RETRY_MS}\n\n"
+    while monotonic() < ends_s:
+        try:
+            text = json.dumps(_balances(visitor, library), separators=(",", ":"))
+        except CreditsError:
+            # Redis and the database are away; the next look may find them.
+            text = last
+        # A comment keeps proxies from closing what is silent, and tells us that the browser has gone.
+        yield f"data: {text}\n\n" if text != last else ":\n\n"
+        last = text
+        sleep(_LOOK_S)
+
+
+def _checkout(visitor: Visitor, library: Credits, sent: dict[str, Any]) -> Any:
+    unknown = sorted(sent.keys() - _FIELDS)
+    if unknown:
+        raise InvalidInputError(unknown[0][:40], f"is not a field; known are {', '.join(sorted(_FIELDS))}")
+    for name in ("credit_type", "provider", "key", "return_url"):
+        if not isinstance(sent.get(name), str) or not sent[name]:
+            raise InvalidInputError(name, "is missing, or no text")
+    currency = sent.get("currency")
+    if currency is not None and not isinstance(currency, str):
+        raise InvalidInputError("currency", "must be text, such as USD")
+    amount, back = checked_amount(sent.get("amount")), sent["return_url"]
+    if not any(back == origin or back.startswith(f"{origin}/") for origin in visitor.origins):
+        raise InvalidInputError("return_url", f"must be on one of the token's origins: {', '.join(visitor.origins)}")
+    key = f"embed:{digest(visitor.account, sent['key'], sent['credit_type'], amount, currency, sent['provider'])[:48]}"
+    return library.checkout(
+        visitor.account,
+        provider=sent["provider"],
+        credit_type=sent["credit_type"],
+        amount=amount,
+        currency=currency,
+        key=key,
+        success_url=back,
+        cancel_url=back,
+    )
+
+
+def _words(visitor: Visitor, library: Credits) -> Words:
+    return Words(visitor.locale or library.catalogue.checkout.locale)

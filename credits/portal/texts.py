@@ -1,0 +1,88 @@
+"""The page's words by language, and numbers, dates and money as people of a locale write them."""
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale, negotiate_locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
+
+from credits.pricing.money import written
+from credits.units import Money
+
+LANGUAGES: Final = ("en", "de")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Everything a page says, in one locale and time zone."""
+
+    locale: str
+    zone: str = "UTC"
+
+    @property
+    def language(self) -> str:
+        """The language of the words; numbers and dates follow the whole locale."""
+        language = self.locale.partition("_")[0]
+        return language if language in LANGUAGES else LANGUAGES[0]
+
+    @property
+    def is_right_to_left(self) -> bool:
+        return Locale.parse(self.language).character_order == "right-to-left"
+
+    def __call__(self, name: str, **values: object) -> str:
+        """The sentence `name`; a word that has no translation is shown by its name."""
+        return _texts(self.language).get(name, name).format(**values)
+
+    def number(self, value: int) -> str:
+        return str(format_decimal(value, locale=self.locale))
+
+    def percent(self, share: Decimal) -> str:
+        return str(format_percent(share, format="#,##0.##%", locale=self.locale))
+
+    def money(self, amount_minor: int | None, currency: str | None) -> str:
+        if amount_minor is None or currency is None:
+            return ""
+        return written(Money(amount_minor=amount_minor, currency=currency), self.locale)
+
+    def date(self, at_ms: int) -> str:
+        return str(format_date(self._local(at_ms), format="long", locale=self.locale))
+
+    def short_date(self, at_ms: int) -> str:
+        return str(format_date(self._local(at_ms), format="medium", locale=self.locale))
+
+    def instant(self, at_ms: int) -> str:
+        return str(format_datetime(self._local(at_ms), format="medium", locale=self.locale))
+
+    def iso(self, at_ms: int) -> str:
+        """For the `datetime` attribute."""
+        return self._local(at_ms).isoformat(timespec="seconds")
+
+    def _local(self, at_ms: int) -> datetime:
+        return datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(ZoneInfo(self.zone))
+
+
+def chosen_locale(wanted: str | None, accepted: Iterable[str], default: str) -> str:
+    """The locale of a visitor: as the link says, else the browser's first that we have words for, else the default."""
+    if wanted is not None:
+        return wanted
+    listed = [tag.replace("-", "_") for tag in accepted]
+    known = [tag for tag in listed if tag.partition("_")[0] in LANGUAGES]
+    found = negotiate_locale(known, known) if known else None
+    try:
+        return str(Locale.parse(found)) if found else default
+    except ValueError:
+        return default
+
+
+@cache
+def _texts(language: str) -> dict[str, str]:
+    text = (resources.files("credits.portal") / "texts" / f"{language}.toml").read_text("utf-8")
+    return {name: str(value) for name, value in tomllib.loads(text).items()}
