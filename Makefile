@@ -55,8 +55,10 @@ cluster: $(READY) ## The gate on a Redis Cluster of three nodes, which the tests
 browser: $(READY) ## Pages in a real browser (Chromium on PATH, or where CREDITGATE_TEST_CHROMIUM says)
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
-bench: $(READY) ## Measure webhooks and events per second beside bare Flask and an empty task
-	$(BIN)/python -m benchmarks.webhooks $(ARGS)
+bench: $(READY) ## List the benchmarks; docs/benchmarks.md says what each measures
+	@echo "  $(BIN)/python -m benchmarks.webhooks      webhooks and events per second beside bare Flask and an empty task"
+	@echo "  $(BIN)/python -m benchmarks.reservations  reservations per second beside bare Redis, PostgreSQL by hand, and peers"
+	@echo "  each with --short for a small run"
 
 hammer: $(READY) ## 64 threads, 100,000 attempts to reserve one of 10,000 credits: exactly 10,000 must succeed
 	$(BIN)/python -m tests.support.hammer

@@ -274,17 +274,17 @@ def read_args(world: World) -> tuple[str | int, ...]:
 
 
 def reserve(world: World, account_id: int, hold: str, amount: int) -> None:
-    args = (world.now_ms, hold, FP, 60_000, 60_000, hold, "images", amount)
+    args = (world.now_ms, hold, FP, 60_000, 60_000, hold, "", "images", amount)
     assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.RESERVE, args))[0] == "HELD"
 
 
 def commit(world: World, account_id: int, hold: str, amount: int) -> None:
-    args = (account_id, world.now_ms, hold, f"c:{hold}", FP, 1, "if_available", 60_000, hold, "images", amount)
+    args = (account_id, world.now_ms, hold, f"c:{hold}", FP, 1, "if_available", 60_000, hold, "", "images", amount)
     assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.COMMIT, args))[0] == "COMMITTED"
 
 
 def spend(world: World, account_id: int, hold: str, amount: int) -> None:
-    args = (account_id, world.now_ms, hold, f"s:{hold}", FP, "spend", 60_000, hold, "images", amount)
+    args = (account_id, world.now_ms, hold, f"s:{hold}", FP, "spend", 60_000, hold, "", "images", amount)
     assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.SPEND, args))[0] == "COMMITTED"
 
 

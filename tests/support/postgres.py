@@ -26,14 +26,15 @@ class PostgresServer:
     """
     One server on a free port of 127.0.0.1, with its data in `folder`.
 
-    `durable=False` gives up surviving a crash for speed; tests that kill the server need `durable=True`.
+    `durable=False` gives up surviving a crash for speed; tests that kill the server need `durable=True`. `settings`
+    ("max_connections=300") come last and count.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, settings: Sequence[str] = ()) -> None:
         self._folder = folder
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._binaries = _readable_binaries(_find_binaries(), folder, self._user)
-        self._settings = (*_LOCAL, *_MEMORY, *(() if durable else _NOT_DURABLE))
+        self._settings = (*_LOCAL, *_MEMORY, *(() if durable else _NOT_DURABLE), *settings)
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
