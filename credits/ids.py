@@ -62,12 +62,8 @@ def new_id() -> str:
 
 def digest(*parts: object) -> str:
     """A fingerprint of `parts` in which no two different lists of parts collide: SHA-256 over length-prefixed texts."""
-    state = hashlib.sha256()
-    for part in parts:
-        raw = repr(part).encode()
-        state.update(b"%d:" % len(raw))
-        state.update(raw)
-    return state.hexdigest()
+    texts = [repr(part).encode() for part in parts]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(text), text) for text in texts])).hexdigest()
 
 
 def signed_reference(account: str, secret: str) -> str:

@@ -14,6 +14,7 @@ from tests.support.installation import CONFIG_FILE
 from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.valkey import ValkeyServer
 
+_EVERY_SECOND: Final = ("--appendonly", "yes", "--appendfsync", "everysec")
 _SETTINGS: Final = ("max_connections=300", "shared_buffers=256MB", "max_wal_size=4GB", "autovacuum=on")
 
 
@@ -59,7 +60,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 def _config(found: Stage, subject: Subject, database: PostgresServer, cleanup: ExitStack) -> dict[str, Any]:
     config: dict[str, Any] = {"folder": str(found.folder)}
     if subject.has_redis:
-        server = ValkeyServer(found.folder / subject.name, durable=True, append_fsync="everysec")
+        server = ValkeyServer(found.folder / subject.name, options=_EVERY_SECOND)
         cleanup.callback(server.stop)
         server.start()
         config["redis_url"] = server.url

@@ -1,11 +1,13 @@
 """What a caller may ask of the gate, and the names and digests under which it is asked. Pure functions."""
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, UnknownCreditTypeError
 from credits.ids import checked_id, digest
+from credits.reservations.model import Overage
 from credits.units import checked_amount
 
 MAX_TYPES: Final = 16
@@ -39,6 +41,8 @@ def checked_ttl_ms(ttl_s: float) -> int:
     return round(ttl_s * 1000)
 
 
+# A commit asks for what its reservation asked for a moment ago, and amounts are few: they are remembered for a while.
+@lru_cache(maxsize=4_096)
 def hold_name(tenant: Tenant, account_id: int, reservation_id: str) -> str:
     """A hold as Redis knows it: a digest of tenant, account and the caller's id, so that no spelling reaches a key."""
     return digest(tenant.value, account_id, reservation_id)[:32]
@@ -56,8 +60,29 @@ def checked_member(member: object) -> str | None:
 
 def content_of(items: Mapping[str, int], member: str | None) -> str:
     """The fingerprint of what is to be reserved or spent, and for whom."""
+    return _content_of(tuple(sorted(items.items())), member)
+
+
+def content_of_commit(items: Mapping[str, int] | None, *, final: bool, overage: Overage) -> str:
+    """The fingerprint of a commit: of what was sent, without anything derived, so that a repetition finds the same."""
+    return _content_of_commit(None if items is None else tuple(sorted(items.items())), final, overage.value)
+
+
+@lru_cache(maxsize=1_024)
+def step_name(step: str) -> str:
+    """A step of a hold as Redis knows it."""
+    return digest(step)[:12]
+
+
+@lru_cache(maxsize=4_096, typed=True)
+def _content_of(items: tuple[tuple[str, int], ...], member: str | None) -> str:
     whose = () if member is None else (("member", member),)
-    return fingerprint(*sorted(items.items()), *whose)
+    return fingerprint(*items, *whose)
+
+
+@lru_cache(maxsize=4_096, typed=True)
+def _content_of_commit(items: tuple[tuple[str, int], ...] | None, final: bool, overage: str) -> str:
+    return fingerprint("all" if items is None else list(items), final, overage)
 
 
 def flat(items: Mapping[str, int]) -> Iterator[str | int]:

@@ -16,6 +16,7 @@ from credits.redis_cluster import ClusterClient
 from credits.reservations import versions
 from credits.reservations.keys import shard_keys
 from credits.reservations.scripts import Library, Verb, library
+from credits.reservations.wire import DirectLine
 
 _MAX_NODES: Final = 1024
 
@@ -40,6 +41,10 @@ class Gate:
     client: RedisClient
     code: Library = field(default_factory=library)
     epochs: dict[int, int] = field(default_factory=dict)
+    line: DirectLine = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.line = DirectLine(self.client)
 
     def call(self, verb: Verb, keys: Sequence[str], args: Sequence[str | int]) -> list[str]:
         """Run one script; answers its words."""
@@ -136,7 +141,7 @@ class Gate:
 
     def _run(self, *command: str | int) -> Any:
         try:
-            return self.client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+            return self.line.run(command)
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
 

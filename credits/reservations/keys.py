@@ -1,6 +1,7 @@
 """The gate's key names, and nothing else's: made of our own ids, all of one shard under one hash tag."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 SHARD_COUNT: Final = 64
@@ -33,6 +34,10 @@ class AccountKeys:
     journal: str
     token: str
 
+    def all(self) -> tuple[str, ...]:
+        """The keys that a verb on an account takes, in their order."""
+        return (self.shard, self.account, self.lots, self.holds, self.due, self.journal, self.token)
+
     def of_account(self) -> tuple[str, str, str, str]:
         """The four keys that `settled` takes for each account."""
         return (self.account, self.lots, self.holds, self.due)
@@ -44,6 +49,7 @@ def shard_keys(shard: int) -> ShardKeys:
     return ShardKeys(shard=f"{tag}shard", journal=f"{tag}journal")
 
 
+@lru_cache(maxsize=16_384)
 def account_keys(account_id: int) -> AccountKeys:
     """The keys of an account."""
     shard = shard_of(account_id)

@@ -49,8 +49,7 @@ class Answered:
 
 def in_its_epoch(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int]) -> Steps[Answered]:
     """As `on_account`, with the epoch: what was taken in one epoch is not to be looked for in another."""
-    shard, keys = shard_of(account_id), account_keys(account_id)
-    named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+    shard, named = shard_of(account_id), account_keys(account_id).all()
     for _ in range(MAX_ROUNDS):
         epoch = runtime.gate.epochs.get(shard, 0)
         answer: list[str] = yield Call(verb, named, (epoch, *args))
@@ -72,8 +71,7 @@ def load(runtime: GateRuntime, account_id: int) -> Steps[None]:
     Whatever could make the snapshot wrong in between (a credit, another load, a new epoch) makes the last step refuse;
     the caller's next round begins again.
     """
-    shard, keys = shard_of(account_id), account_keys(account_id)
-    named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+    shard, named = shard_of(account_id), account_keys(account_id).all()
     epoch, token = runtime.gate.epochs.get(shard, 0), new_id()
     waited_ms = 0
     while True:
@@ -151,8 +149,7 @@ class Applied:
 def _apply_in_order(runtime: GateRuntime, waiting: Sequence[store.Credit], applied: list[Applied]) -> Steps[None]:
     """Apply one account's credits until one is refused; those that were not are added to `applied`."""
     account_id = waiting[0].account_id
-    shard, keys = shard_of(account_id), account_keys(account_id)
-    named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
+    shard, named = shard_of(account_id), account_keys(account_id).all()
     for credit in waiting:
         for _ in range(MAX_ROUNDS):
             epoch = runtime.gate.epochs.get(shard, 0)

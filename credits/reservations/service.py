@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from credits.errors import HoldEndedError
-from credits.ids import checked_id, digest
+from credits.ids import checked_id
 from credits.ledger.model import DebitKind
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
@@ -17,9 +17,10 @@ from credits.reservations.checks import (
     checked_member,
     checked_ttl_ms,
     content_of,
-    fingerprint,
+    content_of_commit,
     flat,
     hold_name,
+    step_name,
 )
 from credits.reservations.journal import Origin
 from credits.reservations.looks import Looking
@@ -205,9 +206,8 @@ class Reservations(Looking):
         whose = checked_member(commit.member)
         account_id = self._account_id_of_hold(commit.account, name)
         hold = hold_name(self.tenant, account_id, name)
-        op = f"c:{hold}:{digest(checked_id(commit.step, 'step'))[:12]}"
-        # A digest of what was sent, without anything derived: a repetition must find the same.
-        content = fingerprint("all" if sent is None else sorted(sent.items()), commit.final, commit.overage.value)
+        op = f"c:{hold}:{step_name(checked_id(commit.step, 'step'))}"
+        content = content_of_commit(sent, final=commit.final, overage=commit.overage)
         used = commit.if_lost if is_lost else sent
         policy, receipt_ms = commit.overage.value, self.runtime.receipt_ms
         args = (account_id, self.runtime.clock(), hold, op, content, int(commit.final), policy, receipt_ms, name)

@@ -21,19 +21,13 @@ class ValkeyServer:
     """
     One server on a free port of 127.0.0.1, with its data in `folder`.
 
-    `durable=True` writes each command to the append-only file before it answers, and has it on the disk as
-    `append_fsync` says; otherwise a kill empties it.
+    `durable=True` writes each command to the append-only file before it answers; otherwise a kill empties it.
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
         self._folder = folder
         self._options = options
         self._persistence = ("--appendonly", "yes", "--appendfsync", "always") if durable else ("--appendonly", "no")
-    def __init__(self, folder: Path, *, durable: bool = False, append_fsync: str = "always") -> None:
-        self._folder = folder
-        self._persistence = (
-            ("--appendonly", "yes", "--appendfsync", append_fsync) if durable else ("--appendonly", "no")
-        )
         self._log = folder / "valkey.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0

@@ -19,6 +19,7 @@ from credits.reservations.tables import shards
 from credits.reservations.torture.model import Setup, Violation
 from credits.reservations.torture.mutants import Tamper
 from credits.reservations.torture.server import MASTERS, Wire
+from credits.reservations.wire import DirectLine
 
 TENANT: Final = Tenant.SANDBOX
 BEGIN_MS: Final = 1_800_000_000_000
@@ -206,6 +207,7 @@ class World:
     def _connect(self, caller: Caller) -> None:
         caller.master = self.master
         caller.runtime.gate.client = cast(redis.Redis, self.wire)
+        caller.runtime.gate.line = DirectLine(self.wire)
 
     def _disarm(self, master: int) -> None:
         for shard in self.shards:

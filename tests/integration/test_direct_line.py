@@ -1,0 +1,118 @@
+"""Each thread keeps its connection to Redis, and no answer ever reaches another question."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+import redis
+from redis.exceptions import ResponseError
+
+from credits.redis_client import open_redis
+from credits.reservations.wire import DirectLine
+
+
+class _Interrupted(BaseException):
+    """Stands for a time limit or Control-C that strikes while an answer is on its way."""
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    client = open_redis(redis_url)
+    yield client
+    client.close()
+
+
+def test_a_thread_keeps_one_connection_and_gives_it_back_when_it_ends(client: redis.Redis) -> None:
+    line, ids = DirectLine(client), list[int]()
+
+    def ask() -> None:
+        ids.extend(line.run(("CLIENT", "ID")) for _ in range(3))
+
+    for _ in range(2):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+
+    assert len(set(ids)) == 1
+
+
+def test_threads_that_ask_at_once_get_their_own_answers(client: redis.Redis) -> None:
+    line, wrong = DirectLine(client), list[tuple[str, str]]()
+
+    def ask(number: int) -> None:
+        for turn in range(200):
+            word = f"{number}-{turn}"
+            if (answer := line.run(("ECHO", word))) != word:
+                wrong.append((word, answer))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+def test_a_connection_that_the_server_has_closed_is_made_anew_before_anything_is_sent(client: redis.Redis) -> None:
+    line = DirectLine(client)
+    line.run(("SET", "counter", 0))
+    number = line.run(("CLIENT", "ID"))
+    client.client_kill_filter(_id=str(number))
+
+    answer = line.run(("INCR", "counter"))
+
+    assert answer == 1
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next_ones(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = DirectLine(client)
+    line.run(("PING",))
+    connection = line._mine.lease.ready()
+    read = connection.read_response
+
+    def interrupted() -> None:
+        raise _Interrupted
+
+    monkeypatch.setattr(connection, "read_response", interrupted)
+    with pytest.raises(_Interrupted):
+        line.run(("ECHO", "first"))
+    monkeypatch.setattr(connection, "read_response", read)
+
+    assert line.run(("ECHO", "second")) == "second"
+
+
+def test_an_error_of_the_server_leaves_the_connection_in_use(client: redis.Redis) -> None:
+    line = DirectLine(client)
+    before = line.run(("CLIENT", "ID"))
+
+    with pytest.raises(ResponseError):
+        line.run(("NO", "SUCH", "COMMAND"))
+
+    assert line.run(("CLIENT", "ID")) == before
+
+
+def test_a_forked_child_has_a_connection_of_its_own(client: redis.Redis) -> None:
+    line = DirectLine(client)
+    mine = line.run(("CLIENT", "ID"))
+    reader, writer = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        os.write(writer, str(line.run(("CLIENT", "ID"))).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert int(os.read(reader, 20)) != mine
+    assert line.run(("CLIENT", "ID")) == mine
+
+
+def test_a_client_of_another_kind_is_asked_in_its_own_way() -> None:
+    class Cluster:
+        def execute_command(self, *command: str | int) -> str:
+            return "asked: " + " ".join(str(word) for word in command)
+
+    assert DirectLine(Cluster()).run(("XLEN", "journal")) == "asked: XLEN journal"
