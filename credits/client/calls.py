@@ -222,6 +222,7 @@ def _record(body: Any) -> HoldRecord:
         # What Redis calls it is no business of callers over HTTP.
         hold="",
         reservation_id=body["reservation_id"],
+        member=body.get("member"),
         state=HoldState[body["state"].upper()],
         made_at_ms=from_iso(body["made_at"]),
         due_at_ms=from_iso(body["expires_at"]),

@@ -187,6 +187,16 @@ def test_a_hold_is_found_by_its_id(client: Any, library: Credits) -> None:
     assert client.find_hold("user_1", "other") is None
 
 
+def test_a_hold_is_for_a_member_who_is_named_with_it(client: Any, library: Credits) -> None:
+    hold = client.reserve("user_1", image_generation=10, reservation_id="job", member="ada")
+    client.spend("user_1", image_generation=1, key="other", member="ada")
+    found = client.find_hold("user_1", "job")
+    hold.commit()
+
+    assert (hold.member, found.member) == ("ada", "ada")
+    assert {entry["member"] for entry in client.entries("user_1", limit=2)} == {"ada"}
+
+
 def test_credits_are_put_in_and_taken_out_by_hand_once(client: Any, library: Credits) -> None:
     until_ms = int(time.time() * 1000) + 3_600_000
     added = client.add("user_2", TYPE, 50, key="welcome", reason="hello", expires_at_ms=until_ms)
