@@ -7,8 +7,8 @@ Names of keys, constraints and indexes follow the naming convention in credits.d
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
