@@ -10,6 +10,7 @@ from credits.ids import digest
 from credits.ledger.model import DebitKind
 from credits.ledger.orders import order_command
 from credits.reservations import store
+from credits.reservations.epochs import learn_epoch
 from credits.reservations.journal import Origin
 from credits.reservations.keys import shard_of
 from credits.reservations.model import Answer, lot_name
@@ -58,6 +59,8 @@ def run_command(runtime: GateRuntime, command: Mapping[str, Any]) -> Steps[bool]
         yield from settle(runtime, shard)
         return True
     closed: bool = yield Sql(_closing(shard, answered.epoch, command["id"], runtime.clock()))
+    if not closed:
+        yield from learn_epoch(runtime, shard)
     return closed
 
 

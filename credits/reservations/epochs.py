@@ -22,11 +22,21 @@ def renew_epoch(runtime: GateRuntime, shard: int, used: int, *, is_needed: bool 
         return
     is_ours: bool = yield Sql(lambda connection: store.raise_epoch(connection, shard, current))
     if not is_ours:
-        runtime.gate.epochs[shard] = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
+        yield from learn_epoch(runtime, shard)
         return
     keys = shard_keys(shard)
     yield Call(Verb.ARM, (keys.shard, keys.journal), (current + 1, int(runtime.is_virtual)))
     runtime.gate.epochs[shard] = current + 1
+
+
+def learn_epoch(runtime: GateRuntime, shard: int) -> Steps[None]:
+    """
+    Use the epoch that SQL has, after it turned out to be another one than this process used.
+
+    Whoever began it may have died before arming it. Then the Redis of the epoch before goes on serving those who know
+    of no other; the next call in the new one meets STALE, and begins another.
+    """
+    runtime.gate.epochs[shard] = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
 
 
 def _serve_beside_another(runtime: GateRuntime, shard: int, epoch: int) -> Steps[bool]:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from credits.members import store as members
 from credits.members.store import Change
 from credits.reservations import store
-from credits.reservations.epochs import renew_epoch
+from credits.reservations.epochs import learn_epoch, renew_epoch
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.member_loads import load_member
 from credits.reservations.member_names import gate_name
@@ -33,7 +33,10 @@ def bring_changes(runtime: GateRuntime, account_id: int) -> Steps[int]:
         if epoch is None:
             continue
         numbers = [change.mv for change in pending if change.member == member]
-        done += yield Sql(_forgetting(shard_of(account_id), epoch, account_id, numbers))
+        forgotten: int = yield Sql(_forgetting(shard_of(account_id), epoch, account_id, numbers))
+        if not forgotten:
+            yield from learn_epoch(runtime, shard_of(account_id))
+        done += forgotten
     return done
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from credits.errors import GateUnavailableError
 from credits.ids import new_id
 from credits.reservations import store
-from credits.reservations.epochs import renew_epoch
+from credits.reservations.epochs import learn_epoch, renew_epoch
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.member_loads import load_member
 from credits.reservations.model import Answer
@@ -132,7 +132,12 @@ def apply_credits(runtime: GateRuntime, account_ids: Sequence[int]) -> Steps[int
             yield from _apply_in_order(runtime, waiting, applied)
     except GateUnavailableError as error:
         failure = error
-    done: int = (yield Sql(_forgetting(applied))) if applied else 0
+    done = 0
+    if applied:
+        in_vain: frozenset[int]
+        done, in_vain = yield Sql(_forgetting(applied))
+        for shard in sorted(in_vain):
+            yield from learn_epoch(runtime, shard)
     if failure is not None:
         raise failure
     return done
@@ -169,13 +174,19 @@ def _apply_args(runtime: GateRuntime, epoch: int, credit: store.Credit) -> tuple
     return (epoch, runtime.clock(), credit.sv, credit.credit_type, credit.kept, credit.repaid, credit.sort_key)
 
 
-def _forgetting(applied: Sequence[Applied]) -> Callable[[Connection], int]:
-    def forget(connection: Connection) -> int:
+def _forgetting(applied: Sequence[Applied]) -> Callable[[Connection], tuple[int, frozenset[int]]]:
+    """Answers how many are forgotten, and the shards that are in another epoch by now."""
+
+    def forget(connection: Connection) -> tuple[int, frozenset[int]]:
         # A Redis of an epoch that is over (the old master after a network cut) may not speak for the one of now. Who
         # loads in a later epoch sees the credit: it was committed before.
         epochs = store.read_epochs(connection, {shard_of(one.credit.account_id) for one in applied})
         known = [one.credit for one in applied if one.epoch == epochs.get(shard_of(one.credit.account_id), 0)]
         store.forget_credits(connection, known)
-        return len(known)
+        return len(known), frozenset(
+            shard_of(one.credit.account_id)
+            for one in applied
+            if one.epoch != epochs.get(shard_of(one.credit.account_id), 0)
+        )
 
     return forget

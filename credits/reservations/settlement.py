@@ -8,9 +8,9 @@ finds them booked.
 
 from typing import Final
 
-from credits.reservations import booking, store
+from credits.reservations import booking
 from credits.reservations.booking import Booked
-from credits.reservations.epochs import renew_epoch
+from credits.reservations.epochs import learn_epoch, renew_epoch
 from credits.reservations.gate import JournalLine
 from credits.reservations.journal import Debit, UnreadableLineError, read_line
 from credits.reservations.keys import account_keys, shard_keys
@@ -44,7 +44,7 @@ def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
     )
     if booked is None:
         # Another epoch has begun: these lines are that epoch's to judge.
-        runtime.gate.epochs[shard] = yield Sql(lambda connection: store.read_epoch(connection, shard), is_read=True)
+        yield from learn_epoch(runtime, shard)
         return 0
     keys, args = _settled_call(shard, booked)
     answer: list[str] = yield Call(Verb.SETTLED, keys, (epoch, runtime.clock(), *args))

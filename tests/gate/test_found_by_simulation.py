@@ -2,30 +2,40 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from credits.ids import digest
-from credits.ledger import service as ledger
-from credits.ledger.model import DebitKind, GrantOrder, GrantSource
-from credits.ledger.orders import order_command
+from credits.ledger.model import DebitKind
 from credits.reservations import booking, store
 from credits.reservations.commands import run_command
 from credits.reservations.epochs import renew_epoch
-from credits.reservations.journal import Debit
 from credits.reservations.keys import shard_of
 from credits.reservations.protocol import apply_credits, load, on_account
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
-from credits.reservations.steps import Call, Pause, ReadJournal, Sql, Steps
+from credits.reservations.steps import Sql
 from credits.reservations.torture.model import Setup
 from credits.reservations.torture.mutants import Tamper
 from credits.reservations.torture.server import own_servers
-from credits.reservations.torture.world import TENANT, Caller, Server, World, name_of
+from credits.reservations.torture.world import Server, World
+from tests.support.procedures import (
+    balance,
+    commit,
+    debit,
+    finish,
+    go_to,
+    go_to_sql,
+    grant,
+    granted,
+    ordered,
+    read_args,
+    reserve,
+    send,
+    spend,
+    state_of,
+)
 
 VIRTUAL_TIME_SEED = 1
-FP = "ab" * 16
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +132,8 @@ def test_a_credit_that_only_a_redis_of_another_epoch_has_is_not_forgotten(world:
         step = applying.send(world.perform(world.callers[0], step))
     world.server.sql.execute("UPDATE shards SET epoch = epoch + 1 WHERE id = ?", (shard,))
 
-    send(applying, world.perform(world.callers[0], step))
+    learning = applying.send(world.perform(world.callers[0], step))
+    send(applying, world.perform(world.callers[0], learning))
 
     (waiting,) = world.server.sql.execute("SELECT count(*) FROM outbox").fetchone()
     assert waiting == 1
@@ -150,7 +161,8 @@ def test_an_order_is_not_closed_by_what_a_redis_of_another_epoch_lacked(world: W
     closing = running.send(world.perform(world.callers[0], next(running)))
     world.server.sql.execute("UPDATE shards SET epoch = epoch + 1 WHERE id = ?", (shard,))
 
-    send(running, world.perform(world.callers[0], closing))
+    learning = running.send(world.perform(world.callers[0], closing))
+    send(running, world.perform(world.callers[0], learning))
 
     assert state_of(world, order) == ("open", None)
 
@@ -238,154 +250,3 @@ def test_lines_of_two_shards_that_are_numbered_alike_both_become_suspense(world:
 
 
 # ── the few words these tests are written in ─────────────────────────────────────────────────────────────
-
-
-def granted(world: World, amount: int, account_id: int = 0) -> int:
-    """An account with one lot, loaded."""
-    account_id = account_id or world.account_ids[0]
-    grant(world, account_id, amount, "first")
-    finish(world, on_account(world.callers[0].runtime, account_id, Verb.READ, read_args(world)))
-    finish(world, apply_credits(world.callers[0].runtime, [account_id]))
-    return account_id
-
-
-def grant(world: World, account_id: int, amount: int, name: str) -> None:
-    key = f"grant {account_id} {name}"
-    order = GrantOrder(
-        account=name_of(account_id),
-        credit_type="images",
-        amount=amount,
-        key=key,
-        fingerprint=digest(key),
-        source=GrantSource.PURCHASE,
-        source_ref=key,
-        priority=100,
-        effective_at_ms=world.now_ms,
-        expires_at_ms=None,
-        actor="test",
-        reason="test",
-    )
-    with world.server.engine.begin() as connection:
-        ledger.grant(connection, TENANT, order, now_ms=world.now_ms)
-
-
-def read_args(world: World) -> tuple[str | int, ...]:
-    return (world.now_ms, 60_000, "images")
-
-
-def reserve(world: World, account_id: int, hold: str, amount: int) -> None:
-    args = (world.now_ms, hold, FP, 60_000, 60_000, hold, "", "images", amount)
-    assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.RESERVE, args))[0] == "HELD"
-
-
-def commit(world: World, account_id: int, hold: str, amount: int) -> None:
-    args = (account_id, world.now_ms, hold, f"c:{hold}", FP, 1, "if_available", 60_000, hold, "", "images", amount)
-    assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.COMMIT, args))[0] == "COMMITTED"
-
-
-def spend(world: World, account_id: int, hold: str, amount: int) -> None:
-    args = (account_id, world.now_ms, hold, f"s:{hold}", FP, "spend", 60_000, hold, "", "images", amount)
-    assert finish(world, on_account(world.callers[0].runtime, account_id, Verb.SPEND, args))[0] == "COMMITTED"
-
-
-def ordered(world: World, account_id: int, amount: int) -> dict[str, Any]:
-    """A clawback of the account's lot, as the sweep reads it."""
-    with world.server.engine.begin() as connection:
-        (lot,) = connection.exec_driver_sql("SELECT id FROM grants WHERE account_id = ?", (account_id,)).one()
-        order_command(
-            connection,
-            TENANT,
-            account_id,
-            kind=DebitKind.CLAWBACK,
-            credit_type="images",
-            amount=amount,
-            grant_ids=[lot],
-            allow_debt=False,
-            op="clawback:1",
-            fingerprint=FP,
-            actor="test",
-            reason="test",
-            now_ms=world.now_ms,
-        )
-        return dict(store.open_commands(connection, limit=1)[0])
-
-
-def debit(
-    account_id: int,
-    *,
-    op: str,
-    kind: DebitKind,
-    amount: int,
-    lots: tuple[tuple[int, int], ...],
-    fingerprint: str = FP,
-    debt: int = 0,
-    journal: str = "1-1",
-) -> Debit:
-    return Debit(
-        journal_id=journal,
-        stream_id=journal.partition("-")[2],
-        account_id=account_id,
-        op=op,
-        kind=kind,
-        fingerprint=fingerprint,
-        reservation_id=None,
-        actor="test",
-        reason="",
-        credit_type="images",
-        amount=amount,
-        debt=debt,
-        lots=lots,
-    )
-
-
-def balance(world: World, account_id: int) -> int:
-    (found,) = world.server.sql.execute("SELECT balance FROM balances WHERE account_id = ?", (account_id,)).fetchone()
-    return int(found)
-
-
-def state_of(world: World, order: dict[str, Any]) -> tuple[str, int | None]:
-    found: tuple[str, int | None] = world.server.sql.execute(
-        "SELECT state, taken FROM commands WHERE id = ?", (order["id"],)
-    ).fetchone()
-    return found
-
-
-def finish(world: World, steps: Steps[Any], caller: Caller | None = None) -> Any:
-    """Carry a procedure out to its end; what it answers."""
-    answer: Any = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration as end:
-            return end.value
-        if isinstance(step, Pause):
-            world.pass_time(step.ms)
-            answer = None
-        else:
-            answer = world.perform(caller or world.callers[0], step)
-
-
-def go_to(world: World, caller: Caller, steps: Steps[Any], verb: Verb) -> Call:
-    """Carry a procedure out up to its first call of `verb`; that step, not carried out."""
-    step = next(steps)
-    while not (isinstance(step, Call) and step.verb is verb):
-        step = steps.send(world.perform(caller, step))
-    return step
-
-
-def go_to_sql(world: World, caller: Caller, settling: Steps[Any]) -> Sql | None:
-    """Carry a settlement out up to its booking; None if it reads no lines and books nothing."""
-    has_read, step = False, next(settling)
-    while not (isinstance(step, Sql) and has_read):
-        has_read = has_read or isinstance(step, ReadJournal)
-        try:
-            step = settling.send(world.perform(caller, step))
-        except StopIteration:
-            return None
-    return step
-
-
-def send(steps: Steps[Any], answer: Any) -> None:
-    """Let a procedure end with this answer."""
-    with pytest.raises(StopIteration):
-        steps.send(answer)
