@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, select
 from credits.config.catalogue import Expiry, ExpiryKind
 from credits.config.shortfall import Shortfall
 from credits.db import snapshot
+from credits.ledger.model import Balance
 from credits.ledger.tables import accounts, entries, grants
 from credits.reservations.sweeps import advance_reversals, apply_outbox, run_orders, settle_journals, sweep_gate
 from tests.support.clock import VirtualClock
@@ -43,7 +44,8 @@ class Till:
     def tell(self, event_type: str, *, data: dict[str, Any] | None = None, **said: Any) -> RowMapping:
         """Deliver an event, process it, let the gate do its part; answers the event's row as it is then."""
         said = {"account": self.account, "delivery": f"d{next(self._deliveries)}", **said}
-        event_id = self.pipeline.deliver(event_type, edit=lambda body: body["data"].update(data or {}), **said)
+        edit = None if data is None else lambda body: body["data"].update(data)
+        event_id = self.pipeline.deliver(event_type, edit=edit, **said)
         self.settle()
         return self.pipeline.event(event_id)
 
@@ -76,7 +78,7 @@ class Till:
 
     def figures(self, credit_type: str = TYPE) -> dict[str, int]:
         """Balance, available and debt, by name; only what is not 0."""
-        one = self.pipeline.credits.balances(self.account)[credit_type]
+        one = self.pipeline.credits.balances(self.account).get(credit_type, Balance(balance=0, available=0))
         return {name: value for name, value in one.as_json().items() if value}
 
     def payment_name(self) -> str:
