@@ -21,6 +21,7 @@ from credits.plans import carries, rules
 from credits.plans import periods_store as store
 from credits.plans import store as subscriptions
 from credits.plans.model import Sight
+from credits.reversals import service as reversals
 
 # An unpaid subscription's next word makes its drips due at once; this look is for a word that got lost.
 _LOOK_AGAIN_MS = 3_600_000
@@ -70,6 +71,7 @@ def drip(connection: Connection, period_id: int, catalogue: Catalogue, *, now_ms
         return 0
     tenant, period = Tenant(row["tenant"]), store.period_of(row)
     changes, sights = _history(connection, tenant, row)
+    payment_id = reversals.lock_payment_of(connection, tenant, row["source_ref"])
     granted, dripped_to_ms = [], now_ms
     due_at_ms = rules.next_drip_ms(period, after_ms=now_ms)
     for handout in rules.drips(period, after_ms=row["dripped_to_ms"], up_to_ms=now_ms):
@@ -88,6 +90,8 @@ def drip(connection: Connection, period_id: int, catalogue: Catalogue, *, now_ms
                 break
     if granted:
         store.insert_new_lots(connection, tenant, period_id, granted)
+        if payment_id is not None:
+            reversals.weigh_anew(connection, tenant, payment_id, catalogue, now_ms=now_ms)
     store.note_dripped(connection, period_id, dripped_to_ms=dripped_to_ms, due_at_ms=due_at_ms)
     return len(granted)
 

@@ -75,6 +75,23 @@ def retarget(
     ]
 
 
+def lock_payment_of(connection: Connection, tenant: Tenant, source_ref: str) -> int | None:
+    """
+    Keep refunds and disputes of what was paid for off until the transaction ends; None if no payment is called so.
+
+    For who grants more of a payment later on: call it before the account is locked, and `weigh_anew` afterwards.
+    """
+    payment_id = payments.find_payment(connection, tenant, [source_ref])
+    return None if payment_id is None else int(payments.lock_payment(connection, payment_id)["id"])
+
+
+def weigh_anew(connection: Connection, tenant: Tenant, payment_id: int, catalogue: Catalogue, *, now_ms: int) -> None:
+    """Take from what a payment has just granted the share that went back of its money before."""
+    cause = store.last_cause(connection, payment_id)
+    if cause is not None:
+        retarget(connection, tenant, payment_id, catalogue, cause=cause, actor="gate", event_id=None, now_ms=now_ms)
+
+
 def advance_due(connection: Connection, *, now_ms: int, limit: int = 200) -> int:
     """Take the next step with every lot whose last one is done, or that waited long enough; answers how many."""
     blocks.forget_repaid(connection)

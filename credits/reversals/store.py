@@ -104,14 +104,24 @@ def paid_back(connection: Connection, payment: RowMapping) -> PaidBack | None:
 
 
 def last_cause(connection: Connection, payment_id: int) -> str | None:
-    """The refund or dispute that was seen last of a payment."""
+    """The refund or dispute that was seen last of a payment, or what was only counted; None if nothing went back."""
     query = (
         select(reversals.c.ref)
         .where(reversals.c.payment_id == payment_id)
         .order_by(reversals.c.updated_at_ms.desc(), reversals.c.id.desc())
         .limit(1)
     )
-    return connection.execute(query).scalar_one_or_none()
+    seen = connection.execute(query).scalar_one_or_none()
+    if seen is not None:
+        return seen
+    counted = (
+        select(payments.c.counted_minor, func.min(payment_names.c.name).label("name"))
+        .join(payment_names, payment_names.c.payment_id == payments.c.id)
+        .where(payments.c.id == payment_id, payments.c.counted_minor > 0)
+        .group_by(payments.c.id, payments.c.counted_minor)
+    )
+    row = connection.execute(counted).one_or_none()
+    return None if row is None else f"{row.name}:refunded:{row.counted_minor}"
 
 
 def lots_of(connection: Connection, tenant: Tenant, payment_id: int) -> list[RowMapping]:

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.pipeline import Pipeline
-from tests.support.reversals import Till, till
+from credits.clock import iso
+from credits.db import transaction
+from credits.inbox.service import attach
+from credits.plans import drips
+from tests.support.pipeline import OPERATOR, Pipeline
+from tests.support.reversals import DAY_MS, Till, till
 
 IMAGES, TOKENS = "image_generation", "tokens"
 PLAN = {"product_id": "price_pro_monthly", "credit_type": None, "amount": None, "paid_minor": 1000}
@@ -111,3 +115,31 @@ def test_a_refunded_invoice_of_lemon_squeezy_takes_its_plans_credits_back(bank: 
 
     assert refunds_of(bank, IMAGES) == [("clawback", -1000)]
     assert refunds_of(bank, TOKENS) == [("clawback", -50_000)]
+
+
+def test_a_refund_that_is_only_counted_is_taken_from_a_payment_that_is_attached_afterwards(bank: Till) -> None:
+    order = bank.tell("order_created", provider="lemonsqueezy", account=None)
+    bank.tell("order_refunded", provider="lemonsqueezy", account=None)
+
+    with transaction(bank.pipeline.runtime.engine) as connection:
+        attach(
+            connection, bank.pipeline.tenant, order["id"], bank.account, OPERATOR, now_ms=bank.pipeline.runtime.clock()
+        )
+    bank.settle()
+
+    assert bank.history() == [("grant", 100), ("clawback", -100)]
+
+
+def test_what_a_refunded_payment_hands_out_later_goes_back_in_the_same_proportion(bank: Till) -> None:
+    """A year that drips monthly: after half of its price went back, each month is worth half."""
+    plan = {"product_id": "pro", "credit_type": None, "amount": None, "paid_minor": 1000}
+    clock = bank.pipeline.runtime.clock
+    year = {"period_start": iso(clock()), "period_end": iso(clock() + 365 * DAY_MS)}
+    bank.tell("plan.paid", data=year, **plan)
+    bank.tell("refund.created", data={"refunded_minor": 500}, **plan)
+
+    bank.pass_time(32 * DAY_MS)
+    drips.sweep(bank.pipeline.runtime.engine, bank.pipeline.runtime.catalogue, clock, until_ms=clock() + 1)
+    bank.settle()
+
+    assert bank.history(TOKENS) == [("grant", 50_000), ("clawback", -25_000)] * 2
