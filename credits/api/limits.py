@@ -20,6 +20,9 @@ _PAUSE_S: Final = 5.0
 
 _REMEMBERED_REFUSAL_S: Final = 0.1
 _BATCHES_PER_WINDOW: Final = 50
+_LARGEST_BATCH: Final = 20
+"""Every thread that finds nothing admitted asks for a batch; what nobody uses in time is lost to everybody."""
+
 _LONGEST_BATCH_S: Final = 1.0
 _MAX_KEYS: Final = 10_000
 
@@ -42,8 +45,8 @@ class RateLimits:
     """
     Admits requests, or says when to come again. Safe to share between threads.
 
-    A process counts a fiftieth of the limit at once, so that most requests cost no round trip; a limit below a hundred
-    is exact. Redis away: everything is admitted, since a limit guards against too much, and the gate itself is shut.
+    A process counts up to twenty at once, so that most requests cost no round trip; a limit below a hundred is exact.
+    Redis away: everything is admitted, since a limit guards against too much, and the gate itself is shut.
     """
 
     limits: Sequence[RateLimitItem]
@@ -68,7 +71,7 @@ class RateLimits:
                 self._ask(kid, limit, account)
 
     def _ask(self, kid: str, limit: RateLimitItem, account: _Account) -> None:
-        batch = max(1, limit.amount // _BATCHES_PER_WINDOW)
+        batch = max(1, min(_LARGEST_BATCH, limit.amount // _BATCHES_PER_WINDOW))
         try:
             is_batch = batch > 1 and self.strategy.hit(limit, kid, cost=batch)
             is_admitted = is_batch or self.strategy.hit(limit, kid)
@@ -81,7 +84,7 @@ class RateLimits:
         now_s = self.monotonic()
         with self._lock:
             if is_batch:
-                account.admitted = batch - 1
+                account.admitted = batch - 1 + (account.admitted if account.admitted_until_s > now_s else 0)
                 account.admitted_until_s = now_s + min(_LONGEST_BATCH_S, limit.get_expiry() / 10)
             if not is_admitted:
                 account.refused_until_s = now_s + _REMEMBERED_REFUSAL_S

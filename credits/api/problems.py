@@ -17,7 +17,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.InsufficientCreditsError: 402,
     errors.MemberLimitExceededError: 403,
     errors.AccountBlockedError: 403,
-    errors.BalanceLimitError: 422,
+    errors.BalanceLimitError: 409,
     errors.HoldEndedError: 410,
     errors.SignatureError: 400,
     errors.MalformedPayloadError: 400,

@@ -1,5 +1,6 @@
 """Rate limits: per key, over all processes, exact where they are small, and never a reason to fail."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,20 @@ def test_a_large_limit_costs_few_round_trips_and_is_not_passed(valkey_server: Va
 
     assert 980 <= admitted <= 1000
     assert len(asked) < 100
+
+
+def test_threads_that_ask_at_once_use_up_no_more_than_they_send(redis_url: str) -> None:
+    processes = [open_limits("20000/second", redis_url) for _ in range(2)]
+
+    def send(number: int) -> int:
+        limits = processes[number % 2]
+        assert limits is not None
+        for _ in range(200):
+            limits.admit("kid")
+        return 200
+
+    with ThreadPoolExecutor(16) as threads:
+        assert sum(threads.map(send, range(16))) == 3200
 
 
 def test_without_redis_requests_are_admitted_uncounted(settings: Settings, engine: Engine) -> None:

@@ -11,6 +11,9 @@ from credits.api.fields import ID_FORMAT
 from credits.errors import CreditsError
 from credits.ids import checked_id
 
+CREDITS: Final = 2**52
+"""So many that a random amount is mostly one they have."""
+
 RICH: Final = ("user_1", "a/b", "50%25off", "用户")
 """Accounts that have credits when the fuzzer begins."""
 
@@ -38,8 +41,19 @@ schemathesis.openapi.format("creditgate-text", st.text(_STORABLE, max_size=50))
 
 @schemathesis.hook
 def map_case(_context: Any, case: Any) -> Any:
+    """Called for each case that is generated in Python."""
+    return made_valid(case)
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    """Called by the command before each request, those of examples and of sequences included."""
+    made_valid(case)
+
+
+def made_valid(case: Any) -> Any:
     """
-    Make what JSON Schema cannot say true of a valid request; leave an invalid one alone.
+    `case` with what JSON Schema cannot say of a valid request made true; an invalid one as it is.
 
     A change is named in the body or in the header, not twice; and 1.0, which JSON Schema takes for an integer, is none.
     """

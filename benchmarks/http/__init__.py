@@ -1,0 +1,1 @@
+"""How fast reservations are over HTTP, beside a route of the same server that does nothing."""

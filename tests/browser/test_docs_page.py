@@ -1,0 +1,56 @@
+"""`/docs` in a real browser: every route is there, and nobody else's server is asked for anything."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import sync_playwright
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from werkzeug.serving import make_server
+
+from credits.api.routes import ENDPOINTS
+from credits.config.settings import Settings
+from webhooks.app import create_app
+from webhooks.doorbell import Doorbell
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(params=["sqlite"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The page asks for no data."""
+    return str(request.param)
+
+
+@pytest.fixture
+def url(settings: Settings, engine: Engine) -> Iterator[str]:
+    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+
+
+def test_the_page_shows_every_route_and_asks_no_other_server(url: str) -> None:
+    program = os.environ.get("CREDITGATE_TEST_CHROMIUM") or shutil.which("chromium")
+    asked, said = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+
+        page.goto(f"{url}/docs")
+        page.wait_for_selector(".opblock")
+        shown = page.locator(".opblock").count()
+        page.click("#operations-Reservations-reserve .opblock-summary")
+        example = page.locator("#operations-Reservations-reserve textarea").input_value()
+        browser.close()
+
+    assert shown == len(ENDPOINTS)
+    assert '"image_generation": 1' in example
+    assert {one for one in asked if not one.startswith((url, "data:"))} == set()
+    assert said == []
