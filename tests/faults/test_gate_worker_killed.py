@@ -20,7 +20,8 @@ STEPS = [
     for verb in ("arm", "begin_load", "finish_load", "take_lots", "apply", "settled")
     for when in ("before", "after")
 ]
-AGREES_WITHIN_S = 10
+AGREES_WITHIN_S = 30
+"""Of which a killed worker needs some to start again; on two busy cores most of them."""
 
 
 @pytest.fixture
