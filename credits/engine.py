@@ -25,13 +25,13 @@ from credits.plans import periods
 from credits.plans.calendar import period_end_ms
 from credits.plans.rules import own_period
 from credits.promos import service as promos
+from credits.reservations.budgets import Budgeting
 from credits.reservations.connect import open_gate
-from credits.reservations.library import Spending
 from credits.reservations.steps import GateRuntime
 from credits.units import MAX_AMOUNT
 
 
-class Credits(Spending, Selling):
+class Credits(Budgeting, Selling):
     """
     One tenant's credits. Safe to share between threads; make one per process.
 

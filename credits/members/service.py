@@ -63,25 +63,23 @@ def raise_limit(
     connection: Connection,
     tenant: Tenant,
     account: str,
-    member: str,
-    credit_type: str,
-    per: Per,
-    amount: int,
+    asked: MemberLimit,
     act: Act,
     *,
     until_ms: int,
     now_ms: int,
 ) -> MemberLimit:
     """
-    Raise a limit to `amount` until an instant, in the place of a raise that was there; answers it.
+    Raise a limit to the amount of `asked` until an instant, in the place of a raise that was there; answers it.
 
-    Raises InvalidInputError if there is no such limit, if `amount` does not raise it, or if the instant has passed or
-    is more than a year away.
+    Raises InvalidInputError if there is no such limit, if it is above that amount already, or if the instant has
+    passed or is more than a year away.
     """
     if not now_ms < until_ms <= now_ms + MAX_RAISE_DAYS * _DAY_MS:
         raise InvalidInputError("until", f"must be within the next {MAX_RAISE_DAYS} days, got {iso(until_ms)}")
     if not act.reason.strip():
         raise InvalidInputError("reason", "must say why the limit is raised")
+    member, credit_type, per, amount = asked.member, asked.credit_type, asked.per, asked.amount
     account_id, known = _locked_limits(connection, tenant, account, member, now_ms)
     limit = _same(known, credit_type, per)
     if limit is None:

@@ -14,8 +14,9 @@ from credits.ledger.tables import entries, outbox
 from credits.log import get_logger
 from credits.redis_client import hurried
 from credits.reservations.gate import Gate
+from credits.reservations.member_changes import bring_all_changes
 from credits.reservations.protocol import apply_credits
-from credits.reservations.steps import GateRuntime, run
+from credits.reservations.steps import GateRuntime, Steps, run
 
 PATIENCE_S: Final = 0.25
 """How long one call may take here. The sweep brings whatever could not be brought."""
@@ -46,6 +47,15 @@ class Courier:
 
         Never raises: the credits are granted, whatever happens here.
         """
+        self._carry(find, lambda account_ids: apply_credits(self.runtime, account_ids), waits="gate.credits_wait")
+
+    def bring_changes(self, find: Callable[[], Iterable[int]]) -> None:
+        """Bring what was changed about members of the accounts that `find` answers. Never raises, either."""
+        self._carry(find, lambda account_ids: bring_all_changes(self.runtime, account_ids), waits="gate.changes_wait")
+
+    def _carry(
+        self, find: Callable[[], Iterable[int]], steps: Callable[[list[int]], Steps[int]], *, waits: str
+    ) -> None:
         with self._lock:
             is_paused = time.monotonic() < self._away_until_s
         if is_paused:
@@ -53,14 +63,14 @@ class Courier:
         try:
             account_ids = list(find())
             if account_ids:
-                run(self.runtime, apply_credits(self.runtime, account_ids))
+                run(self.runtime, steps(account_ids))
         except GateUnavailableError as error:
             self._pause()
-            log.warning("gate.credits_wait", message=str(error))
-        # A grant that is committed must not fail for what comes after it.
+            log.warning(waits, message=str(error))
+        # What is committed must not fail for what comes after it.
         except Exception:
             self._pause()
-            log.exception("gate.credits_wait")
+            log.exception(waits)
 
     def _pause(self) -> None:
         with self._lock:

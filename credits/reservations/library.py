@@ -202,6 +202,11 @@ class Spending:
         if self._courier is not None:
             self._courier.bring(lambda: self._ids_of(account))
 
+    def bring_member_changes(self, account: str) -> None:
+        """Tell the gate what SQL has committed about an account's members; a sweep does it, too."""
+        if self._courier is not None:
+            self._courier.bring_changes(lambda: self._ids_of(account))
+
     def _ids_of(self, account: str) -> list[int]:
         found = self.reservations.account_id(account)
         return [] if found is None else [found]

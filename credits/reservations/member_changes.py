@@ -40,6 +40,14 @@ def bring_changes(runtime: GateRuntime, account_id: int) -> Steps[int]:
     return done
 
 
+def bring_all_changes(runtime: GateRuntime, account_ids: Sequence[int]) -> Steps[int]:
+    """As `bring_changes`, account by account."""
+    done = 0
+    for account_id in account_ids:
+        done += yield from bring_changes(runtime, account_id)
+    return done
+
+
 def _bring(runtime: GateRuntime, account_id: int, member: str | None, version: int) -> Steps[int | None]:
     """The epoch in which the gate had heard of a change; None if it did not come to that."""
     shard, keys = shard_of(account_id), account_keys(account_id)

@@ -15,9 +15,11 @@ from sqlalchemy import Engine
 from credits.db import glance, is_unavailable, snapshot, transaction
 from credits.errors import GateUnavailableError
 from credits.log import get_logger
+from credits.members import store as members
 from credits.reservations import store
 from credits.reservations.commands import order_expiries, run_command
 from credits.reservations.keys import PREFIX, SHARD_COUNT, account_keys, shard_of
+from credits.reservations.member_changes import bring_all_changes
 from credits.reservations.model import Answer
 from credits.reservations.protocol import apply_credits
 from credits.reservations.scripts import Verb
@@ -57,13 +59,15 @@ class Swept:
     credits_applied: int
     expiries_ordered: int
     orders_run: int
+    member_changes: int
     reversals_advanced: int
     unloaded: int
 
 
 def sweep_gate(runtime: GateRuntime, unloading: Unloading | None = None) -> Swept:
     """
-    Settle every journal, bring every credit, order and run expiries, run open orders, unload idle accounts.
+    Settle every journal, bring every credit and every change of members' limits, order and run expiries, run open
+    orders, unload idle accounts.
 
     Idempotent, and bounded: what is left over is the next sweep's. A server that is away ends the part that needs it,
     and is logged; nothing is raised for it.
@@ -73,6 +77,7 @@ def sweep_gate(runtime: GateRuntime, unloading: Unloading | None = None) -> Swep
         credits_applied=_guarded("apply_credits", apply_outbox, runtime),
         expiries_ordered=_guarded("order_expiries", _order_expiries, runtime),
         orders_run=_guarded("run_orders", run_orders, runtime),
+        member_changes=_guarded("member_changes", bring_member_changes, runtime),
         reversals_advanced=_guarded("reversals", advance_reversals, runtime),
         unloaded=_guarded("unload", lambda one: unload_idle(one, unloading or Unloading()), runtime),
     )
@@ -113,6 +118,13 @@ def run_orders(runtime: GateRuntime) -> int:
     return _each(
         runtime, by_server, lambda where: sum(run(runtime, run_command(runtime, order)) for order in by_server[where])
     )
+
+
+def bring_member_changes(runtime: GateRuntime) -> int:
+    """Bring the changes of members' limits and time zones that the gate has not heard of; answers how many."""
+    with glance(runtime.engine) as connection:
+        account_ids = members.accounts_with_changes(connection, limit=_ACCOUNTS)
+    return run(runtime, bring_all_changes(runtime, account_ids))
 
 
 def advance_reversals(runtime: GateRuntime) -> int:

@@ -34,6 +34,9 @@ SEEN_IN = {
     Mutant.SETTLES_UNSERVED: OFTEN_CUT,
     Mutant.FORGETS_ELSEWHERE: OFTEN_CUT,
     Mutant.NEVER_REFUNDS: HARSH,
+    Mutant.BOOKS_FOR_NOBODY: replace(HARSH, members=2),
+    Mutant.FORGETS_LIMITS: replace(OFTEN_CUT, accounts=1, members=2),
+    Mutant.MEMBERS_GO_BACK: replace(HARSH, accounts=1, members=2),
 }
 """What to play where a missing guard shows soonest."""
 
@@ -65,6 +68,18 @@ def test_harsh_runs_meet_every_fault_and_break_no_promise(server: Server) -> Non
 
     assert total.findings == []
     assert {fault for fault in Fault if total.faults[fault.value] == 0} == set()
+
+
+def test_no_order_of_events_lets_a_member_pass_its_limit_or_lose_count(server: Server) -> None:
+    total = Report()
+    setup = Setup(accounts=2, credit_types=1, members=2, strike_chance=0.02)
+
+    for report in campaign(server, setup, first_seed=1, steps=2 * SHORT_STEPS):
+        total.add(report)
+
+    assert total.findings == []
+    named = ("reserve LIMIT", "limit set", "limit raised", "zone set", "member READ", "commit RESCUED")
+    assert min(total.outcomes[name] for name in named) > 0
 
 
 @pytest.mark.parametrize("kept", list(seeds.kept(SEEDS_FILE)), ids=lambda kept: str(kept.seed))

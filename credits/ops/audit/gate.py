@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, bindparam, text
 
 from credits.db import snapshot, transaction
 from credits.ops.audit.gate_view import LoadedAccount, ShardView, is_armed, loaded_accounts, read_shard
+from credits.ops.audit.members import Disagreement, of_holds, of_ledger
 from credits.ops.audit.model import Code, Finding, Report
 from credits.redis_client import RedisClient
 
@@ -27,6 +28,8 @@ class _Books:
     """Balance less what is frozen."""
     credits: dict[int, list[tuple[int, str, int]]]
     """(number, type, amount) of credits that wait for the gate."""
+    members: dict[int, list[Disagreement]]
+    """What the gate counts for members of each account, where the ledger says otherwise."""
     booked: set[tuple[int, str]]
     """Lines of the journal that are entries, with their accounts: two shards may name their lines alike."""
 
@@ -91,6 +94,8 @@ def _against_itself(account: LoadedAccount, books: _Books, view: ShardView) -> I
     lots, holds = account.counted
     if account.sizes != (lots, holds, holds):
         yield finding(Code.GATE_SIZES, "lots, holds, due", (lots, holds, holds), account.sizes)
+    for disagreement in of_holds(account.members, account.member_holds):
+        yield finding(*disagreement)
     lines: Counter[str] = Counter()
     for line in account.lines:
         lines.update(line.taken)
@@ -122,6 +127,8 @@ def _against_ledger(account: LoadedAccount, books: _Books) -> Iterator[Finding]:
             expected=f"at most {books.sv[number]}",
             found=str(account.sv),
         )
+    for code, subject, wanted, found in books.members.get(number, ()):
+        yield Finding(code=code, tenant=tenant, account=name, subject=subject, expected=str(wanted), found=str(found))
     types = set(account.figures) | {kind for owner, kind in books.free if owner == number}
     for kind in sorted(types):
         figures = account.figures.get(kind)
@@ -158,7 +165,6 @@ def _read_books(connection: Connection, accounts: Iterable[LoadedAccount]) -> _B
     some = list(accounts)
     ids = [account.account_id for account in some]
     names = _names(connection, ids)
-    keys = [f"{line.op}:{kind}" for account in some for line in account.lines for kind in line.taken]
     balances = _rows(connection, "SELECT account_id, credit_type, balance FROM balances WHERE account_id IN :ids", ids)
     frozen = _rows(
         connection,
@@ -176,6 +182,23 @@ def _read_books(connection: Connection, accounts: Iterable[LoadedAccount]) -> _B
         ids,
     ):
         credits_.setdefault(owner, []).append((sv, kind, amount))
+    known_lines = _booked_lines(connection, some)
+    return _Books(
+        names={number: (tenant, name) for number, (tenant, name, _) in names.items()},
+        sv={number: sv for number, (_, _, sv) in names.items()},
+        free=free,
+        credits=credits_,
+        booked=known_lines,
+        members={
+            one.account_id: list(of_ledger(connection, one.account_id, one.members, one.member_lines, known_lines))
+            for one in some
+            if one.account_id in names
+        },
+    )
+
+
+def _booked_lines(connection: Connection, accounts: list[LoadedAccount]) -> set[tuple[int, str]]:
+    keys = [f"{line.op}:{kind}" for account in accounts for line in account.lines for kind in line.taken]
     booked = _rows(
         connection,
         "SELECT account_id, journal_id FROM entries WHERE tenant IN ('live', 'sandbox') AND key IN :ids",
@@ -186,15 +209,9 @@ def _read_books(connection: Connection, accounts: Iterable[LoadedAccount]) -> _B
         connection,
         "SELECT account_id, journal_id FROM commands WHERE kind = 'freeze' AND tenant IN ('live', 'sandbox') "
         "AND op IN :ids",
-        [line.op for account in some for line in account.lines],
+        [line.op for account in accounts for line in account.lines],
     )
-    return _Books(
-        names={number: (tenant, name) for number, (tenant, name, _) in names.items()},
-        sv={number: sv for number, (_, _, sv) in names.items()},
-        free=free,
-        credits=credits_,
-        booked={(row[0], row[1]) for row in booked},
-    )
+    return {(row[0], row[1]) for row in booked}
 
 
 def _names(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[str, str, int]]:

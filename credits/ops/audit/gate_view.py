@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from credits.ops.audit.members import CountedMember, MemberLine, plain_name, read_member
 from credits.redis_client import RedisClient, masters_of, node_of
 
 
@@ -19,6 +20,9 @@ class Line:
     op: str
     account_id: int
     taken: dict[str, int]
+    member: str = ""
+    at: int = 0
+    """When, of members' lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,10 @@ class LoadedAccount:
     in_holds: dict[str, int]
     """Σ of what open holds of this load have, by type."""
     lines: list[Line]
+    members: dict[str, CountedMember]
+    member_holds: dict[tuple[str, str], int]
+    """Σ of what members' open holds of this load have, by member and type."""
+    member_lines: list[MemberLine]
 
 
 @dataclass(slots=True)
@@ -133,7 +141,14 @@ def _line(line_id: str, fields: dict[str, str]) -> Line:
     if fields["k"] not in {"spend", "deduct", "expire", "clawback", "reset", "freeze"}:
         raise ValueError(fields["k"])
     journal_id = f"{_whole(fields['e'])}-{line_id}"
-    return Line(journal_id=journal_id, op=fields["op"], account_id=_whole(fields["a"]), taken=taken)
+    return Line(
+        journal_id=journal_id,
+        op=fields["op"],
+        account_id=_whole(fields["a"]),
+        taken=taken,
+        member=plain_name(fields.get("m", "")),
+        at=_whole(fields.get("t", "0")),
+    )
 
 
 def _account(
@@ -147,12 +162,18 @@ def _account(
         credit_type, sort_key = member.split("|")
         in_lots[credit_type] += _whole(values[f"L{sort_key[14:]}"].split(":")[0])
     in_holds: defaultdict[str, int] = defaultdict(int)
+    member_holds: defaultdict[tuple[str, str], int] = defaultdict(int)
+    counted = [read_member(name, text) for name, text in values.items() if name.startswith("b:")]
+    own_lines = [line for line in lines if line.account_id == account_id]
     for record in holds.values():
-        state, _, _, hold_load, _, items, _, _ = record.split("|", 7)
+        state, _, _, hold_load, _, items, _, name = record.split("|", 7)
+        member = plain_name(name.split("\x1e")[1]) if name.startswith("\x1e") else ""
         if state == "H" and hold_load == load:
             for item in filter(None, items.split(";")):
                 credit_type, left = item.split("=")
                 in_holds[credit_type] += _whole(left.split(",")[0])
+                if member:
+                    member_holds[member, credit_type] += _whole(left.split(",")[0])
     return LoadedAccount(
         account_id=account_id,
         epoch=_whole(load.split(".")[0]),
@@ -162,7 +183,12 @@ def _account(
         figures=figures,
         in_lots=dict(in_lots),
         in_holds=dict(in_holds),
-        lines=[line for line in lines if line.account_id == account_id],
+        lines=own_lines,
+        members={one.name: one for one in counted},
+        member_holds=dict(member_holds),
+        member_lines=[
+            MemberLine(line.journal_id, line.member, line.at, line.taken) for line in own_lines if line.member
+        ],
     )
 
 

@@ -146,6 +146,26 @@ _CHECKS: Final = (
                   AND NOT EXISTS (SELECT 1 FROM reversed_lots r WHERE r.grant_id = g.id))""",
     ),
     _Check(
+        Code.MEMBER_USAGE,
+        """SELECT a.tenant, a.external_id, 'member ' || k.member || ', ' || k.credit_type,
+                  COALESCE(e.total, 0), COALESCE(u.used, 0)
+           FROM (SELECT account_id, member, credit_type FROM member_usage
+                 UNION SELECT account_id, member, credit_type FROM entries WHERE member IS NOT NULL) k
+           JOIN accounts a ON a.id = k.account_id
+           LEFT JOIN member_usage u
+             ON u.account_id = k.account_id AND u.member = k.member AND u.credit_type = k.credit_type
+           LEFT JOIN (SELECT account_id, member, credit_type, SUM(-amount) AS total FROM entries
+                      WHERE member IS NOT NULL GROUP BY account_id, member, credit_type) e
+             ON e.account_id = k.account_id AND e.member = k.member AND e.credit_type = k.credit_type
+           WHERE COALESCE(e.total, 0) <> COALESCE(u.used, 0)""",
+    ),
+    _Check(
+        Code.MEMBER_CHANGE_LATE,
+        """SELECT a.tenant, a.external_id, 'change ' || c.mv, 'told to the gate within a minute',
+                  'waiting for ' || (:now_ms - c.created_at_ms) / 1000 || ' s'
+           FROM member_changes c JOIN accounts a ON a.id = c.account_id WHERE c.created_at_ms < :now_ms - :late_ms""",
+    ),
+    _Check(
         Code.OUTBOX_LATE,
         """SELECT a.tenant, a.external_id, 'credit ' || o.sv, 'brought within a minute',
                   'waiting for ' || (:now_ms - o.created_at_ms) / 1000 || ' s'

@@ -1,6 +1,6 @@
 """Commands about accounts: balance, entries, grants, holds, grant, deduct, can-deduct."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -39,7 +39,7 @@ def balance(
 ) -> None:
     """What an account has: balance, held, pending, available, debt."""
     command = this(context)
-    at_ms = None if at is None else _instant("at", at)
+    at_ms = None if at is None else instant("at", at)
     note = ""
     try:
         found = command.credits.balances(account, at_ms=at_ms)
@@ -67,8 +67,8 @@ def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json:
     if as_json:
         command.print_json({"account": account, "items": rows})
         return
-    columns = ("reservation_id", "items", "made_at", "expires_at")
-    shown = [[row["reservation_id"], _amounts(row["items"]), row["made_at"], row["expires_at"]] for row in rows]
+    columns = [name for name in ("reservation_id", "member", "items", "made_at", "expires_at") if _is_shown(name, rows)]
+    shown = [[_amounts(row[name]) if name == "items" else row[name] or "" for name in columns] for row in rows]
     command.print_table(f"Holds of {account}", columns, shown)
 
 
@@ -86,6 +86,11 @@ def can_deduct(
         raise typer.Exit(1)
 
 
+def _is_shown(column: str, rows: Sequence[Mapping[str, object]]) -> bool:
+    # An account without members needs no column for them.
+    return column != "member" or any(row["member"] for row in rows)
+
+
 def _amounts(items: Mapping[str, int]) -> str:
     return ", ".join(f"{amount} {kind}" for kind, amount in items.items())
 
@@ -99,8 +104,10 @@ def entries(
     if as_json:
         command.print_json({"account": account, "items": rows})
         return
-    columns = ("at", "credit_type", "seq", "kind", "amount", "balance_after", "key", "actor", "reason")
-    command.print_table(f"Entries of {account}", columns, [[row[name] for name in columns] for row in rows])
+    names = ("at", "credit_type", "seq", "kind", "amount", "balance_after", "member", "key", "actor", "reason")
+    columns = [name for name in names if _is_shown(name, rows)]
+    shown = [["" if row[name] is None else row[name] for name in columns] for row in rows]
+    command.print_table(f"Entries of {account}", columns, shown)
 
 
 def grants(
@@ -140,7 +147,7 @@ def grant(
             key=key,
             reason=act.reason,
             actor=act.actor,
-            expires_at_ms=None if expires_at is None else _instant("expires_at", expires_at),
+            expires_at_ms=None if expires_at is None else instant("expires_at", expires_at),
         )
         _log_change(command, connection, act, "ledger.grant", posted)
     if not dry_run:
@@ -210,7 +217,7 @@ def _show(command: Command, posted: Posted, *, dry_run: bool, as_json: bool) -> 
     )
 
 
-def _instant(name: str, text: str) -> int:
+def instant(name: str, text: str) -> int:
     try:
         return from_iso(text)
     except (ValueError, OverflowError):

@@ -28,6 +28,9 @@ class Mutant(StrEnum):
     SETTLES_UNSERVED = "settlement does not ask whether its Redis is in the epoch"
     FORGETS_ELSEWHERE = "the outbox believes a Redis whose epoch is over"
     NEVER_REFUNDS = "a second charge for one op is not given back"
+    BOOKS_FOR_NOBODY = "settlement forgets whose debit it books"
+    FORGETS_LIMITS = "a change of a limit is forgotten although the gate has not heard of it"
+    MEMBERS_GO_BACK = "of two snapshots of a member the last to come wins"
 
 
 class Tamper:
@@ -66,6 +69,27 @@ class _Unserved(Tamper):
         return answer
 
 
+class _DeafToLimits(Tamper):
+    def answer(self, step: Step, answer: Any) -> Any:
+        if isinstance(step, Call) and step.verb is Verb.READ_MEMBER and answer[0] == Answer.READ:
+            # As if it knew of every change.
+            return [*answer[:3], str(2**53 - 1), *answer[4:]]
+        return answer
+
+
+class _AlwaysNewer(Tamper):
+    """Each load of a member claims a version above all before it."""
+
+    def __init__(self) -> None:
+        self._claimed = 10**6
+
+    def step(self, step: Step) -> Step:
+        if isinstance(step, Call) and step.verb is Verb.LOAD_MEMBER:
+            self._claimed += 1
+            return replace(step, args=(*step.args[:4], self._claimed, *step.args[5:]))
+        return step
+
+
 class _EveryEpoch(int):
     """Equal to any epoch."""
 
@@ -80,6 +104,7 @@ class _EveryEpoch(int):
 
 _raise_epoch, _read_snapshot = store.raise_epoch, store.read_snapshot
 _pending_credits, _book = store.pending_credits, booking.book
+_add_entry = booking._add_entry
 
 
 def _win_always(connection: Connection, shard: int, current: int) -> bool:
@@ -113,6 +138,10 @@ def _book_without_refunds(*args: Any, **more: Any) -> Any:
     return booked and [replace(one, is_refunded=False) for one in booked]
 
 
+def _add_nobodys_entry(books: Any, debit: Debit, *args: Any, **more: Any) -> None:
+    _add_entry(books, replace(debit, member=None, spent_at_ms=None), *args, **more)
+
+
 _PATCHES: Final[dict[Mutant, tuple[Any, str, Any]]] = {
     Mutant.LOSER_ARMS: (store, "raise_epoch", _win_always),
     Mutant.SETTLES_ANY_EPOCH: (booking, "book", _book_any_epoch),
@@ -125,11 +154,14 @@ _PATCHES: Final[dict[Mutant, tuple[Any, str, Any]]] = {
     Mutant.CREDITS_UNORDERED: (store, "pending_credits", _newest_first),
     Mutant.FORGETS_ELSEWHERE: (protocol, "_forgetting", _forgetting_in_any_epoch),
     Mutant.NEVER_REFUNDS: (booking, "book", _book_without_refunds),
+    Mutant.BOOKS_FOR_NOBODY: (booking, "_add_entry", _add_nobodys_entry),
 }
 _TAMPERS: Final[dict[Mutant, Tamper]] = {
     Mutant.LOADS_UNDRAINED: _Undrained(),
     Mutant.FORGETS_UNAPPLIED: _Forgetful(),
     Mutant.SETTLES_UNSERVED: _Unserved(),
+    Mutant.FORGETS_LIMITS: _DeafToLimits(),
+    Mutant.MEMBERS_GO_BACK: _AlwaysNewer(),
 }
 
 

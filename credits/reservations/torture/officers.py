@@ -38,7 +38,13 @@ def limiter(scene: Scene) -> Steps[None]:
         if fate < 0.35:
             return _raised(
                 lambda: members.raise_limit(
-                    connection, TENANT, account, member, kind, per, amount + 5, _ACT, until_ms=until_ms, now_ms=now_ms
+                    connection,
+                    TENANT,
+                    account,
+                    MemberLimit(member=member, credit_type=kind, per=per, amount=amount + 5),
+                    _ACT,
+                    until_ms=until_ms,
+                    now_ms=now_ms,
                 )
             )
         limit = MemberLimit(member=member, credit_type=kind, per=per, amount=amount)
