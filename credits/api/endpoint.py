@@ -73,7 +73,7 @@ class Endpoint:
     scopes: tuple[Scope, ...]
     """A key needs one of these, or `admin`."""
     sent: type[Sent]
-    """The body of a POST, the query of a GET."""
+    """The query of a GET, the body of everything else."""
     answers: Mapping[int, type[BaseModel]]
     errors: tuple[type[CreditsError], ...]
     """What it may answer beside what every route may."""
@@ -148,6 +148,30 @@ class Area:
         It has to be safe to repeat: by a name of its own in path or body, or by the Idempotency-Key as that name.
         """
         return self._route("POST", path, scopes, body, answers, errors)
+
+    def put(
+        self,
+        path: str,
+        *,
+        scopes: tuple[Scope, ...],
+        body: type[S],
+        answers: Mapping[int, type[BaseModel]],
+        errors: tuple[type[CreditsError], ...] = (),
+    ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
+        """Declare a route that sets what its path names: repeated, it sets it once more."""
+        return self._route("PUT", path, scopes, body, answers, errors)
+
+    def delete(
+        self,
+        path: str,
+        *,
+        scopes: tuple[Scope, ...],
+        body: type[S],
+        answers: Mapping[int, type[BaseModel]],
+        errors: tuple[type[CreditsError], ...] = (),
+    ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
+        """Declare a route that removes what its path names: repeated, it finds nothing to remove."""
+        return self._route("DELETE", path, scopes, body, answers, errors)
 
     def _route(
         self,

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from credits.clock import checked_instant_ms, from_iso
 from credits.errors import InvalidInputError
 from credits.ids import MAX_ID_LENGTH, checked_id, checked_text
+from credits.members.service import checked_limit
 from credits.reservations.checks import MAX_TTL_S, MAX_TYPES, MIN_TTL_S, checked_ttl_ms
 from credits.reservations.hold import Choice, chosen
 from credits.units import MAX_AMOUNT, checked_amount, parse_amount
@@ -64,6 +65,11 @@ def a_text(field: str, *, max_length: int) -> Checked:
 def an_amount(field: str = "amount") -> Checked:
     """A whole number of credits, as a JSON integer."""
     return Checked(lambda value: checked_amount(value, field), _AMOUNT)
+
+
+def a_limit(field: str = "amount") -> Checked:
+    """A whole number of credits, 0 allowed, as a JSON integer."""
+    return Checked(lambda value: checked_limit(value, field), {**_AMOUNT, "minimum": 0})
 
 
 def an_amount_in_query(field: str = "amount") -> Checked:

@@ -22,6 +22,7 @@ from credits.errors import (
     InvalidInputError,
     PermissionDeniedError,
 )
+from credits.members.model import Per
 
 _REF: Final = "#/components/schemas/{model}"
 _CREDIT_TYPE_REF: Final = {"$ref": _REF.format(model="CreditType")}
@@ -131,9 +132,16 @@ def _operation(endpoint: Endpoint, endpoints: Iterable[Endpoint], schemas: Schem
     return operation
 
 
+_IN_PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "credit_type": CREDIT_TYPE,
+    "per": {"type": "string", "enum": [per.value for per in Per]},
+}
+"""Variable parts of paths that are more than an id."""
+
+
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": dict(an_id(name).schema)}
+        {"name": name, "in": "path", "required": True, "schema": _plain(_IN_PATHS.get(name, an_id(name).schema))}
         for name in endpoint.path_names
     ]
     if endpoint.has_body:

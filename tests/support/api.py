@@ -31,9 +31,21 @@ class Caller:
         self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, raw: bytes | None = None
     ) -> TestResponse:
         """POST `body` as JSON, or `raw` as it is."""
+        return self.send("POST", path, body, headers=headers, raw=raw)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> TestResponse:
+        """Any method with a body: `body` as JSON, or `raw` as it is."""
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
-        return self.client.post(path, data=data, headers=sent)
+        return self.client.open(path, method=method, data=data, headers=sent)
 
     def account(self, account: str, what: str, **query: object) -> TestResponse:
         return self.get(f"/v1/accounts/{quote(account, safe='')}/{what}", **query)

@@ -50,7 +50,7 @@ def ask(caller: Caller, endpoint: Endpoint, *, account: str | None) -> TestRespo
     """Send a valid request."""
     request = sample_request(endpoint, account=account)
     if request.body is not None:
-        return caller.post(request.path, request.body, headers=request.headers)
+        return caller.send(request.method, request.path, request.body, headers=request.headers)
     return caller.get(request.path, **request.query)
 
 
@@ -68,6 +68,8 @@ def _value(schema: dict[str, Any]) -> Any:
         return TYPE
     if "enum" in schema:
         return schema["enum"][0]
+    if schema.get("format") == "date-time":
+        return "2027-01-31T12:00:00Z"
     match schema.get("type"):
         case "integer" | "number":
             return schema.get("minimum", 1)

@@ -3,8 +3,15 @@
 from typing import Final
 
 from credits.api.endpoint import Area, Endpoint
-from credits.api.routes import accounts, by_hand, passes, reservations, selling
+from credits.api.routes import accounts, by_hand, members, passes, reservations, selling
 
-AREAS: Final[tuple[Area, ...]] = (reservations.area, accounts.area, by_hand.area, selling.area, passes.area)
+AREAS: Final[tuple[Area, ...]] = (
+    reservations.area,
+    accounts.area,
+    by_hand.area,
+    members.area,
+    selling.area,
+    passes.area,
+)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(endpoint for area in AREAS for endpoint in area.endpoints)

@@ -86,7 +86,7 @@ class Checker:
         told_ms = max(int(call.args[1]), seen_ms) if self._world.is_virtual else self._world.now_ms
         self.deadlines.note(call, answer, told_ms)
         if self.is_live(master, account_id):
-            self.deadlines.check(call, answer, self.views[master].accounts[account_id], self._world.now_ms)
+            self.deadlines.check(call, answer, self.views[master].accounts[account_id], told_ms)
 
     def is_live(self, master: int, account_id: int) -> bool:
         """Whether the gate would serve the account as it stands, and may be believed."""

@@ -1,0 +1,93 @@
+"""Members over HTTP: limits are set, shown, raised, hit and removed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from credits.clock import iso, system_clock_ms
+from credits.config.settings import Settings
+from credits.engine import Credits
+from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.library import TYPE, Shop
+from webhooks.app import create_app
+from webhooks.doorbell import Doorbell
+
+LIMIT = f"/v1/accounts/team%2F1/members/ada%20b/limits/{TYPE}/day"
+
+
+@pytest.fixture
+def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
+    app = create_app(
+        replace(settings, redis_url=redis_url),
+        engine=engine,
+        doorbell=Doorbell(lambda _: None),
+        registry=CollectorRegistry(),
+    )
+    client: FlaskClient = app.test_client()
+    return caller_of(client, engine, scopes=["grant", "reserve", "read"])
+
+
+@pytest.fixture
+def library(shop: Shop) -> Iterator[Credits]:
+    library = shop.process()
+    library.add("team/1", TYPE, 100, key="a")
+    yield library
+    library.close_gate()
+
+
+def test_a_limit_is_set_used_hit_raised_and_removed(caller: Caller, library: Credits) -> None:
+    made = caller.send("PUT", LIMIT, {"amount": 10, "reason": "team budget"})
+    held = caller.tell("team/1", "reservations", {"items": {TYPE: 8}, "member": "ada b", "reservation_id": "r1"})
+    refused = caller.tell("team/1", "reservations", {"items": {TYPE: 3}, "member": "ada b"})
+    until_ms = system_clock_ms() + 3_600_000
+    library.raise_member_limit("team/1", "ada b", TYPE, 20, per="day", until_ms=until_ms, reason="demo")
+    raised = caller.account("team/1", "members/ada%20b/limits")
+    spent = caller.tell("team/1", "spends", {"items": {TYPE: 3}, "member": "ada b", "key": "s1"})
+    shown = caller.account("team/1", "members")
+    removed = [caller.send("DELETE", LIMIT).get_json()["removed"] for _ in range(2)]
+
+    assert (made.status_code, made.get_json()["limits"][0]["limit"]) == (200, 10)
+    assert (held.status_code, held.get_json()["member"]) == (201, "ada b")
+    problem = assert_problem(refused, 403, "member_limit_exceeded")
+    [exceeded] = problem["exceeded"]
+    assert (problem["member"], exceeded["per"], exceeded["used"], exceeded["needed"]) == ("ada b", "day", 8, 3)
+    assert exceeded["ends_at"].endswith("Z")
+    assert (raised.get_json()["limits"][0]["limit"], raised.get_json()["limits"][0]["raised_until"]) == (
+        20,
+        iso(until_ms),
+    )
+    assert spent.status_code == 200
+    [member] = shown.get_json()["items"]
+    assert (member["member"], member["used"], member["limits"][0]["left"]) == ("ada b", {TYPE: 11}, 9)
+    assert removed == [1, 0]
+    assert caller.account("team/1", "reservations/r1").get_json()["member"] == "ada b"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        (LIMIT, {"amount": -1}, "invalid_input"),
+        (LIMIT, {}, "missing_field"),
+        (LIMIT.replace("/day", "/week"), {"amount": 1}, "invalid_input"),
+        (LIMIT.replace(TYPE, "gold"), {"amount": 1}, "unknown_credit_type"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_name(
+    caller: Caller, library: Credits, path: str, body: dict[str, object], code: str
+) -> None:
+    assert_problem(caller.send("PUT", path, body), 422, code)
+
+
+def test_a_page_of_members_goes_on_where_the_last_one_ended(caller: Caller, library: Credits) -> None:
+    for name in ("ada", "bob", "eve"):
+        library.set_member_limit("team/1", name, TYPE, 1, per="ever")
+
+    first = caller.account("team/1", "members", limit=2).get_json()
+    second = caller.account("team/1", "members", limit=2, cursor=first["next"]).get_json()
+
+    assert [one["member"] for one in first["items"] + second["items"]] == ["ada", "bob", "eve"]
+    assert second["next"] is None
