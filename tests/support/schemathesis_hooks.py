@@ -17,6 +17,9 @@ CREDITS: Final = 2**52
 RICH: Final = ("user_1", "a/b", "50%25off", "用户")
 """Accounts that have credits when the fuzzer begins."""
 
+_NAMES: Final = ("reservation_id", "key", "step")
+_A_NAME: Final = "a-name"
+
 _PRINTABLE: Final = st.characters(exclude_categories=["Cc", "Cs", "Co", "Cn", "Zl", "Zp"])
 _STORABLE: Final = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
@@ -59,15 +62,24 @@ def made_valid(case: Any) -> Any:
     """
     if case.meta is None or not case.meta.generation.mode.is_positive or not isinstance(case.body, dict):
         return case
-    case.body = _with_integers(case.body)
-    name = next((name for name in ("reservation_id", "key", "step") if case.body.get(name) is not None), None)
+    case.body = _with_ids(_with_integers(case.body))
+    name = next((name for name in _NAMES if case.body.get(name) is not None), None)
     headers = case.headers if case.headers is not None else {}
     if name is not None:
         headers.pop(IDEMPOTENCY_KEY, None)
     else:
-        headers.setdefault(IDEMPOTENCY_KEY, "a-name")
+        headers.setdefault(IDEMPOTENCY_KEY, _A_NAME)
     case.headers = headers
     return case
+
+
+def _with_ids(body: dict[str, Any]) -> dict[str, Any]:
+    # Some of the fuzzer's sources, such as words it finds in our code, know nothing of formats.
+    fields = (*_NAMES, "member", "account")
+    return {
+        name: _A_NAME if name in fields and isinstance(value, str) and not is_id(value) else value
+        for name, value in body.items()
+    }
 
 
 def _with_integers(value: Any) -> Any:
