@@ -121,6 +121,13 @@ class Spending:
             # Nothing has been done yet. Raises Retry, or the error itself if there are no tries left.
             task.retry(exc=error, countdown=self.retry_in_s)
             raise
+        except CreditsError:
+            raise
+        except Exception as error:
+            # The soft time limit strikes anywhere: the hold may be made, and nobody has it in hand.
+            if task is not None and next_run_in_s(task, error) is None and is_alone(task, has_found_hold=False):
+                release_by_name(self, terms)
+            raise
 
     def _end_unpaid(self, job: Job, task: Any, error: BaseException) -> None:
         again_in_s = None if task is None else next_run_in_s(task, error)

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from celery.exceptions import SoftTimeLimitExceeded
 
 from credits.engine import Credits
 from credits.errors import IdempotencyConflictError, InsufficientCreditsError
 from credits.integrations.celery import current_hold, current_job
+from credits.reservations.hold import Hold
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.spending import for_order, make, nothing
 
@@ -152,6 +154,24 @@ def test_a_task_that_celery_retries_by_itself_keeps_its_hold_until_the_tries_are
 
     assert isinstance(result.result, OSError)
     assert held == [["job"]] * 3
+    assert figures(library, "user_1") == (100, 0, 0, 100, 0)
+
+
+def test_a_time_limit_that_strikes_while_credits_are_reserved_leaves_no_hold(app: Celery, library: Credits) -> None:
+    class Slow:
+        """The answer comes, and the limit is faster."""
+
+        def reserve(self, *args: Any, **kwargs: Any) -> Hold:
+            library.reserve(*args, **kwargs)
+            raise SoftTimeLimitExceeded
+
+        def release(self, account: str, reservation_id: str) -> bool:
+            return library.release(account, reservation_id)
+
+    result = make(app, nothing, Slow).apply(("user_1",), task_id="job")  # type: ignore[arg-type]
+
+    assert isinstance(result.result, SoftTimeLimitExceeded)
+    assert library.find_hold("user_1", "job") is not None
     assert figures(library, "user_1") == (100, 0, 0, 100, 0)
 
 

@@ -18,7 +18,13 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     # Short, so that a message of a dead worker is handed out again while the test waits.
-    broker_transport_options={"visibility_timeout": 3, "unacked_restore_interval": 1, "polling_interval": 0.2},
+    broker_transport_options={
+        "visibility_timeout": 8,
+        "unacked_restore_interval": 1,
+        # A worker that is killed while it hands messages out again keeps others from it for so long.
+        "unacked_mutex_expire": 5,
+        "polling_interval": 0.2,
+    },
     broker_connection_retry_on_startup=True,
     result_extended=True,
 )
@@ -80,7 +86,7 @@ def flaky(self: Any, account: str, failures: int) -> None:
         raise OSError("the renderer is away")
 
 
-@app.task(bind=True, soft_time_limit=1, acks_on_failure=True)
+@app.task(bind=True, soft_time_limit=3, acks_on_failure=True)
 @spends(image_generation=10, ttl_s=60)
 def too_long(self: Any, account: str) -> None:
     """Run into the soft limit."""
@@ -88,7 +94,7 @@ def too_long(self: Any, account: str) -> None:
     time.sleep(60)
 
 
-@app.task(bind=True, time_limit=1, acks_on_timeout=True)
+@app.task(bind=True, time_limit=3, acks_on_timeout=True)
 @spends(image_generation=10, ttl_s=60)
 def much_too_long(self: Any, account: str) -> None:
     """Run into the hard limit, which kills the process."""
