@@ -78,7 +78,7 @@ def test_a_name_that_is_no_type_is_refused_and_so_is_a_17th_type(
 
 def test_a_type_that_stands_twice_or_has_no_amount_is_refused(gate: GateDriver) -> None:
     gate.load(100)
-    head = (gate.epoch, gate.clock(), "h1", "a1", 60_000, 1_000, "job")
+    head = (gate.epoch, gate.clock(), "h1", "a1", 60_000, 1_000, "job", "")
 
     assert gate.call(Verb.RESERVE, *head, A_TYPE, 1, A_TYPE, 1) == ("BAD",)
     assert gate.call(Verb.RESERVE, *head, A_TYPE) == ("BAD",)

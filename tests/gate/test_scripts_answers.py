@@ -214,7 +214,8 @@ def test_a_scripts_header_names_exactly_its_answers(verb: Verb) -> None:
 @pytest.mark.parametrize("verb", Verb)
 def test_a_script_answers_with_words_of_its_header_only(verb: Verb) -> None:
     text = (resources.files("credits.reservations") / "lua" / f"{verb}.lua").read_text("utf-8")
-    body = text.partition("]]")[2]
+    # Words that Redis itself is told are none of ours.
+    body = re.sub(r"redis\.call\([^)]*\)", "", text.partition("]]")[2])
 
     said = set(re.findall(r"'([A-Z][A-Z_]+)'", body)) & {answer.value for answer in Answer}
 

@@ -202,5 +202,5 @@ def grant_order(account: str, key: str, said: dict[str, Any], now_ms: int) -> Gr
 
 
 def lot_of(order: GrantOrder) -> ModelLot:
-    paid = order.source is not GrantSource.MANUAL
+    paid = order.source in {GrantSource.PURCHASE, GrantSource.PLAN, GrantSource.ROLLOVER}
     return ModelLot(priority=order.priority, expires_at_ms=order.expires_at_ms, paid=paid, remaining=order.amount)
