@@ -28,10 +28,11 @@ from credits.promos import service as promos
 from credits.reservations.budgets import Budgeting
 from credits.reservations.connect import open_gate
 from credits.reservations.steps import GateRuntime
+from credits.topup.library import Topups
 from credits.units import MAX_AMOUNT
 
 
-class Credits(Budgeting, Selling):
+class Credits(Budgeting, Selling, Topups):
     """
     One tenant's credits. Safe to share between threads; make one per process.
 

@@ -115,6 +115,23 @@ class NotSoldByError(InvalidInputError):
     fix = "Choose another provider, or configure this one: docs/selling.md says which variables it needs."
 
 
+class TopupNotSoldByError(NotSoldByError):
+    """This provider cannot charge a saved card."""
+
+    code = "topup_not_offered_by_provider"
+    fix = "Name a provider that can charge a saved card: stripe, with STRIPE_API_KEY set."
+
+
+class TopupNotFoundError(CreditsError):
+    code = "topup_not_found"
+    fix = "Set one with `credits topup set`, or PUT /v1/accounts/{account}/topups/{credit_type}."
+
+    def __init__(self, account: str, credit_type: str) -> None:
+        super().__init__(f"account {_short(account)} has no automatic top-up of {_short(credit_type)}")
+        self.account = account
+        self.credit_type = credit_type
+
+
 class PurchaseNotFoundError(CreditsError):
     code = "purchase_not_found"
     fix = "List the purchases with `credits purchases list`."

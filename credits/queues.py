@@ -19,6 +19,7 @@ class Task(StrEnum):
     SWEEP_PLANS = "creditgate.sweep_plans"
     SEND_NOTIFICATIONS = "creditgate.send_notifications"
     WATCH_BALANCES = "creditgate.watch_balances"
+    SWEEP_TOPUPS = "creditgate.sweep_topups"
 
 
 QUEUE_OF: Final = {
@@ -32,6 +33,8 @@ QUEUE_OF: Final = {
     # Apart, so that a destination which answers slowly delays nobody's credits.
     Task.SEND_NOTIFICATIONS: "notifications",
     Task.WATCH_BALANCES: "sweeps",
+    # Beside the notifications: a provider that answers slowly delays nobody's credits.
+    Task.SWEEP_TOPUPS: "notifications",
 }
 
 EVERY_S: Final = {
@@ -42,6 +45,7 @@ EVERY_S: Final = {
     Task.SWEEP_PLANS: 5.0,
     Task.SEND_NOTIFICATIONS: 2.0,
     Task.WATCH_BALANCES: 10.0,
+    Task.SWEEP_TOPUPS: 10.0,
 }
 """How often beat sends each of the periodic tasks."""
 

@@ -13,7 +13,8 @@ from workers import hearing, heartbeat, reconnect
 _settings = load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
 
 app = make_celery(_settings.broker_url)
-app.conf.imports = ("workers.tasks.inbox", "workers.tasks.gate", "workers.tasks.notifications", "workers.tasks.plans")
+_TASKS = ("inbox", "gate", "notifications", "plans", "topups")
+app.conf.imports = tuple(f"workers.tasks.{name}" for name in _TASKS)
 reconnect.install(app)
 heartbeat.install(app)
 hearing.install(app)

@@ -7,9 +7,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from credits.allocation.model import Runtime
+from credits.checkout.connect import Sellers
+from credits.checkout.model import Shop
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
-from credits.config.settings import Settings, load_settings, read_environment
+from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.db import open_engine
 from credits.notifications.addresses import networks
 from credits.notifications.sending import Sending
@@ -19,6 +21,7 @@ from credits.reservations.connect import open_gate
 from credits.reservations.courier import Courier
 from credits.reservations.steps import GateRuntime
 from credits.reservations.sweeps import Unloading
+from credits.topup.service import TopupRuntime
 from webhooks.providers import REGISTRY
 
 
@@ -54,6 +57,12 @@ def watch_runtime() -> WatchRuntime:
 
 
 @functools.cache
+def topup_runtime() -> TopupRuntime:
+    """What this process charges saved cards with."""
+    return topup_runtime_of(load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()), runtime())
+
+
+@functools.cache
 def unloading() -> Unloading:
     """How far this process has searched for idle accounts."""
     return Unloading(idle_s=load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()).idle_unload_s)
@@ -65,6 +74,24 @@ def notify_runtime_of(settings: Settings, engine: Engine) -> NotifyRuntime:
         allowed=networks(settings.notify_networks), smtp_url=settings.smtp_url, mail_from=settings.mail_from
     )
     return NotifyRuntime(engine=engine, secret_key=settings.secret_key, sender=sender, clock=system_clock_ms)
+
+
+def topup_runtime_of(settings: Settings, here: Runtime) -> TopupRuntime:
+    """A runtime of automatic top-ups over `settings`, for each tenant that has a provider to sell at."""
+    shops = tuple(
+        Shop(
+            engine=here.engine,
+            catalogue=here.catalogue,
+            tenant=tenant,
+            clock=here.clock,
+            base_url=settings.base_url,
+            secret_key=settings.secret_key,
+            sellers=sellers,
+        )
+        for tenant in Tenant
+        if (sellers := Sellers(settings, tenant))
+    )
+    return TopupRuntime(shops=shops, clock=here.clock)
 
 
 def runtime_of(settings: Settings) -> Runtime:

@@ -35,6 +35,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.AuthenticationError: 401,
     errors.PermissionDeniedError: 403,
     errors.PurchaseNotFoundError: 404,
+    errors.TopupNotFoundError: 404,
     errors.CheckoutExpiredError: 410,
     errors.PriceCalculatorError: 502,
     errors.ProviderRefusedError: 422,

@@ -8,6 +8,7 @@ import stripe
 from credits.checkout.cleaning import cleaned
 from credits.checkout.marks import ACCOUNT, AMOUNT, CHECKOUT, CREDIT_TYPE, KIND, QUOTE
 from credits.checkout.model import CheckoutOrder, ProviderCheckout
+from credits.checkout.stripe_cards import StripeCards
 from credits.config.settings import ProviderAccess
 from credits.errors import ProviderKeyRefusedError, ProviderRefusedError, ProviderUnavailableError
 from credits.pricing.money import decimals_of
@@ -17,19 +18,20 @@ _TIMEOUT_S: Final = 10
 _RETRIES: Final = 2
 
 
-class StripeSeller:
-    """A credits.checkout.model.PaymentProvider; what each method promises stands there."""
+class StripeSeller(StripeCards):
+    """A credits.checkout.model.PaymentProvider that charges saved cards, too; what it promises stands there."""
 
     name: Final = "stripe"
 
     def __init__(self, access: ProviderAccess) -> None:
         self._api_key = access.api_key
-        self._client = stripe.StripeClient(
+        client = stripe.StripeClient(
             access.api_key,
             base_addresses={"api": access.api_base} if access.api_base else {},
             http_client=stripe.RequestsClient(timeout=_TIMEOUT_S, session=_session(access)),
             max_network_retries=_RETRIES,
         )
+        super().__init__(client, self._refused)
 
     def chargeable(self, money: Money) -> Money:
         """Stripe charges currencies of three decimals in tens of their minor unit; half a ten goes upwards."""
@@ -43,12 +45,12 @@ class StripeSeller:
             # The quote's id makes a repeated call find the session that the first one made.
             session = self._client.v1.checkout.sessions.create(params, {"idempotency_key": order.purchase_id})
         except stripe.StripeError as error:
-            raise self._refusal(error) from None
+            raise self._refused(error) from None
         if not session.url:
             raise ProviderRefusedError(self.name, f"the checkout session {session.id} has no URL: it is not open")
         return ProviderCheckout(checkout_id=session.id, url=session.url, key=f"stripe:cs:{session.id}")
 
-    def _refusal(self, error: stripe.StripeError) -> Exception:
+    def _refused(self, error: stripe.StripeError) -> Exception:
         message = cleaned(error.user_message or error, self._api_key)
         status = error.http_status or 0
         if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
@@ -100,9 +102,14 @@ def _payment(order: CheckoutOrder, marks: dict[str, str]) -> dict[str, Any]:
     params: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"price_data": price, "quantity": 1}],
-        "payment_intent_data": {"metadata": marks},
+        "payment_intent_data": {"metadata": marks} | _keeping(order),
         "customer_creation": "always",
     }
     if order.rules.invoices:
         params["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": marks}}
     return params
+
+
+def _keeping(order: CheckoutOrder) -> dict[str, str]:
+    """The card is kept for automatic top-ups, and the payer is told so on Stripe's page."""
+    return {"setup_future_usage": "off_session"} if order.rules.save_card else {}

@@ -215,6 +215,8 @@ class CheckoutRules:
     """Stripe: it works out the taxes and adds them."""
     invoices: bool = False
     """Stripe: it makes an invoice for each purchase."""
+    save_card: bool = False
+    """Stripe: the card is kept, for automatic top-ups."""
     locale: str = "en_US"
     """In which prices are written for people."""
 

@@ -164,6 +164,7 @@ class CheckoutTable(TomlTable):
     promotion_codes: Annotated[bool, PlainValidator(read_flag)] = False
     automatic_tax: Annotated[bool, PlainValidator(read_flag)] = False
     invoices: Annotated[bool, PlainValidator(read_flag)] = False
+    save_card: Annotated[bool, PlainValidator(read_flag)] = False
     locale: Annotated[str, PlainValidator(read_locale)] = "en_US"
 
 

@@ -12,7 +12,8 @@ import credits.plans.tables
 import credits.pricing.tables
 import credits.promos.tables
 import credits.reservations.tables
-import credits.reversals.tables  # noqa: F401
+import credits.reversals.tables
+import credits.topup.tables  # noqa: F401
 from credits.db import metadata
 
 __all__ = ["metadata"]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from credits.api.endpoint import Area, Endpoint
-from credits.api.routes import accounts, by_hand, members, passes, reservations, selling
+from credits.api.routes import accounts, by_hand, members, passes, reservations, selling, topups
 
 AREAS: Final[tuple[Area, ...]] = (
     reservations.area,
@@ -11,6 +11,7 @@ AREAS: Final[tuple[Area, ...]] = (
     by_hand.area,
     members.area,
     selling.area,
+    topups.area,
     passes.area,
 )
 

@@ -16,6 +16,7 @@ from credits.ops.cli.events import events_app
 from credits.ops.cli.keys import keys_app
 from credits.ops.cli.members import members_app
 from credits.ops.cli.promo import promo_app, welcome
+from credits.ops.cli.topup import topup_app
 
 
 def build(providers: Mapping[str, Provider]) -> typer.Typer:
@@ -49,6 +50,7 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
     app.add_typer(keys_app, name="keys")
     app.add_typer(promo_app, name="promo")
     app.command()(welcome)
+    app.add_typer(topup_app, name="topup")
     app.add_typer(members_app, name="members")
     app.add_typer(destinations_app, name="destinations")
     app.add_typer(deliveries_app, name="deliveries")
