@@ -111,7 +111,7 @@ def last_cause(connection: Connection, payment_id: int) -> str | None:
         .order_by(reversals.c.updated_at_ms.desc(), reversals.c.id.desc())
         .limit(1)
     )
-    seen = connection.execute(query).scalar_one_or_none()
+    seen: str | None = connection.execute(query).scalar_one_or_none()
     if seen is not None:
         return seen
     counted = (

@@ -120,7 +120,7 @@ class Topups:
 
 def _wanted(threshold: int, amount: int | None, target: int | None) -> dict[str, int | None]:
     if (amount is None) == (target is None):
-        raise InvalidInputError("amount", "or target must be given, and not both: so many credits, or up to so many")
+        raise InvalidInputError("amount", "give it or target, and not both: so many credits, or up to so many")
     if amount is not None:
         return {"amount": checked_amount(amount, "amount"), "target": None}
     if checked_amount(target, "target") <= threshold:

@@ -118,9 +118,7 @@ def _log(command: Command, act: audit_log.Act, action: str, found: Mapping[str, 
             act,
             action=action,
             subject=f"account:{found['account']}"[:255],
-            detail={
-                name: found[name] for name in ("credit_type", "threshold", "amount", "target", "monthly_cap_minor")
-            },
+            detail={name: found[name] for name in _AGREED},
             now_ms=system_clock_ms(),
         )
 

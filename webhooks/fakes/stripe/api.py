@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
+from webhooks.fakes.stripe.cards import cancel_intent, create_intent
 from webhooks.fakes.stripe.desk import PROVIDER, Desk
 from webhooks.fakes.stripe.fate import expire, refunded
 from webhooks.fakes.stripe.form import MalformedFormError, nested
@@ -15,6 +16,8 @@ from webhooks.fakes.till import Extras
 KINDS: Final = {
     "checkout/sessions": "checkout.session",
     "payment_intents": "payment_intent",
+    "customers": "customer",
+    "payment_methods": "payment_method",
     "charges": "charge",
     "refunds": "refund",
     "disputes": "dispute",
@@ -30,7 +33,7 @@ _BOUNDS: Final = ("gt", "gte", "lt", "lte")
 
 
 def stripe_api(desk: Desk, lock: threading.Lock) -> Blueprint:
-    """`/v1/checkout/sessions`, `/v1/refunds` and the lists."""
+    """`/v1/checkout/sessions`, `/v1/payment_intents`, `/v1/refunds` and the lists."""
     routes = Blueprint("fake_stripe", __name__, url_prefix="/v1")
     routes.before_request(_refuse_strangers)
     routes.register_error_handler(RefusedError, _refusal)
@@ -50,6 +53,22 @@ def stripe_api(desk: Desk, lock: threading.Lock) -> Blueprint:
                 raise RefusedError(f"This Session is {session['status']}, and only an open one can be expired.")
             expire(desk, session, Extras())
         return jsonify(session)
+
+    @routes.post("/payment_intents")
+    def charge() -> Response:
+        with lock:
+            return jsonify(create_intent(desk, _sent(), key=request.headers.get("Idempotency-Key")))
+
+    @routes.post("/payment_intents/<intent_id>/cancel")
+    def give_up(intent_id: str) -> Response:
+        with lock:
+            return jsonify(cancel_intent(desk, _found(desk, "payment_intent", intent_id)))
+
+    @routes.get("/customers/<customer_id>/payment_methods")
+    def cards(customer_id: str) -> Response:
+        _found(desk, "customer", customer_id)
+        page = desk.store.page(PROVIDER, "payment_method", limit=100, fields={"customer": customer_id})
+        return jsonify({"object": "list", "url": request.path, "has_more": False, "data": page.items})
 
     @routes.post("/refunds")
     def refund() -> Response:

@@ -35,6 +35,8 @@ class Notes:
     period: int = 0
     refunds: int = 0
     is_disputed: bool = False
+    saves_card: bool = False
+    """Whether the card that pays is kept for later."""
 
     def as_json(self) -> Object:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from webhooks.fakes.stripe.cards import WORKS, save_card, set_fate
 from webhooks.fakes.stripe.desk import Desk, Object, shown
 from webhooks.fakes.till import Extras
 
@@ -112,6 +113,16 @@ def cancel(desk: Desk, session: Object, _extras: Extras) -> str:
     return "The subscription has ended."
 
 
+def card_of(fate: str) -> Happening:
+    """From now on the saved card does this when it is charged."""
+
+    def happen(desk: Desk, session: Object, _extras: Extras) -> str:
+        set_fate(desk, f"pm_{desk.notes(session['id']).token}", fate)
+        return f"From now on the saved card is: {fate}."
+
+    return happen
+
+
 HAPPENINGS: Final[Mapping[str, Happening]] = {
     "pay": pay,
     "pay_later": pay_later,
@@ -126,6 +137,7 @@ HAPPENINGS: Final[Mapping[str, Happening]] = {
     "lose": lose,
     "renew": renew,
     "cancel": cancel,
+    **{f"card_{fate}": card_of(fate) for fate in (WORKS, "soft", "hard", "authentication", "slow")},
 }
 """By the action that a button posts."""
 
@@ -147,6 +159,8 @@ def _complete(desk: Desk, session: Object, extras: Extras, payment_status: str) 
         "url": None,
     }
     session["customer"] = desk.made("customer.created", session, notes)["id"]
+    if notes.saves_card:
+        save_card(desk, session["customer"], notes.token)
     if session["mode"] == "subscription":
         desk.tell(session, notes, *_subscribed(desk, session), ("checkout.session.completed", session))
         return

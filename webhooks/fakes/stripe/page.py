@@ -14,6 +14,13 @@ _SUBSCRIBER: Final = (
     Button(action="pay", label="Subscribe", is_main=True),
     Button(action="decline", label="Pay with a card that is declined"),
 )
+_CARD: Final = (
+    Button(action="card_works", label="The saved card works"),
+    Button(action="card_soft", label="The saved card has too little money"),
+    Button(action="card_hard", label="The saved card is reported lost"),
+    Button(action="card_authentication", label="The saved card's bank wants to see its owner"),
+    Button(action="card_slow", label="The saved card takes long to answer"),
+)
 _STATES: Final = {
     "open": "waits for its payer",
     "processing": "complete, and its money is on the way",
@@ -83,6 +90,7 @@ def _fate(state: str, notes: Notes, *, is_subscription: bool) -> tuple[Button, .
                 Button(action="refund", label="Refund all"),
                 Button(action="refund_half", label="Refund half"),
                 Button(action="dispute", label="Dispute it"),
+                *(_CARD if notes.saves_card else ()),
             )
         case _:
             return ()

@@ -20,11 +20,17 @@ class RefusedError(Exception):
     """The answer is an error, as Stripe words it."""
 
     def __init__(
-        self, message: str, *, status: int = 400, param: str | None = None, kind: str = "invalid_request_error"
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        kind: str = "invalid_request_error",
+        more: Mapping[str, Any] | None = None,
     ):
         super().__init__(message)
         self.status = status
-        self.body = {"error": {"type": kind, "message": message, "param": param}}
+        self.body = {"error": {"type": kind, "message": message, "param": param, **(more or {})}}
 
 
 def create_session(desk: Desk, params: Mapping[str, Any], *, key: str | None, page_url: str) -> Object:
@@ -60,6 +66,7 @@ def _made(desk: Desk, params: Mapping[str, Any], page_url: str) -> tuple[Object,
         intent_marks=_marks(params, "payment_intent_data"),
         subscription_marks=_marks(params, "subscription_data"),
         price=line["price"] if mode == "subscription" else None,
+        saves_card=_saves_card(params),
     )
     blank: Object = {"amount_total": amount, "currency": currency, "created": desk.now_s}
     session = desk.made("checkout.session.expired", blank, notes)
@@ -119,6 +126,11 @@ def _marks(params: Mapping[str, Any], name: str) -> Mapping[str, str]:
     data = params.get(name)
     marks: Mapping[str, str] = (data.get("metadata") or {}) if isinstance(data, dict) else {}
     return marks
+
+
+def _saves_card(params: Mapping[str, Any]) -> bool:
+    data = params.get("payment_intent_data")
+    return isinstance(data, dict) and data.get("setup_future_usage") == "off_session"
 
 
 def _expires_at(desk: Desk, params: Mapping[str, Any]) -> int:
