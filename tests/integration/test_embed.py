@@ -20,6 +20,12 @@ APP = "https://app.example.com"
 
 
 @pytest.fixture
+def database_kind() -> str:
+    """What the page asks of a database is shown elsewhere, on both."""
+    return "sqlite"
+
+
+@pytest.fixture
 def seller() -> PaperSeller:
     return PaperSeller()
 

@@ -46,6 +46,12 @@ class Stand:
 
 
 @pytest.fixture
+def database_kind() -> str:
+    """What the page asks of a database is shown elsewhere, on both."""
+    return "sqlite"
+
+
+@pytest.fixture
 def stand(pipeline: Pipeline) -> Stand:
     seller = PaperSeller()
     libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}

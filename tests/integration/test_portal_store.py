@@ -1,0 +1,68 @@
+"""What the hosted page asks of the ledger, on both databases."""
+
+from credits.config.settings import Tenant
+from credits.db import snapshot
+from credits.portal import store
+from credits.portal.store import DAY_MS, Owner
+from tests.support.clock import VirtualClock
+from tests.support.pipeline import Pipeline
+
+HOUR_MS = 3_600_000
+
+
+def owner(pipeline: Pipeline, account: str) -> Owner:
+    with snapshot(pipeline.runtime.engine) as connection:
+        found = store.find_owner(connection, Tenant.SANDBOX, account)
+    assert found is not None
+    return found
+
+
+def test_spending_is_counted_by_the_days_of_the_account_s_zone(pipeline: Pipeline, clock: VirtualClock) -> None:
+    noon_ms = clock()
+    pipeline.credits.add("user_1", "tokens", 100, key="a")
+    for hours, amount in ((0, 3), (1, 4), (11, 5), (13, 6)):
+        clock.set_ms(noon_ms + hours * HOUR_MS)
+        pipeline.credits.spend("user_1", tokens=amount, key=f"job-{hours}")
+
+    with snapshot(pipeline.runtime.engine) as connection:
+        utc, ahead = (
+            store.spent_by_day(connection, owner(pipeline, "user_1").id, "tokens", since_ms=0, offset_ms=offset_ms)
+            for offset_ms in (0, 2 * HOUR_MS)
+        )
+
+    today = noon_ms // DAY_MS
+    assert utc == {today: 12, today + 1: 6}
+    assert ahead == {today: 7, today + 1: 11}
+
+
+def test_what_lapses_next_is_summed_by_type_and_instant_and_what_is_used_up_is_left_out(
+    pipeline: Pipeline, clock: VirtualClock
+) -> None:
+    soon_ms, later_ms = clock() + DAY_MS, clock() + 9 * DAY_MS
+    for key, expires_at_ms in (("a", later_ms), ("b", soon_ms), ("c", later_ms), ("d", None)):
+        pipeline.credits.add("user_1", "tokens", 10, key=key, expires_at_ms=expires_at_ms)
+    pipeline.credits.spend("user_1", tokens=10, key="job")
+
+    with snapshot(pipeline.runtime.engine) as connection:
+        found = store.lapses(connection, owner(pipeline, "user_1").id, now_ms=clock())
+
+    assert [(row["credit_type"], row["expires_at_ms"], int(row["amount"])) for row in found] == [
+        ("tokens", later_ms, 20)
+    ]
+
+
+def test_a_search_finds_words_whatever_their_case_and_takes_wildcards_as_text(pipeline: Pipeline) -> None:
+    for key, reason in (("a", "Summer Gift"), ("b", "100% back"), ("c", "plain")):
+        pipeline.credits.add("user_1", "tokens", 10, key=key, reason=reason)
+
+    with snapshot(pipeline.runtime.engine) as connection:
+        account_id = owner(pipeline, "user_1").id
+        found = [
+            [
+                row["reason"]
+                for row in store.history(connection, account_id, credit_type=None, text=text, before_id=None, limit=9)
+            ]
+            for text in ("gift", "%", "_", None)
+        ]
+
+    assert found == [["Summer Gift"], ["100% back"], [], ["plain", "100% back", "Summer Gift"]]
