@@ -22,6 +22,7 @@ from credits.portal import store, view
 from credits.portal.brand import colours_css
 from credits.portal.buying import asked_price, buy, chosen_amount
 from credits.portal.session import HEADERS, check_form, opened, start_session
+from credits.portal.topping import can_top_up, cards, save
 from credits.portal.visit import Portal, Visit, sorry, visit_of
 
 PAGE: Final = 25
@@ -107,6 +108,7 @@ def show_overview(visit: Visit) -> Response:
         offers=view.offers(visit.library) if sellers else (),
         plans=view.plans_for_sale(visit.library, sellers),
         sellers=sellers,
+        can_top_up=can_top_up(visit.library),
         request_key=secrets.token_urlsafe(12),
         name_of=lambda credit_type: view.name_of(visit.library, credit_type),
     )
@@ -150,6 +152,17 @@ def buying(visit: Visit) -> Response:
     return visit.page(
         "buy", offers=offers, sellers=sellers, asked=asked, request_key=secrets.token_urlsafe(12), sent=request.args
     )
+
+
+def topping_up(visit: Visit) -> Response:
+    """GET: what is agreed for each credit type, and how it stands. POST: agree to something else."""
+    if not can_top_up(visit.library):
+        raise PurchaseNotFoundError("topups")
+    if request.method == "POST":
+        check_form(request, visit.visitor, visit.portal.secret_key)
+        save(visit.library, visit.account, request.form)
+        return Response(status=303, headers={"Location": "/portal/topups"})
+    return visit.page("topups", cards=cards(visit.library, visit.account, visit.words))
 
 
 def price_as_json(visit: Visit) -> Response:
@@ -223,6 +236,7 @@ _PAGES: Final = (
     ("history", "/history", show_history, ("GET",)),
     ("history_csv", "/history.csv", download_history, ("GET",)),
     ("buy", "/buy", buying, ("GET", "POST")),
+    ("topups", "/topups", topping_up, ("GET", "POST")),
     ("price", "/price", price_as_json, ("GET",)),
     ("balances", "/balances", balances_as_json, ("GET",)),
     ("purchase", "/purchases/<purchase_id>", show_purchase, ("GET",)),

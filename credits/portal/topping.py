@@ -1,0 +1,87 @@
+"""Automatic top-up on the page: what the owner agrees to, and why the card was charged or not."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from credits.checkout.cards import CardCharger
+from credits.engine import Credits
+from credits.errors import CreditsError, InvalidInputError
+from credits.portal.buying import chosen_amount
+from credits.portal.texts import Words
+from credits.portal.view import offers
+from credits.pricing.money import decimals_of, plain
+
+_SPACES: Final = str.maketrans("", "", " \u00a0\u202f'’")
+
+
+def can_top_up(library: Credits) -> bool:
+    """Whether anybody here can charge a saved card."""
+    sellers = library.shop.sellers
+    return any(isinstance(sellers[name], CardCharger) for name in sellers)
+
+
+def chosen_money(text: str, currency: str, field: str) -> int:
+    """A sum as people type it, `20`, `20.5` or `20,50`, in the currency's smallest unit."""
+    digits = text.translate(_SPACES).replace(",", ".")
+    places = decimals_of(currency)
+    try:
+        amount = Decimal(digits) if digits.replace(".", "", 1).isdecimal() and digits.isascii() else None
+    except InvalidOperation:
+        amount = None
+    minor = None if amount is None else amount.scaleb(places)
+    if minor is None or minor != minor.to_integral_value() or not 1 <= minor <= 10**12:
+        raise InvalidInputError(field, f"must be a sum in {currency}, such as 20 or 20.50; got {text[:40]!r}")
+    return int(minor)
+
+
+def cards(library: Credits, account: str, words: Words) -> list[dict[str, Any]]:
+    """For every credit type that is for sale: what is agreed, and how it stands."""
+    agreed = {one["credit_type"]: one for one in library.topups(account)}
+    return [_card(library, offer.kind, agreed.get(offer.kind.key), words) for offer in offers(library)]
+
+
+def save(library: Credits, account: str, form: Mapping[str, str]) -> None:
+    """Do what a form of the page says: switch it on as it is filled in, or off."""
+    credit_type = form.get("type", "")
+    if form.get("action") == "off":
+        library.stop_topup(account, credit_type)
+        return
+    currency = library.catalogue.credit_type(credit_type).currency
+    library.set_topup(
+        account,
+        credit_type,
+        threshold=chosen_amount(form.get("threshold", ""), "threshold"),
+        amount=chosen_amount(form.get("amount", "")),
+        monthly_cap_minor=chosen_money(form.get("cap", ""), currency, "cap"),
+    )
+
+
+def _card(library: Credits, kind: Any, agreed: Mapping[str, Any] | None, words: Words) -> dict[str, Any]:
+    if agreed is None:
+        return {"kind": kind, "is_on": False, "threshold": "", "amount": "", "cap": "", "status": None, "link": None}
+    amount = agreed["amount"] or agreed["target"]
+    currency = agreed["currency"]
+    return {
+        "kind": kind,
+        "is_on": agreed["is_on"],
+        "threshold": agreed["threshold"],
+        "amount": amount,
+        "cap": plain(Decimal(agreed["monthly_cap_minor"]).scaleb(-decimals_of(currency))),
+        "cost": _cost(library, agreed, words),
+        "spent": words.money(agreed["spent_this_month_minor"], currency),
+        "status": words(f"topup_{agreed['reason']}"),
+        "link": agreed["finish_url"],
+    }
+
+
+def _cost(library: Credits, agreed: Mapping[str, Any], words: Words) -> str | None:
+    if agreed["amount"] is None:
+        return None
+    try:
+        price = library.price(
+            agreed["credit_type"], agreed["amount"], account=agreed["account"], currency=agreed["currency"]
+        )
+    except CreditsError:
+        return None
+    return words.money(price.money.amount_minor, price.currency)

@@ -1,0 +1,51 @@
+"""Automatic top-up on the hosted page: set, shown and switched off without JavaScript, by the owner alone."""
+
+import pytest
+
+from credits.checkout.stripe import StripeSeller
+from credits.config.settings import ProviderAccess, Tenant
+from credits.errors import InvalidInputError
+from credits.portal.topping import chosen_money
+from tests.support.pipeline import Pipeline
+from tests.support.portal import Fields, client_of, library_of
+
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+PAGE = "/portal/topups"
+
+
+@ON_SQLITE
+def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pipeline) -> None:
+    # It is never asked: nothing is charged by the page.
+    seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}  # type: ignore[arg-type]
+    library, browser = libraries[Tenant.SANDBOX], client_of(libraries, pipeline)
+    library.add("user_1", "image_generation", 80, key="a")
+    browser.get(library.portal_link("user_1")[0])
+    token = Fields(browser.get(PAGE).text).values["form_token"]
+    form = {"form_token": token, "type": "image_generation", "threshold": "50", "amount": "100", "cap": "25,50"}
+
+    linked = 'href="/portal/topups"' in browser.get("/portal/").text
+    saved = browser.post(PAGE, data={**form, "action": "set"})
+    shown, agreed = browser.get(PAGE).text, library.topup("user_1", "image_generation")
+    forged = browser.post(PAGE, data={**form, "form_token": "x"})
+    small = browser.post(PAGE, data={**form, "cap": "1"})
+    browser.post(PAGE, data={**form, "action": "off"})
+
+    assert linked
+    assert (saved.status_code, saved.headers["Location"]) == (303, PAGE)
+    assert (agreed["threshold"], agreed["amount"], agreed["monthly_cap_minor"]) == (50, 100, 2_550)
+    assert "Enough credits are there." in shown
+    assert 'value="25.5"' in shown or 'value="25.50"' in shown
+    assert (forged.status_code, small.status_code) == (403, 422)
+    assert library.topup("user_1", "image_generation")["is_on"] is False
+
+
+@pytest.mark.parametrize(("text", "minor"), [("20", 2_000), ("20.5", 2_050), ("1 000,25", 100_025)])
+def test_a_sum_is_read_as_people_type_it(text: str, minor: int) -> None:
+    assert chosen_money(text, "USD", "cap") == minor
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "0", "1.234", "1.000,50", "٣", "1e3", "9" * 20])
+def test_what_is_no_sum_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="such as 20"):
+        chosen_money(text, "USD", "cap")
