@@ -336,6 +336,16 @@ class MalformedPayloadError(CreditsError):
     fix = "Look at the body with `credits events show`; attach or skip the event, or report the new shape."
 
 
+class IncompletePayloadError(CreditsError):
+    """A webhook leaves out a part that decides about credits, and that only the provider's API can tell."""
+
+    code = "incomplete_payload"
+    fix = (
+        "Set the provider's API key (STRIPE_API_KEY, in the sandbox STRIPE_TEST_API_KEY), restart the workers and run "
+        "`credits events retry EVENT`; until then the event grants nothing, and is kept."
+    )
+
+
 class UnknownProviderError(CreditsError):
     code = "unknown_provider"
     fix = "Use one of the providers that the message lists."

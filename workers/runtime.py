@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from credits.allocation.model import Runtime
 from credits.checkout.connect import Sellers
+from credits.checkout.invoice_lines import invoice_completer
 from credits.checkout.model import Shop
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
@@ -102,4 +103,5 @@ def runtime_of(settings: Settings) -> Runtime:
         providers=REGISTRY,
         secret_key=settings.secret_key,
         clock=system_clock_ms,
+        completers={"stripe": invoice_completer(settings.access)},
     )

@@ -1,6 +1,6 @@
 """What allocation works with: the installation around it, and the one event in hand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
@@ -9,8 +9,15 @@ from credits.clock import Clock
 from credits.config.catalogue import Catalogue
 from credits.config.settings import Tenant
 from credits.inbox.model import ClaimedEvent
-from credits.inbox.provider import Provider
+from credits.inbox.provider import Payload, Provider
 from credits.notifications.service import Audience
+
+Completer = Callable[[Tenant, Payload], Payload | None]
+"""
+Ask a provider's API for what its webhook leaves out, within an event's lease; None without access to it.
+
+Raises ProviderUnavailableError, which is tried again, and ProviderRefusedError.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +31,8 @@ class Runtime:
     clock: Clock
     audience: Audience = field(default_factory=Audience)
     """Whether anybody wants to be told of what happens."""
+    completers: Mapping[str, Completer] = field(default_factory=dict)
+    """By provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from credits.allocation.sharing import Prepared, sharing
 from credits.allocation.subscriptions import customer_linked, subscription_seen
 from credits.allocation.telling import tell_of_failure
 from credits.db import snapshot, transaction
-from credits.errors import LeaseLostError, UnknownProviderError
+from credits.errors import IncompletePayloadError, LeaseLostError, UnknownProviderError
 from credits.facts import (
     CustomerLinked,
     DisputeSeen,
@@ -117,7 +117,7 @@ def _process_one(runtime: Runtime, event: ClaimedEvent) -> None:
     try:
         outcome = rules.outcome_of_crashes(event.crashes)
         if outcome is None:
-            (outcome,) = _apply_facts(runtime, [(event, _facts_of(runtime, event))])
+            (outcome,) = _apply_facts(runtime, [(event, _completed_facts_of(runtime, event))])
         else:
             _note(runtime, event, outcome)
         _log_processed(event, outcome)
@@ -133,6 +133,18 @@ def _facts_of(runtime: Runtime, event: ClaimedEvent) -> Sequence[Fact]:
     if provider is None:
         raise UnknownProviderError(event.provider, sorted(runtime.providers))
     return provider.interpret(parse(event.body))
+
+
+def _completed_facts_of(runtime: Runtime, event: ClaimedEvent) -> Sequence[Fact]:
+    """The same; what the webhook leaves out is asked of the provider, before the transaction."""
+    try:
+        return _facts_of(runtime, event)
+    except IncompletePayloadError:
+        completer = runtime.completers.get(event.provider)
+        completed = None if completer is None else completer(event.tenant, parse(event.body))
+        if completed is None:
+            raise
+    return runtime.providers[event.provider].interpret(completed)
 
 
 def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome]:

@@ -21,6 +21,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.HoldEndedError: 410,
     errors.SignatureError: 400,
     errors.MalformedPayloadError: 400,
+    errors.IncompletePayloadError: 502,
     errors.UnknownProviderError: 404,
     errors.EventNotFoundError: 404,
     errors.DestinationNotFoundError: 404,

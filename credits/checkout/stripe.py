@@ -2,15 +2,14 @@
 
 from typing import Any, Final
 
-import requests
 import stripe
 
-from credits.checkout.cleaning import cleaned
 from credits.checkout.marks import ACCOUNT, AMOUNT, CHECKOUT, CREDIT_TYPE, KIND, QUOTE
 from credits.checkout.model import CheckoutOrder, ProviderCheckout
 from credits.checkout.stripe_cards import StripeCards
+from credits.checkout.stripe_client import refusal, stripe_client
 from credits.config.settings import ProviderAccess
-from credits.errors import ProviderKeyRefusedError, ProviderRefusedError, ProviderUnavailableError
+from credits.errors import ProviderRefusedError
 from credits.pricing.money import decimals_of
 from credits.units import Money
 
@@ -25,12 +24,7 @@ class StripeSeller(StripeCards):
 
     def __init__(self, access: ProviderAccess) -> None:
         self._api_key = access.api_key
-        client = stripe.StripeClient(
-            access.api_key,
-            base_addresses={"api": access.api_base} if access.api_base else {},
-            http_client=stripe.RequestsClient(timeout=_TIMEOUT_S, session=_session(access)),
-            max_network_retries=_RETRIES,
-        )
+        client = stripe_client(access, timeout_s=_TIMEOUT_S, retries=_RETRIES)
         super().__init__(client, self._refused)
 
     def chargeable(self, money: Money) -> Money:
@@ -51,23 +45,7 @@ class StripeSeller(StripeCards):
         return ProviderCheckout(checkout_id=session.id, url=session.url, key=f"stripe:cs:{session.id}")
 
     def _refused(self, error: stripe.StripeError) -> Exception:
-        message = cleaned(error.user_message or error, self._api_key)
-        status = error.http_status or 0
-        if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-            return ProviderKeyRefusedError(self.name, message)
-        # 409: the first call with the same key is still at it.
-        if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or status in {0, 409} or status >= 500:
-            return ProviderUnavailableError(self.name, message)
-        return ProviderRefusedError(self.name, message)
-
-
-def _session(access: ProviderAccess) -> requests.Session | None:
-    """None: one for each thread, as Stripe's library makes them. To the fakes on this machine no proxy leads."""
-    if access.api_base is None:
-        return None
-    session = requests.Session()
-    session.trust_env = False
-    return session
+        return refusal(error, self._api_key)
 
 
 def session_params(order: CheckoutOrder) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, RowMapping, select
 from werkzeug.serving import make_server
 
 from credits.allocation.model import Runtime
+from credits.checkout.invoice_lines import invoice_completer
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import ProviderAccess, Settings, Tenant
@@ -108,6 +109,7 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
         providers=REGISTRY,
         secret_key=settings.secret_key,
         clock=system_clock_ms,
+        completers={"stripe": invoice_completer(settings.access)},
     )
     try:
         yield Market(

@@ -70,6 +70,18 @@ def stripe_api(desk: Desk, lock: threading.Lock) -> Blueprint:
         page = desk.store.page(PROVIDER, "payment_method", limit=100, fields={"customer": customer_id})
         return jsonify({"object": "list", "url": request.path, "has_more": False, "data": page.items})
 
+    @routes.get("/invoices/<invoice_id>/lines")
+    def lines(invoice_id: str) -> Response:
+        items = _found(desk, "invoice", invoice_id)["lines"]["data"]
+        ids = [item["id"] for item in items]
+        after = request.args.get("starting_after")
+        if after is not None and after not in ids:
+            raise RefusedError(f"No such line item: {after[:80]!r}", status=404, param="starting_after")
+        start = 0 if after is None else ids.index(after) + 1
+        end = start + _limit(request.args.get("limit", "10"))
+        has_more = end < len(items)
+        return jsonify({"object": "list", "url": request.path, "has_more": has_more, "data": items[start:end]})
+
     @routes.post("/refunds")
     def refund() -> Response:
         sent = _sent()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from credits.errors import MalformedPayloadError
+from credits.errors import IncompletePayloadError, MalformedPayloadError
 from credits.facts import Fact, NothingToDo, Payer, PlanLine, PlanPaid
 from credits.inbox.provider import Payload
 from credits.units import Money
@@ -80,7 +80,9 @@ def _refuse_cut_off(invoice: Node) -> None:
     if not lines.has("data"):
         raise MalformedPayloadError(f"{lines.path}.data is missing; it must list the invoice's lines")
     if lines.flag("has_more"):
-        raise MalformedPayloadError(f"{lines.path}.has_more is true: the invoice has more lines than the event carries")
+        raise IncompletePayloadError(
+            f"{lines.path}.has_more is true: the invoice has more lines than the event carries"
+        )
 
 
 def _merged(lines: Iterable[PlanLine]) -> tuple[PlanLine, ...]:
