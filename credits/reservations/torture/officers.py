@@ -41,7 +41,7 @@ def limiter(scene: Scene) -> Steps[None]:
                     connection,
                     TENANT,
                     account,
-                    MemberLimit(member=member, credit_type=kind, per=per, amount=amount + 5),
+                    MemberLimit(member=member, credit_type=kind, per=per, amount=amount + 41),
                     _ACT,
                     until_ms=until_ms,
                     now_ms=now_ms,
