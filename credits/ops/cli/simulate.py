@@ -17,13 +17,17 @@ from credits.errors import ConfigError, DependencyError, InvalidInputError, Unkn
 from credits.ids import checked_id, new_id
 from credits.inbox.provider import Provider, SignedWebhook, Simulation
 from credits.ops.cli.context import AsJson, Command, this
+from credits.ops.cli.simulated_change import plan_change
 from credits.pricing import store as purchases
 from credits.reversals.preview import preview_refund
 from credits.units import Money, checked_amount
 
 _DAY_MS = 86_400_000
 _WEBHOOK = "webhook"
-_HELP = "Send a webhook as a provider would: `credits simulate PROVIDER EVENT`; or see what a refund would do."
+_HELP = (
+    "Send a webhook as a provider would: `credits simulate PROVIDER EVENT`; "
+    "or see what a refund or a change of plan would do."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(cls=_WebhookByDefault, no_args_is_help=True, help=_HELP)
     group.command(name=_WEBHOOK)(simulate)
     group.command()(refund)
+    group.command(name="plan-change")(plan_change)
     app.add_typer(group, name="simulate")
 
 
