@@ -64,13 +64,16 @@ def set_member_limit(call: Call, body: MemberLimitBody) -> Answer:
     return _found(call, call.credits.member(call.account, path["member"]))
 
 
-@area.delete(LIMIT, scopes=SET, body=Nothing, answers={200: Removal})
+@area.delete(LIMIT, scopes=SET, body=Nothing, answers={200: Removal}, errors=(UnknownCreditTypeError,))
 def remove_member_limit(call: Call, _body: Nothing) -> Answer:
     """Remove a limit. Repeated, it removes none."""
     path = call.path
     removed = call.credits.remove_member_limits(
         call.account, path["member"], path["credit_type"], per=path["per"], actor=call.actor
     )
+    if not removed:
+        # What was set for a type that is not declared any more can be removed; a type that never was is a mistake.
+        call.credits.catalogue.credit_type(path["credit_type"])
     return Answer(body={"account": call.account, "member": path["member"], "removed": removed})
 
 
