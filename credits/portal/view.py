@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from credits.clock import from_iso
 from credits.config.catalogue import CreditType, Plan
 from credits.db import snapshot
 from credits.engine import Credits
@@ -166,4 +167,5 @@ def _subscription(library: Credits, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _receipts(library: Credits, account: str) -> Sequence[Mapping[str, Any]]:
-    return library.purchases(account=account, limit=MAX_RECEIPTS)
+    rows = library.purchases(account=account, limit=MAX_RECEIPTS)
+    return [{**row, "created_at_ms": from_iso(row["created_at"])} for row in rows]

@@ -7,7 +7,7 @@ from credits.config.settings import ProviderAccess, Tenant
 from credits.errors import InvalidInputError
 from credits.portal.topping import chosen_money
 from tests.support.pipeline import Pipeline
-from tests.support.portal import Fields, client_of, library_of
+from tests.support.portal import Fields, PaperSeller, client_of, library_of
 
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 PAGE = "/portal/topups"
@@ -38,6 +38,20 @@ def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pip
     assert 'value="25.5"' in shown or 'value="25.50"' in shown
     assert (forged.status_code, small.status_code) == (403, 422)
     assert library.topup("user_1", "image_generation")["is_on"] is False
+
+
+@ON_SQLITE
+def test_the_first_page_shows_receipts(pipeline: Pipeline) -> None:
+    seller = PaperSeller()
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}
+    browser, library = client_of(libraries, pipeline), libraries[Tenant.SANDBOX]
+    made = library.checkout("user_1", provider="stripe", credit_type="image_generation", amount=100)
+    browser.get(library.portal_link("user_1")[0])
+
+    page = browser.get("/portal/")
+
+    assert page.status_code == 200
+    assert f"/portal/purchases/{made['purchase_id']}" in page.text
 
 
 @pytest.mark.parametrize(("text", "minor"), [("20", 2_000), ("20.5", 2_050), ("1 000,25", 100_025)])
