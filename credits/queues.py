@@ -20,6 +20,7 @@ class Task(StrEnum):
     SEND_NOTIFICATIONS = "creditgate.send_notifications"
     WATCH_BALANCES = "creditgate.watch_balances"
     SWEEP_TOPUPS = "creditgate.sweep_topups"
+    RECONCILE = "creditgate.reconcile"
 
 
 QUEUE_OF: Final = {
@@ -35,6 +36,7 @@ QUEUE_OF: Final = {
     Task.WATCH_BALANCES: "sweeps",
     # Beside the notifications: a provider that answers slowly delays nobody's credits.
     Task.SWEEP_TOPUPS: "notifications",
+    Task.RECONCILE: "notifications",
 }
 
 EVERY_S: Final = {
@@ -46,6 +48,7 @@ EVERY_S: Final = {
     Task.SEND_NOTIFICATIONS: 2.0,
     Task.WATCH_BALANCES: 10.0,
     Task.SWEEP_TOPUPS: 10.0,
+    Task.RECONCILE: 300.0,
 }
 """How often beat sends each of the periodic tasks."""
 

@@ -13,7 +13,7 @@ from workers import hearing, heartbeat, reconnect
 _settings = load_settings(read_environment(os.environ, Path.cwd()), Path.cwd())
 
 app = make_celery(_settings.broker_url)
-_TASKS = ("inbox", "gate", "notifications", "plans", "topups")
+_TASKS = ("inbox", "gate", "notifications", "plans", "topups", "backfill")
 app.conf.imports = tuple(f"workers.tasks.{name}" for name in _TASKS)
 reconnect.install(app)
 heartbeat.install(app)

@@ -7,6 +7,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from credits.allocation.model import Runtime
+from credits.backfill.connect import open_listing
+from credits.backfill.service import Search
 from credits.checkout.connect import Sellers
 from credits.checkout.invoice_lines import invoice_completer
 from credits.checkout.model import Shop
@@ -64,6 +66,12 @@ def topup_runtime() -> TopupRuntime:
 
 
 @functools.cache
+def searches() -> tuple[Search, ...]:
+    """What this process looks through by itself; nothing where that is switched off."""
+    return searches_of(load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()), runtime())
+
+
+@functools.cache
 def unloading() -> Unloading:
     """How far this process has searched for idle accounts."""
     return Unloading(idle_s=load_settings(read_environment(os.environ, Path.cwd()), Path.cwd()).idle_unload_s)
@@ -93,6 +101,22 @@ def topup_runtime_of(settings: Settings, here: Runtime) -> TopupRuntime:
         if (sellers := Sellers(settings, tenant))
     )
     return TopupRuntime(shops=shops, clock=here.clock)
+
+
+def searches_of(settings: Settings, here: Runtime) -> tuple[Search, ...]:
+    """A search for each tenant that sells at Lemon Squeezy, which forgets a failed delivery after three minutes."""
+    name = "lemonsqueezy"
+    tenants = [tenant for tenant in Tenant if settings.reconciles and (tenant, name) in settings.access]
+    return tuple(
+        Search(
+            engine=here.engine,
+            tenant=tenant,
+            provider=here.providers[name],
+            listing=open_listing(settings, tenant, name),
+            clock=here.clock,
+        )
+        for tenant in tenants
+    )
 
 
 def runtime_of(settings: Settings) -> Runtime:

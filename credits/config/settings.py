@@ -64,6 +64,8 @@ class Settings:
     mail_from: str = ""
     idle_unload_s: int = 3_600
     """An account that nobody used for so long leaves Redis; it comes back on demand."""
+    reconciles: bool = True
+    """Whether workers look by themselves for payments that we were never told of."""
     rate_limit: str = ""
     """How many requests an API key may send, such as `1000/second; 20000/minute`; empty: as many as it likes."""
     buy_url: str = ""
@@ -118,6 +120,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         smtp_url=env.get("CREDITGATE_SMTP_URL", ""),
         mail_from=env.get("CREDITGATE_MAIL_FROM", ""),
         idle_unload_s=_positive_int(env, "CREDITGATE_IDLE_UNLOAD_S", 3_600, problems, smallest=60),
+        reconciles=_on_or_off(env, "CREDITGATE_RECONCILE", problems),
         rate_limit=_rate_limit(env, problems),
         buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )
@@ -178,6 +181,13 @@ def _tenant(text: str, problems: dict[str, str]) -> Tenant:
     except ValueError:
         problems["CREDITGATE_TENANT"] = f"must be live or sandbox, got {text!r}"
         return Tenant.LIVE
+
+
+def _on_or_off(env: Mapping[str, str], name: str, problems: dict[str, str]) -> bool:
+    text = env.get(name, "on").strip().lower()
+    if text not in {"on", "off"}:
+        problems[name] = f"must be on or off, got {text[:40]!r}"
+    return text != "off"
 
 
 def _rate_limit(env: Mapping[str, str], problems: dict[str, str]) -> str:

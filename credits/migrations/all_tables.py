@@ -2,6 +2,7 @@
 
 import credits.api.tables
 import credits.audit_log
+import credits.backfill.tables
 import credits.inbox.tables
 import credits.job_runs
 import credits.ledger.orders

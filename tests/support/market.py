@@ -1,7 +1,7 @@
 """A shop beside fake providers: the real receiver, API and worker's function; the fakes on a port of their own."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +42,16 @@ class Market:
     settings: Settings
     store: FakeStore
     fakes_url: str
+    down: threading.Event
+    """While it is set nobody takes webhooks, and those that were sent are kept in `lost`."""
+    lost: list[tuple[str, SignedWebhook]]
+    post: Callable[[str, SignedWebhook], int]
+
+    def deliver_late(self) -> None:
+        """The webhooks of the downtime arrive after all."""
+        self.down.clear()
+        assert all(self.post(url, webhook) == 200 for url, webhook in self.lost)
+        self.settle()
 
     def checkout(self, account: str = "user_1", *, key: str | None = None, **asked: Any) -> dict[str, Any]:
         """A checkout of 100 credits at Stripe, unless something else is asked for."""
@@ -90,8 +100,12 @@ class Market:
 def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]:
     """A market on `engine`; its fakes stop with the block."""
     receiver: list[Flask] = []
+    down, lost = threading.Event(), list[tuple[str, SignedWebhook]]()
 
     def deliver(url: str, webhook: SignedWebhook) -> int:
+        if down.is_set():
+            lost.append((url, webhook))
+            return 0
         path = url[len(settings.base_url) :]
         return receiver[0].test_client().post(path, data=webhook.body, headers=dict(webhook.headers)).status_code
 
@@ -118,6 +132,9 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
             settings=settings,
             store=FakeStore(file),
             fakes_url=fakes_url,
+            down=down,
+            lost=lost,
+            post=deliver,
         )
     finally:
         server.shutdown()

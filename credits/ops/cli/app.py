@@ -7,7 +7,7 @@ import typer
 
 from credits.config.settings import Tenant
 from credits.inbox.provider import Provider
-from credits.ops.cli import accounts, audit, pages, run, selling, simulate, torture
+from credits.ops.cli import accounts, audit, backfill, pages, run, selling, simulate, torture
 from credits.ops.cli.blocked import accounts_app
 from credits.ops.cli.config import config_app
 from credits.ops.cli.context import Command
@@ -41,6 +41,7 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
     run.register(app)
     accounts.register(app)
     audit.register(app)
+    backfill.register(app)
     pages.register(app)
     selling.register(app)
     simulate.register(app)

@@ -111,7 +111,7 @@ def _lister(desk: Desk, path: str, kind: str) -> Callable[[], Response]:
             limit=_limit(query.get("limit", "10")),
             after_id=query.get("starting_after"),
             created={name: _instant(created[name]) for name in _BOUNDS if name in created},
-            fields={name: query[name] for name in _FILTERS if name in query},
+            fields={name: query[name] for name in _FILTERS if query.get(name, "all") != "all"},
         )
         return jsonify({"object": "list", "url": f"/v1/{path}", "has_more": page.has_more, "data": page.items})
 

@@ -1,0 +1,232 @@
+"""A downtime ends with every payment credited once: what providers have is looked through, as often as one likes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine, func, select
+
+from credits.backfill.connect import open_listing
+from credits.backfill.service import Report, Search, backfill, reconcile
+from credits.backfill.store import read_cursor
+from credits.clock import system_clock_ms
+from credits.config.settings import ProviderAccess, Settings, Tenant
+from credits.db import rehearsal, snapshot, transaction
+from credits.errors import InvalidInputError, ProviderKeyRefusedError, ProviderUnavailableError, UnknownProviderError
+from credits.inbox.tables import events
+from credits.reversals.tables import reversed_lots
+from tests.support.market import Market, market
+from webhooks.providers import REGISTRY
+
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+WEEK_MS = 7 * 86_400_000
+
+
+@pytest.fixture
+def shop(engine: Engine, settings: Settings, tmp_path: Path) -> Iterator[Market]:
+    with market(engine, settings, tmp_path) as made:
+        yield made
+
+
+def search_of(shop: Market, provider: str) -> Search:
+    return Search(
+        engine=shop.pipeline.runtime.engine,
+        tenant=Tenant.SANDBOX,
+        provider=REGISTRY[provider],
+        listing=open_listing(shop.settings, Tenant.SANDBOX, provider),
+        clock=system_clock_ms,
+    )
+
+
+def fill(shop: Market, provider: str) -> Report:
+    search = search_of(shop, provider)
+    report = backfill(search, since_ms=system_clock_ms() - WEEK_MS, opened=lambda: transaction(search.engine))
+    shop.pipeline.process()
+    return report
+
+
+def count(shop: Market) -> int:
+    with snapshot(shop.pipeline.runtime.engine) as connection:
+        return len(connection.execute(select(events.c.id)).all())
+
+
+def taken_back(shop: Market) -> int:
+    """What refunds take back in all; the gate does it."""
+    with snapshot(shop.pipeline.runtime.engine) as connection:
+        return int(connection.execute(select(func.coalesce(func.sum(reversed_lots.c.wanted_clawed), 0))).scalar_one())
+
+
+def new_in(report: Report) -> int:
+    return sum(tally.new for tally in report.kinds.values())
+
+
+def test_what_stripe_sold_and_took_back_while_we_were_down_is_credited_once(shop: Market) -> None:
+    shop.down.set()
+    bought, refunded, plan = shop.checkout("a"), shop.checkout("b"), shop.checkout("c", plan="pro")
+    for made in (bought, refunded, plan):
+        shop.click(made["checkout_url"], "pay")
+    shop.click(refunded["checkout_url"], "refund_half")
+    shop.click(plan["checkout_url"], "renew")
+    accounts = ("a", "b", "c")
+    before = [shop.pipeline.balance(account) for account in accounts]
+
+    first, second = fill(shop, "stripe"), fill(shop, "stripe")
+    after = [shop.pipeline.balance(account) for account in accounts]
+    shop.deliver_late()
+
+    assert before == [0, 0, 0]
+    assert after == [100, 100, 2000]
+    assert taken_back(shop) == 50
+    assert new_in(first) > 0
+    assert new_in(second) == 0
+    assert [shop.pipeline.balance(account) for account in accounts] == after
+    assert shop.purchase(bought)["state"] == "credited"
+
+
+@ON_SQLITE
+def test_objects_alone_are_enough_where_stripe_has_forgotten_the_events(shop: Market) -> None:
+    shop.down.set()
+    bought, plan = shop.checkout("a"), shop.checkout("c", plan="pro")
+    for made in (bought, plan):
+        shop.click(made["checkout_url"], "pay")
+    shop.click(bought["checkout_url"], "refund_half")
+    search = search_of(shop, "stripe")
+    listing = search.listing
+    listing.kinds = listing.kinds[1:]  # type: ignore[misc]
+
+    for _ in range(2):
+        backfill(search, since_ms=system_clock_ms() - WEEK_MS, opened=lambda: transaction(search.engine))
+        shop.pipeline.process()
+    after = (shop.pipeline.balance("a"), shop.pipeline.balance("c"))
+    shop.deliver_late()
+
+    assert after == (100, 1000)
+    assert taken_back(shop) == 50
+    assert (shop.pipeline.balance("a"), shop.pipeline.balance("c")) == after
+
+
+def test_lemon_squeezys_renewals_and_refunds_of_a_downtime_are_credited_once(shop: Market) -> None:
+    pack, plan = shop.checkout("a", provider="lemonsqueezy"), shop.checkout("c", provider="lemonsqueezy", plan="pro")
+    shop.click(pack["checkout_url"], "pay")
+    pack_url = shop.order_url()
+    shop.click(plan["checkout_url"], "pay")
+    plan_url = shop.order_url()
+    shop.down.set()
+    shop.click(plan_url, "renew")
+    shop.click(pack_url, "refund_half")
+    before = (shop.pipeline.balance("a"), shop.pipeline.balance("c"))
+
+    reports = []
+    for _ in range(2):
+        reports.append(reconcile(search_of(shop, "lemonsqueezy")))
+        shop.pipeline.process()
+    after = (shop.pipeline.balance("a"), shop.pipeline.balance("c"))
+    shop.deliver_late()
+
+    assert before == (100, 1000)
+    assert after == (100, 2000)
+    assert taken_back(shop) == 50
+    assert [new_in(report) > 0 for report in reports] == [True, False]
+    assert (shop.pipeline.balance("a"), shop.pipeline.balance("c")) == after
+
+
+@ON_SQLITE
+def test_a_first_purchase_that_lemon_squeezy_does_not_attribute_waits_to_be_seen_and_is_never_lost(
+    shop: Market,
+) -> None:
+    shop.down.set()
+    shop.click(shop.checkout("a", provider="lemonsqueezy")["checkout_url"], "pay")
+
+    reconcile(search_of(shop, "lemonsqueezy"))
+    shop.pipeline.process()
+    with snapshot(shop.pipeline.runtime.engine) as connection:
+        states = set(connection.execute(select(events.c.state)).scalars())
+    between = shop.pipeline.balance("a")
+    shop.deliver_late()
+
+    assert states == {"unattributed"}
+    assert (between, shop.pipeline.balance("a")) == (0, 100)
+
+
+@ON_SQLITE
+def test_a_webhook_that_arrives_while_the_backfill_runs_is_credited_once(shop: Market) -> None:
+    shop.down.set()
+    shop.click(shop.checkout("a")["checkout_url"], "pay")
+    search = search_of(shop, "stripe")
+
+    # Between any two pages the late webhooks arrive.
+    backfill(
+        search,
+        since_ms=system_clock_ms() - WEEK_MS,
+        opened=lambda: transaction(search.engine),
+        tell=lambda _kind, _tally: shop.deliver_late(),
+    )
+    shop.pipeline.process()
+
+    assert shop.pipeline.balance("a") == 100
+
+
+@ON_SQLITE
+def test_a_dry_run_finds_what_is_new_and_changes_nothing(shop: Market) -> None:
+    shop.down.set()
+    shop.click(shop.checkout("a")["checkout_url"], "pay")
+    search = search_of(shop, "stripe")
+
+    report = backfill(search, since_ms=system_clock_ms() - WEEK_MS, opened=lambda: rehearsal(search.engine))
+
+    assert new_in(report) > 0
+    assert count(shop) == 0
+
+
+@ON_SQLITE
+def test_a_pass_that_is_cut_off_goes_on_where_it_was(shop: Market) -> None:
+    search = search_of(shop, "lemonsqueezy")
+    ticks = iter(range(1_000_000, 9_000_000, 1_000))
+    search = replace(search, clock=lambda: next(ticks))
+
+    report = reconcile(search, until_ms=1_004_000)
+    with snapshot(search.engine) as connection:
+        between = read_cursor(connection, Tenant.SANDBOX, "lemonsqueezy")
+    last = reconcile(search)
+    with snapshot(search.engine) as connection:
+        cursor = read_cursor(connection, Tenant.SANDBOX, "lemonsqueezy")
+
+    assert (report.is_complete, last.is_complete) == (False, True)
+    assert between.kind in last.kinds
+    assert "orders" not in last.kinds
+    assert (cursor.looked_until_ms, cursor.kind) == (between.pass_began_ms, None)
+
+
+@ON_SQLITE
+def test_a_provider_that_is_away_or_refuses_is_a_typed_error(shop: Market) -> None:
+    access = shop.settings.access
+    nobody = ProviderAccess(api_key="sk_test_x", api_base="http://127.0.0.1:9")
+    stranger = ProviderAccess(api_key="sk_live_x", api_base=shop.fakes_url)
+
+    with pytest.raises(ProviderUnavailableError):
+        fill(replace(shop, settings=replace(shop.settings, access={(Tenant.SANDBOX, "stripe"): nobody})), "stripe")
+    with pytest.raises(ProviderKeyRefusedError):
+        fill(replace(shop, settings=replace(shop.settings, access={(Tenant.SANDBOX, "stripe"): stranger})), "stripe")
+    with pytest.raises(InvalidInputError, match="STRIPE_API_KEY"):
+        open_listing(replace(shop.settings, access=access), Tenant.LIVE, "stripe")
+    with pytest.raises(UnknownProviderError):
+        open_listing(shop.settings, Tenant.SANDBOX, "nobody")
+
+
+@ON_SQLITE
+def test_a_rate_limit_is_waited_for(shop: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [429, 503]
+    send = httpx.HTTPTransport.handle_request
+
+    def limited(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if answers:
+            return httpx.Response(answers.pop(), headers={"Retry-After": "0"}, request=request)
+        return send(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", limited)
+
+    report = fill(shop, "stripe")
+
+    assert (report.is_complete, answers) == (True, [])
