@@ -143,7 +143,7 @@ def _reserve_there(server: ValkeyServer, credits_: Credits, name: str) -> str:
     keys = account_keys(account_id)
     epoch = credits_.reservations.runtime.gate.epochs[shard_of(account_id)]
     named = (keys.shard, keys.account, keys.lots, keys.holds, keys.due, keys.journal, keys.token)
-    args = (epoch, system_clock_ms(), "h", "a1", 1_000, 1_000, "job", TYPE, 1)
+    args = (epoch, system_clock_ms(), "h", "a1", 1_000, 1_000, "job", "", TYPE, 1)
     try:
         answer: Any = ask(server, "FCALL", library().function(Verb.RESERVE), len(named), *named, *args)
     except redis.ResponseError as error:
