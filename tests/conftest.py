@@ -45,6 +45,36 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Spread what waits for servers over the test workers and over the run.
+
+    In the order of the folders, one worker would be left with most of it while the others have nothing more to do.
+    """
+    waiting = [item for item in items if _waits(item)]
+    rest = [item for item in items if not _waits(item)]
+    workers = pytest_xdist_auto_num_workers()
+    share = len(rest) // workers + 1
+    items[:] = [
+        item
+        for number in range(workers)
+        for item in _mixed(waiting[number::workers], rest[number * share : (number + 1) * share])
+    ]
+
+
+def _waits(item: pytest.Item) -> bool:
+    return item.path.parent.name in {"e2e", "faults", "rabbitmq"}
+
+
+def _mixed(few: list[pytest.Item], many: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """All of `few`, evenly among the first two thirds of `many`."""
+    between = max(1, 2 * len(many) // (3 * max(1, len(few))))
+    for at, item in enumerate(few):
+        yield item
+        yield from many[at * between : (at + 1) * between]
+    yield from many[len(few) * between :]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what of the suite this machine cannot run: options only, nothing that the project stands on."""
     if find_rabbitmq() is None:
