@@ -26,6 +26,9 @@ def receiver_argv(
         str(threads),
         "--graceful-timeout",
         str(patience_s),
+        # An id of 200 characters may take 2.4 KB percent-encoded, and a path has three.
+        "--limit-request-line",
+        "8190",
         "--logger-class",
         "credits.ops.server_log.ServerLog",
         # Its control socket lies in the home folder, where two installations would meet.
