@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import RowMapping, select
 
 from credits.allocation.model import Runtime
-from credits.config.catalogue import Catalogue
+from credits.config.catalogue import Catalogue, Every
 from credits.config.expiry import NEVER
 from credits.config.load import load_catalogue
 from credits.config.settings import Tenant, WebhookSecret, load_settings
@@ -132,16 +132,17 @@ else:
 
 
 def with_recorded_prices(catalogue: Catalogue) -> Catalogue:
-    """Every price of a recorded subscription sells a plan whose credits stay: few recordings show a period."""
+    """Every price of a recorded subscription sells a plan whose credits come at once and stay: few show a period."""
     found: dict[str, set[str]] = {provider: set() for provider in REGISTRY}
     for webhook in WEBHOOKS:
         provider, payload = REGISTRY[webhook.provider], parse(webhook.body)
         for fact in provider.interpret(payload) if provider.reads(webhook.event_type) else ():
             if isinstance(fact, SubscriptionSeen):
                 found[webhook.provider] |= set(fact.product_ids)
-    stay = tuple(part for part in catalogue.plan("pro").credits if part.expires == NEVER)
+    pro = catalogue.plan("pro")
+    stay = tuple(replace(part, every=Every.PERIOD) for part in pro.credits if part.expires == NEVER)
     product_ids = {name: tuple(sorted(ids)) for name, ids in found.items()}
-    plan = replace(catalogue.plan("pro"), product_ids=product_ids, credits=stay)
+    plan = replace(pro, product_ids=product_ids, credits=stay)
     return replace(catalogue, plans={**catalogue.plans, "pro": plan})
 
 

@@ -1,13 +1,14 @@
 """A worker that no longer hears its broker, though it lives and its event loop turns, ends itself."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from credits.queues import make_celery
-from tests.support.processes import start, wait_until
+from tests.support.processes import signal_group, start, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,5 +70,5 @@ def test_a_deaf_worker_ends_itself_once_messages_wait_and_a_hearing_one_does_not
             with pytest.raises(AssertionError, match="it ends"):
                 wait_until(ends_while_messages_come, timeout_s=4, what="it ends")
     finally:
-        worker.terminate()
-        worker.wait(timeout=20)
+        signal_group(worker, signal.SIGKILL)
+        worker.wait()

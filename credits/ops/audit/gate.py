@@ -151,6 +151,9 @@ def _again_locked(engine: Engine, client: RedisClient, shard: int, account_id: i
     with transaction(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT id FROM accounts WHERE id = :id FOR UPDATE"), {"id": account_id})
+            # Credits that reach the gate leave the outbox without a lock on their account. Gone between the look at the
+            # gate and the one at the ledger, they would count as neither waiting nor there.
+            connection.execute(text("SELECT sv FROM outbox WHERE account_id = :id FOR UPDATE"), {"id": account_id})
         view = read_shard(client, shard, [account_id])
         books = _read_books(connection, view.accounts)
         return [
