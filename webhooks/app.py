@@ -1,6 +1,7 @@
 """The web application: the receiver, the API and the health checks in one Flask app."""
 
 import os
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def create_app(
     app.wsgi_app = with_encoded_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
     api = open_api(settings, api_engine, clock=clock)
     app.register_blueprint(api.blueprint(ENDPOINTS))
-    app.register_blueprint(docs_routes(document(AREAS, credit_types=api.credit_types, version=version("creditgate"))))
+    app.register_blueprint(
+        docs_routes(partial(document, AREAS, credit_types=api.credit_types, version=version("creditgate")))
+    )
     portal = Portal(credits_of=api.credits_of, secret_key=settings.secret_key, base_url=settings.base_url, clock=clock)
     for pages in (portal_routes(portal), embed_routes(portal), return_pages()):
         app.register_blueprint(pages)

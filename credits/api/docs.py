@@ -1,6 +1,8 @@
 """`/openapi.json`, and `/docs` to read it and try it out: all from this server, nothing from anybody else's."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -51,14 +53,18 @@ _START: Final = """window.addEventListener("load", function () {
 """
 
 
-def docs_routes(document: dict[str, Any]) -> Blueprint:
-    """The document, and the page that shows it."""
+def docs_routes(document: Callable[[], dict[str, Any]]) -> Blueprint:
+    """The document, made when somebody first asks for it, and the page that shows it."""
     routes = Blueprint("docs", __name__)
-    text, folder = json.dumps(document, ensure_ascii=False, indent=1), _swagger_folder()
+    folder = _swagger_folder()
+
+    @cache
+    def text() -> str:
+        return json.dumps(document(), ensure_ascii=False, indent=1)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
-        return _answer(text, "application/json")
+        return _answer(text(), "application/json")
 
     @routes.get("/docs")
     def docs() -> Response:
