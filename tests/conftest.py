@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import Engine
 
 from credits.allocation.model import Runtime
 from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, WebhookSecret
-from credits.db import open_engine
+from credits.db import metadata, open_engine
 from credits.log import set_up_logging
 from credits.ops.migrate import migrate
 from tests.support.clock import VirtualClock
@@ -47,12 +49,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Spread what waits for servers over the test workers and over the run.
+    Spread the files whose tests wait for servers over the test workers and over the run.
 
-    In the order of the folders, one worker would be left with most of it while the others have nothing more to do.
+    In the order of the folders, one worker would be left with most of them while the others have nothing more to do.
     """
-    waiting = [item for item in items if _waits(item)]
-    rest = [item for item in items if not _waits(item)]
+    files = [list(tests) for _, tests in itertools.groupby(items, key=lambda item: item.path)]
+    waiting = [tests for tests in files if _waits(tests[0])]
+    rest = [item for tests in files if not _waits(tests[0]) for item in tests]
     workers = pytest_xdist_auto_num_workers()
     share = len(rest) // workers + 1
     items[:] = [
@@ -66,13 +69,13 @@ def _waits(item: pytest.Item) -> bool:
     return item.path.parent.name in {"e2e", "faults", "rabbitmq"}
 
 
-def _mixed(few: list[pytest.Item], many: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """All of `few`, evenly among the first two thirds of `many`."""
-    between = max(1, 2 * len(many) // (3 * max(1, len(few))))
-    for at, item in enumerate(few):
-        yield item
-        yield from many[at * between : (at + 1) * between]
-    yield from many[len(few) * between :]
+def _mixed(files: list[list[pytest.Item]], others: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """All of `files`, each in one piece for the servers that its tests share, evenly among half of `others`."""
+    between = len(others) // (2 * max(1, len(files)))
+    for at, tests in enumerate(files):
+        yield from tests
+        yield from others[at * between : (at + 1) * between]
+    yield from others[len(files) * between :]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -118,7 +121,23 @@ def empty_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_p
 
 
 @pytest.fixture
-def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    A migrated, empty database; the test runs on SQLite and on PostgreSQL.
+
+    A copy of a file, and one PostgreSQL database that is emptied for each test: to make one takes ten times as long.
+    """
+    if database_kind == "sqlite":
+        file = tmp_path / "creditgate.sqlite3"
+        shutil.copy(request.getfixturevalue("migrated_sqlite_file"), file)
+        return f"sqlite:///{file}"
+    url: str = request.getfixturevalue("shared_postgres_url")
+    _empty(url)
+    return url
+
+
+@pytest.fixture
+def own_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database of this test's own; the test runs on SQLite and on PostgreSQL."""
     if database_kind == "sqlite":
         template: Path = request.getfixturevalue("migrated_sqlite_file")
@@ -128,6 +147,13 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     yield from _temporary_database(server, template=request.getfixturevalue("migrated_postgres_template"))
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(postgres_server: PostgresServer, migrated_postgres_template: str) -> Iterator[str]:
+    """A PostgreSQL database that the tests of one worker process use one after the other."""
+    yield postgres_server.create_database("shared_by_tests", template=migrated_postgres_template)
+    postgres_server.drop_database("shared_by_tests")
 
 
 @pytest.fixture
@@ -217,3 +243,12 @@ def _temporary_database(server: PostgresServer, *, template: str) -> Iterator[st
     name = f"test_{next(_numbers)}"
     yield server.create_database(name, template=template)
     server.drop_database(name)
+
+
+def _empty(postgres_url: str) -> None:
+    """Delete every row, also of the tables that refuse it."""
+    with psycopg.connect(postgres_url) as connection:
+        # As a replica would, without triggers and foreign keys.
+        connection.execute("SET session_replication_role = replica")
+        for table in metadata.tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))

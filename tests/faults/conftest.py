@@ -10,6 +10,12 @@ from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture
+def database_url(own_database_url: str) -> str:
+    """What a test kills may hold on to its database for a while."""
+    return own_database_url
+
+
+@pytest.fixture
 def broker(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A broker of this test's own, without persistence: killed, it has forgotten everything."""
     server = ValkeyServer(tmp_path / "valkey")

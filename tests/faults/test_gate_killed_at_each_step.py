@@ -1,9 +1,6 @@
 """A process of an app is killed before and after each script it runs; another goes on, and every credit is right."""
 
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from credits.reservations.model import Durability
 from credits.reservations.service import Reservations
 from credits.reservations.sweeps import sweep_gate
 from tests.conftest import CONFIG_FILE
+from tests.support.forked import run_forked
 from tests.support.library import TYPE, Shop, figures
 from tests.support.processes import wait_until
 
@@ -40,15 +38,13 @@ with credits_.reserve("user_1", image_generation=30, reservation_id="job", ttl_s
 def run_job(shop: Shop, database_url: str, *, failpoint: str = "", script: str = JOB) -> int:
     """Run the job in a process of its own; answers its exit status, negative for a signal."""
     env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(REPOSITORY),
         "CREDITGATE_DATABASE_URL": database_url,
         "CREDITGATE_REDIS_URL": shop.redis_url,
         "CREDITGATE_CONFIG": str(CONFIG_FILE),
         "CREDITGATE_TENANT": "sandbox",
         VARIABLE: failpoint,
     }
-    return subprocess.run([sys.executable, "-c", script], env=env, cwd=REPOSITORY, timeout=60).returncode
+    return run_forked(script, env=env, cwd=REPOSITORY)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -1,8 +1,6 @@
 """A process killed before, inside or after a transaction loses nothing and doubles nothing."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from credits.inbox.model import EventState
 from credits.inbox.rules import LEASE_MS
 from credits.inbox.tables import events
 from tests.support.clock import VirtualClock
+from tests.support.forked import run_forked
 from tests.support.installation import Installation, signed_purchase
 from tests.support.ledger import assert_ledger_is_sound, balance_of
 from webhooks.providers import REGISTRY
@@ -79,7 +78,7 @@ def test_a_receiver_killed_before_it_answers_gets_the_event_again_and_stores_it_
 def _run_worker(installation: Installation, variables: dict[str, str]) -> int:
     """Sweep once in a process of its own; answers how it ended."""
     env = {**installation.env, **variables}
-    return subprocess.run([sys.executable, "-c", _WORK], env=env, cwd=installation.folder, timeout=60).returncode
+    return run_forked(_WORK, env=env, cwd=installation.folder)
 
 
 def _states(engine: Engine) -> list[str]:

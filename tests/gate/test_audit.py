@@ -26,6 +26,12 @@ LAPSES_AT_MS = 4_102_444_800_000
 
 
 @pytest.fixture
+def database_url(own_database_url: str) -> str:
+    """To be broken, constraints and all."""
+    return own_database_url
+
+
+@pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
     with connected(redis_url) as client:
         yield client

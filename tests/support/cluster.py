@@ -60,7 +60,7 @@ class ValkeyCluster:
             server.stop()
 
     def empty(self) -> None:
-        """Delete every key."""
+        """Delete every key and every library."""
         for server in self.masters:
             server.empty()
 

@@ -75,9 +75,10 @@ class ValkeyServer:
             self._process.send_signal(signal.SIGCONT)
 
     def empty(self) -> None:
-        """Delete every key."""
+        """Delete every key, and every library: a test may have left one of which it took a part away."""
         with redis.Redis.from_url(self.url, socket_timeout=5) as client:
             client.flushall()
+            client.function_flush()
 
     def _answers(self) -> bool:
         try:
