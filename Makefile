@@ -8,6 +8,9 @@ ARGS ?=
 STEPS ?= 400000
 SEED ?= 1
 
+# Each module is compiled once, and not by each of the many processes that a run starts.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install dev test check lint format types contracts bench torture proofs cluster browser hammer clean
 

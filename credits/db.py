@@ -198,6 +198,21 @@ def insert_new(
     return connection.execute(statement, dict(values)).mappings().one_or_none()
 
 
+def insert_each_new(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unique: Sequence[str],
+    returning: Sequence[str],
+) -> list[RowMapping]:
+    """`insert_new` for several rows in one statement; answers for those that were new, in no order."""
+    if not rows:
+        return []
+    statement = _insert_if_new(connection.dialect.name, table, tuple(unique), tuple(returning))
+    return list(connection.execute(statement, [dict(row) for row in rows]).mappings())
+
+
 @cache
 def _insert_if_new(dialect: str, table: Table, unique: tuple[str, ...], returning: tuple[str, ...]) -> Insert:
     # Built once: SQLAlchemy takes longer to put such a statement together than the server to run it.

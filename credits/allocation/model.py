@@ -45,6 +45,12 @@ class InHand:
     secret_key: str
     now_ms: int
     audience: Audience = field(default_factory=Audience)
+    learnt: set[tuple[Tenant, str]] = field(default_factory=set)
+    """Subjects that are known now and that other events may wait for; woken together before the transaction ends."""
+
+    def learn(self, *subjects: str) -> None:
+        """Let what waits for any of `subjects` be looked at again."""
+        self.learnt.update((self.tenant, subject) for subject in subjects)
 
     @property
     def tenant(self) -> Tenant:

@@ -3,7 +3,6 @@
 from credits.allocation.model import InHand
 from credits.facts import Payer
 from credits.ids import account_of_reference, checked_id
-from credits.inbox import store as inbox
 from credits.inbox.model import EventState, Outcome, customer_subject, subscription_subject
 from credits.inbox.rules import recheck_at_ms
 from credits.ledger import store as ledger_store
@@ -48,7 +47,7 @@ def remember(hand: InHand, payer: Payer, account: str) -> None:
         return
     account_id = ledger_store.ensure_account(hand.connection, hand.tenant, account, hand.now_ms)
     if plans.link_customer(hand.connection, hand.tenant, hand.provider, payer.customer_id, account_id, hand.now_ms):
-        inbox.wake(hand.connection, hand.tenant, customer_subject(hand.provider, payer.customer_id), now_ms=hand.now_ms)
+        hand.learn(customer_subject(hand.provider, payer.customer_id))
         promos.welcome(hand.connection, hand.tenant, hand.catalogue, account, now_ms=hand.now_ms)
 
 

@@ -10,7 +10,6 @@ from credits.allocation.payer import account_of, remember, unattributed
 from credits.allocation.plan_lines import Invoice
 from credits.allocation.reversals import know_payment, payment_granted
 from credits.facts import PlanLine, PlanPaid
-from credits.inbox import store as inbox
 from credits.inbox.model import Outcome, subscription_subject
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Posted
@@ -132,7 +131,7 @@ def _carry_out(hand: InHand, invoice: Invoice, decided: Decided, account: str) -
         periods.note_resets(*named, hand.catalogue, now_ms=hand.now_ms)
         periods.settle(*named, invoice.sights, hand.catalogue, now_ms=hand.now_ms)
         # A change may wait to learn how long the period is that it splits.
-        inbox.wake(connection, tenant, subscription_subject(hand.provider, subscription_id), now_ms=hand.now_ms)
+        hand.learn(subscription_subject(hand.provider, subscription_id))
     return done(_told(decided, posted, account), account=account, payment=fact.key)
 
 

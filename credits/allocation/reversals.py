@@ -8,7 +8,6 @@ from credits.allocation.outcomes import done
 from credits.allocation.telling import tell_of_dispute
 from credits.errors import ReversalCurrencyError
 from credits.facts import DisputeSeen, PaymentNamed, RefundsCounted, RefundSeen
-from credits.inbox import store as inbox
 from credits.inbox.model import PAYMENT_UNKNOWN, EventState, Outcome, payment_subject
 from credits.inbox.rules import recheck_at_ms
 from credits.reversals import payments, store
@@ -28,9 +27,7 @@ def know_payment(hand: InHand, names: Sequence[str], paid: Money | None = None) 
     Call it before the account is locked, and `payment_granted` once its credits are posted.
     """
     payment = payments.name_payment(hand.connection, hand.tenant, names, paid=paid, now_ms=hand.now_ms)
-    if payment.new_names:
-        subjects = [payment_subject(name) for name in payment.new_names]
-        inbox.wake_any(hand.connection, hand.tenant, subjects, now_ms=hand.now_ms)
+    hand.learn(*(payment_subject(name) for name in payment.new_names))
     return payment
 
 

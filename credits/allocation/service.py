@@ -12,6 +12,7 @@ from credits.allocation.reversals import reversal_seen
 from credits.allocation.sharing import Prepared, sharing
 from credits.allocation.subscriptions import customer_linked, subscription_seen
 from credits.allocation.telling import tell_of_failure
+from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
 from credits.errors import IncompletePayloadError, LeaseLostError, UnknownProviderError
 from credits.facts import (
@@ -150,6 +151,7 @@ def _completed_facts_of(runtime: Runtime, event: ClaimedEvent) -> Sequence[Fact]
 def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome]:
     """Do what some events lead to, and finish them: all or nothing."""
     now_ms = runtime.clock()
+    learnt: set[tuple[Tenant, str]] = set()
     with transaction(runtime.engine) as connection:
         ended = []
         for event, facts in prepared:
@@ -160,9 +162,11 @@ def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome
                 secret_key=runtime.secret_key,
                 now_ms=now_ms,
                 audience=runtime.audience,
+                learnt=learnt,
             )
             ended.append((event, outcomes.combined([_apply(hand, fact) for fact in facts])))
         failpoint("allocation.before_finish")
+        store.wake_any(connection, learnt, now_ms=now_ms)
         store.finish(connection, ended, now_ms=now_ms)
         for event, outcome in ended:
             tell_of_failure(connection, runtime.audience, event, outcome, now_ms=now_ms)

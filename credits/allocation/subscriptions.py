@@ -5,7 +5,6 @@ from credits.allocation.outcomes import combined, done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
 from credits.allocation.purchases import note_subscribed
 from credits.facts import CustomerLinked, SubscriptionSeen
-from credits.inbox import store as inbox
 from credits.inbox.model import Outcome, subscription_subject
 from credits.ledger import store as ledger_store
 from credits.plans import periods, periods_store, rules
@@ -101,4 +100,4 @@ def _trial(hand: InHand, fact: SubscriptionSeen, key: str, account: str | None) 
 
 
 def _wake_waiting(hand: InHand, subscription_id: str) -> None:
-    inbox.wake(hand.connection, hand.tenant, subscription_subject(hand.provider, subscription_id), now_ms=hand.now_ms)
+    hand.learn(subscription_subject(hand.provider, subscription_id))

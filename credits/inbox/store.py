@@ -46,6 +46,15 @@ def _claiming(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
 # Built once, with parameters: SQLAlchemy takes longer to put them together than the server to run them.
 _CLAIM_ONE: Final = _claiming()
 _CLAIM_SEVERAL: Final = _claiming(~_IS_SUSPECT)
+_WAITED_FOR: Final = (
+    select(event_waits.c.tenant, event_waits.c.subject)
+    .distinct()
+    .where(
+        event_waits.c.tenant.in_(bindparam("tenants", expanding=True)),
+        event_waits.c.subject.in_(bindparam("subjects", expanding=True)),
+    )
+    .order_by(event_waits.c.tenant, event_waits.c.subject)
+)
 _FINISH: Final = update(events).where(
     events.c.id == bindparam("id_held"), events.c.lease_token == bindparam("token_held")
 )
@@ -190,15 +199,14 @@ def wake(connection: Connection, tenant: Tenant, subject: str, *, now_ms: int) -
     return woken
 
 
-def wake_any(connection: Connection, tenant: Tenant, subjects: Sequence[str], *, now_ms: int) -> None:
+def wake_any(connection: Connection, subjects: Collection[tuple[Tenant, str]], *, now_ms: int) -> None:
     """Wake what waits for any of `subjects`. Mostly nothing does, and one question says so."""
-    query = (
-        select(event_waits.c.subject)
-        .distinct()
-        .where(event_waits.c.tenant == tenant, event_waits.c.subject.in_(list(subjects)))
-    )
-    for subject in sorted(connection.execute(query).scalars()):
-        wake(connection, tenant, subject, now_ms=now_ms)
+    if not subjects:
+        return
+    tenants, names = ({pair[number] for pair in subjects} for number in (0, 1))
+    for row in connection.execute(_WAITED_FOR, {"tenants": sorted(tenants), "subjects": sorted(names)}).all():
+        if (row.tenant, row.subject) in subjects:
+            wake(connection, row.tenant, row.subject, now_ms=now_ms)
 
 
 def due_ids(connection: Connection, *, now_ms: int, limit: int, suspect: bool) -> list[int]:

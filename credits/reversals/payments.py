@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from credits.config.settings import Tenant
-from credits.db import insert_new
+from credits.db import insert_each_new
 from credits.reversals.tables import payment_names, payments, reversals
 from credits.units import Money
 
@@ -44,11 +44,9 @@ def name_payment(
     known = {row.name: row.payment_id for row in connection.execute(_NAMED, {"tenant": tenant, "names": wanted})}
     is_new = not known
     payment_id = _insert_payment(connection, tenant, paid, now_ms) if is_new else min(known.values())
-    fresh = []
-    for name in (name for name in wanted if name not in known):
-        row = {"tenant": tenant, "name": name, "payment_id": payment_id}
-        if insert_new(connection, payment_names, row, unique=("tenant", "name"), returning=("name",)) is not None:
-            fresh.append(name)
+    rows = [{"tenant": tenant, "name": name, "payment_id": payment_id} for name in wanted if name not in known]
+    added = insert_each_new(connection, payment_names, rows, unique=("tenant", "name"), returning=("name",))
+    fresh = sorted(row["name"] for row in added)
     if len(fresh) + len(known) < len(wanted):
         # Another event of the payment named it a moment ago.
         found = connection.execute(_NAMED, {"tenant": tenant, "names": wanted}).all()
