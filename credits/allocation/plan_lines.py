@@ -13,8 +13,7 @@ from credits.errors import UnknownPriceError
 from credits.facts import PlanLine, PlanPaid
 from credits.inbox.model import SUBSCRIPTION_UNKNOWN, EventState, Outcome
 from credits.inbox.rules import MAX_RECHECKS, recheck_at_ms
-from credits.plans import periods_store, rules
-from credits.plans import store as plans
+from credits.plans import periods_store, rules, sights
 from credits.plans.calendar import interval_by_renewal, period_end_ms
 from credits.plans.changes import Billed
 from credits.plans.model import Part, Period, PeriodKind, Sight
@@ -23,9 +22,8 @@ from credits.units import Money
 
 SETTLED: Final = frozenset({EventState.DONE, EventState.IGNORED})
 
-# A renewal shows in its subscription a moment later; a change of plan shows at about the time of its invoice.
-_JUST_AFTER_MS: Final = 3_600_000
-_JUST_BEFORE_MS: Final = 60_000
+_LOOKS_FOR_RENEWED: Final = 4
+"""Eleven minutes. The one provider whose invoices name no plan gives up on a delivery after 155 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,10 @@ def product_of(hand: InHand, invoice: Invoice, line: PlanLine) -> Product | Outc
     fact = invoice.fact
     if fact.is_initial and not any(sight.is_first for sight in invoice.sights) and hand.event.attempts <= MAX_RECHECKS:
         return waiting(hand, fact, "its subscription, which names the plan, is not known yet")
-    sight = _sight_for(invoice.sights, fact)
+    is_known = fact.is_initial or sights.is_seen_since(invoice.sights, fact.occurred_at_ms)
+    if not is_known and hand.event.attempts <= _LOOKS_FOR_RENEWED:
+        return waiting(hand, fact, "its subscription, which names the plan, was last seen before it")
+    sight = sights.sight_for(invoice.sights, fact.occurred_at_ms, is_initial=fact.is_initial)
     if sight is not None and sight.product_ids:
         return Product(product_id=sight.product_ids[0], quantity=sight.quantity)
     stored = invoice.subscription
@@ -207,17 +208,6 @@ def waiting(hand: InHand, fact: PlanPaid, reason: str) -> Outcome:
     )
 
 
-def _sight_for(sights: tuple[Sight, ...], fact: PlanPaid) -> Sight | None:
-    """How the subscription looked when the invoice was made."""
-    if fact.is_initial:
-        first = next((sight for sight in sights if sight.is_first), None)
-        if first is not None:
-            return first
-    at_ms = fact.occurred_at_ms
-    own = next((sight for sight in sights if at_ms <= sight.stamp_ms <= at_ms + _JUST_AFTER_MS), None)
-    return own or plans.sight_at(sights, at_ms) or next(iter(sights), None)
-
-
 def _sight_of_change(hand: InHand, invoice: Invoice, old: Period) -> Sight | None:
     """The first sight around the invoice's time that shows another plan or quantity than the one that is left."""
     at_ms = invoice.fact.occurred_at_ms
@@ -225,7 +215,7 @@ def _sight_of_change(hand: InHand, invoice: Invoice, old: Period) -> Sight | Non
         (
             sight
             for sight in invoice.sights
-            if at_ms - _JUST_BEFORE_MS <= sight.stamp_ms <= at_ms + _JUST_AFTER_MS
+            if at_ms - sights.JUST_BEFORE_MS <= sight.stamp_ms <= at_ms + sights.JUST_AFTER_MS
             and sight.product_ids
             and (plan_of(hand, sight.product_ids[0]).key, sight.quantity) != (old.plan, old.quantity)
         ),

@@ -21,6 +21,7 @@ from credits.plans import carries, rules
 from credits.plans import periods_store as store
 from credits.plans import store as subscriptions
 from credits.plans.model import Sight
+from credits.plans.sights import sight_at
 from credits.reversals import service as reversals
 
 # An unpaid subscription's next word makes its drips due at once; this look is for a word that got lost.
@@ -103,7 +104,7 @@ def verdict(
     for change in changes:
         if change["plan"] == row["plan"] and _is_before(row, change) and change["cut_ms"] < at_ms:
             return Verdict.STOP
-    then, now = subscriptions.sight_at(sights, at_ms), sights[-1] if sights else None
+    then, now = sight_at(sights, at_ms), sights[-1] if sights else None
     if then is None or now is None:
         return Verdict.GRANT
     plan = catalogue.plans.get(row["plan"])

@@ -1,6 +1,5 @@
 """SQL of plans: the customer map and subscriptions. Every function runs in the caller's transaction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -205,8 +204,3 @@ def sights_of(connection: Connection, tenant: Tenant, provider: str, subscriptio
         )
         for row in connection.execute(query)
     ]
-
-
-def sight_at(sights: Sequence[Sight], at_ms: int) -> Sight | None:
-    """The last of `sights`, in their order, that the provider showed by `at_ms`."""
-    return next((sight for sight in reversed(sights) if sight.stamp_ms <= at_ms), None)

@@ -4,6 +4,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from sqlalchemy import RowMapping
 
 from credits.clock import from_iso
 from credits.inbox.model import EventState
@@ -65,6 +66,8 @@ def test_each_period_is_granted_once_and_lapses_at_its_own_end(
     pipeline.receive(begun, **said)
     for period, day in enumerate((0, 31, 59)):
         clock.set_ms(NOON_MS + day * DAY_MS)
+        if said is LEMONSQUEEZY:
+            pipeline.receive("subscription_updated", **said, period=period, delivery=f"{period}")
         for copy in ("a", "b"):
             pipeline.receive(paid, **said, period=period, payment=f"p{period}", delivery=f"{period}{copy}")
 
@@ -80,6 +83,44 @@ def test_a_lemonsqueezy_payment_waits_for_the_subscription_that_names_its_plan(p
 
     assert (paid["state"], paid["code"]) == (EventState.WAITING, "subscription_unknown")
     assert pipeline.posted() == set()
+
+
+def test_a_lemonsqueezy_renewal_earns_the_plan_it_was_changed_to_however_late_the_change_is_told(
+    pipeline: Pipeline, clock: VirtualClock
+) -> None:
+    def receive(event_type: str, day: int, **said: Any) -> RowMapping:
+        clock.set_ms(NOON_MS + 31 * DAY_MS)
+        at_ms = NOON_MS + day * DAY_MS
+        return pipeline.receive(event_type, **{**LEMONSQUEEZY, "at_ms": at_ms, "delivery": f"{day}", **said})
+
+    receive("subscription_created", 0)
+    receive("subscription_payment_success", 0, payment="p0")
+    renewed = receive("subscription_payment_success", 31, period=1, payment="p1")
+    receive("subscription_updated", 31, period=1, product_id="222222")
+    receive("subscription_updated", 20, product_id="222222")
+
+    assert (renewed["state"], renewed["code"]) == (EventState.WAITING, "subscription_unknown")
+    assert {
+        lot["plan"]: lot["amount"] for lot in pipeline.credits.grants("user_1", credit_type="image_generation")
+    } == {
+        "pro": 1000,
+        "team": 5000,
+    }
+
+
+def test_a_lemonsqueezy_renewal_whose_subscription_is_not_told_again_earns_the_plan_known_last(
+    pipeline: Pipeline, clock: VirtualClock
+) -> None:
+    pipeline.receive("subscription_created", **LEMONSQUEEZY)
+    clock.set_ms(NOON_MS + 31 * DAY_MS)
+    pipeline.receive("subscription_payment_success", **LEMONSQUEEZY, period=1)
+    at_first = pipeline.balance("user_1")
+
+    for _ in range(4):
+        clock.advance_ms(600_000)
+        pipeline.process()
+
+    assert (at_first, pipeline.balance("user_1")) == (0, 1000)
 
 
 def test_the_twin_events_of_a_payment_grant_once(pipeline: Pipeline) -> None:
