@@ -11,11 +11,12 @@ from credits.allocation.plan_lines import Invoice
 from credits.allocation.reversals import know_payment, payment_granted
 from credits.facts import PlanLine, PlanPaid
 from credits.inbox.model import Outcome, subscription_subject
+from credits.inbox.rules import MAX_RECHECKS
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Posted
 from credits.plans import changes, periods, periods_store
 from credits.plans import store as plans
-from credits.plans.changes import Billed, Decided
+from credits.plans.changes import Billed, Decided, Stay
 from credits.plans.model import PeriodKind
 
 
@@ -50,7 +51,10 @@ def _settled(hand: InHand, fact: PlanPaid) -> Outcome:
     remember(hand, fact.payer, account)
     owned = plan_lines.owned_by(account)
     whole, prorations = [owned(one) for one in read.whole], [owned(one) for one in read.prorations]
-    decided = changes.decide(whole, prorations, _granted_plans(hand, fact) if prorations else ())
+    stays = _stays(hand, fact) if prorations else ()
+    decided = changes.decide(whole, prorations, stays, may_wait=hand.event.attempts <= MAX_RECHECKS)
+    if decided.is_early:
+        return plan_lines.waiting(hand, fact, "the payment for the time that it gives money back for is not known yet")
     trials = tuple(owned(one).period for one in read.trials)
     granted = _carry_out(hand, invoice, Decided(periods=decided.periods + trials, changes=decided.changes), account)
     return combined([*read.outcomes, granted])
@@ -109,9 +113,9 @@ def _read_line(hand: InHand, invoice: Invoice, line: PlanLine) -> Billed | Outco
     return plan_lines.whole_period(hand, invoice, line, plan, product)
 
 
-def _granted_plans(hand: InHand, fact: PlanPaid) -> frozenset[str]:
+def _stays(hand: InHand, fact: PlanPaid) -> tuple[Stay, ...]:
     rows = periods_store.periods_of(hand.connection, hand.tenant, hand.provider, fact.payer.subscription_id or "")
-    return frozenset(row["plan"] for row in rows)
+    return periods_store.stays_of(rows)
 
 
 def _carry_out(hand: InHand, invoice: Invoice, decided: Decided, account: str) -> Outcome:

@@ -6,7 +6,7 @@ one. Credits go the same way: the old plan's for that time go, the new plan's co
 what an account got in all depends on how long it was on which plan, as the money does, and on no detour in between.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
@@ -32,20 +32,34 @@ class Billed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """A time on a plan that is known of: with its credits, or without any until the renewal."""
+
+    plan: str
+    since_ms: int
+    end_ms: int | None
+    has_credits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """What the invoice's lines lead to."""
 
-    periods: tuple[Period, ...]
-    changes: tuple[Change, ...]
+    periods: tuple[Period, ...] = ()
+    changes: tuple[Change, ...] = ()
+    is_early: bool = False
+    """Whether it gives money back for a time on a plan that is not known of yet; nothing is decided then."""
 
 
-def decide(whole: Sequence[Billed], prorations: Sequence[Billed], granted_plans: Container[str]) -> Decided:
+def decide(
+    whole: Sequence[Billed], prorations: Sequence[Billed], stays: Sequence[Stay], *, may_wait: bool = False
+) -> Decided:
     """
     What the lines of one invoice and subscription lead to: periods to open, and changes to apply.
 
     Whole periods are granted in full. Prorations are decided per period that they split, by the policy of the plan
-    that is left, for being charged (up) or for being given money back (down). `granted_plans` had credits granted in
-    the subscription before: what never came is not taken back.
+    that is left, for being charged (up) or for being given money back (down). `stays` are the times on plans that are
+    known of: what never came is not taken back, and of a time not known of it cannot be said yet (`may_wait`).
     """
     periods = [one.period for one in whole]
     changes: list[Change] = []
@@ -59,14 +73,33 @@ def decide(whole: Sequence[Billed], prorations: Sequence[Billed], granted_plans:
         price = sum(one.minor for one in group) + (0 if charged else sum(one.minor for one in whole))
         policies = (given or charged)[0].plan.on_change
         policy = policies.up if price >= 0 else policies.down
-        if policy is OnChange.AT_RENEWAL and (price >= 0 or not any(one.plan.key in granted_plans for one in given)):
+        if policy is OnChange.AT_RENEWAL and price >= 0:
+            # On the new plan from here, without its credits: money given back for this time stands for none.
+            periods += [replace(one.period, parts=()) for one in charged]
             continue
+        if policy is OnChange.AT_RENEWAL:
+            came = [_had_credits(one, stays) for one in given]
+            if may_wait and None in came:
+                return Decided(is_early=True)
+            if not any(came):
+                continue
         is_reset = policy is OnChange.RESET
         # Of a reset, the old plan's credits go by themselves, and the new one's come in full.
-        came, went = _differences(charged, [] if is_reset else given), _differences(given, [] if is_reset else charged)
-        periods += _new_periods(charged, given, came)
+        comes, went = _differences(charged, [] if is_reset else given), _differences(given, [] if is_reset else charged)
+        periods += _new_periods(charged, given, comes)
         changes += _left(given, charged, went, takes_rest=is_reset and bool(charged or whole))
     return Decided(periods=tuple(periods), changes=tuple(changes))
+
+
+def _had_credits(left: Billed, stays: Sequence[Stay]) -> bool | None:
+    """Whether the plan that is left had come with its credits; None if it is not known how it was come by."""
+    at_ms = left.period.since_ms
+    there = [
+        stay
+        for stay in stays
+        if stay.plan == left.plan.key and stay.since_ms <= at_ms and (stay.end_ms is None or at_ms < stay.end_ms)
+    ]
+    return max(there, key=lambda stay: stay.since_ms).has_credits if there else None
 
 
 def _differences(these: Sequence[Billed], others: Sequence[Billed]) -> dict[str, Fraction]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, select, update
 from credits.config.settings import Tenant
 from credits.db import insert_new
 from credits.ledger.tables import accounts, grants
+from credits.plans.changes import Stay
 from credits.plans.model import Change, Part, Period, PeriodKind, part_of
 from credits.plans.rules import OWN
 from credits.plans.tables import plan_changes, plan_lots, plan_periods
@@ -121,6 +122,14 @@ def periods_of(connection: Connection, tenant: Tenant, provider: str, subscripti
     )
     named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
     return list(connection.execute(query, named).mappings())
+
+
+def stays_of(rows: Sequence[RowMapping]) -> tuple[Stay, ...]:
+    """The times on plans that these periods stand for."""
+    return tuple(
+        Stay(plan=row["plan"], since_ms=row["since_ms"], end_ms=row["end_ms"], has_credits=bool(row["parts"]))
+        for row in rows
+    )
 
 
 def insert_lots(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -88,7 +88,7 @@ def preview_change(
         _billed(new_plan, old, quantity, round(new_minor * left), at_ms),
         _billed(old_plan, old, old.quantity, -round(old_minor * left), at_ms),
     ]
-    decided = changes.decide([], sides, {one["plan"] for one in rows})
+    decided = changes.decide([], sides, periods_store.stays_of(rows))
     sums = {kind: (balance, debt) for kind, balance, debt in ledger_store.all_balances(connection, row["account_id"])}
     lots = periods_store.open_lots_of(connection, tenant, row["provider"], row["subscription_id"])
     purse = Purse(sums, [_lot(lot) for lot in lots])

@@ -1,5 +1,6 @@
 """The life of a plan, over inbox, ledger, gate and sweeps: drips, changes, rollover, trials, pauses, the end."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -153,6 +154,26 @@ def test_upgrade_burn_downgrade_repeat_gains_nothing(pipeline: Pipeline) -> None
     spent = -sum(amount for kind, amount in life.entries() if kind == "deduct")
     # The first burn took 3000, of which 2000 were given back in money: they are owed.
     assert (spent, balance.available, balance.balance, balance.debt) == (3000, 0, -2000, 2000)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+@pytest.mark.parametrize("up", [OnChange.PRORATE, OnChange.AT_RENEWAL])
+def test_what_money_given_back_at_renewal_takes_depends_on_no_order(
+    pipeline: Pipeline, up: OnChange, order: tuple[int, ...]
+) -> None:
+    life = Life.of(pipeline, *two_plans(ChangePolicy(up=up, down=OnChange.AT_RENEWAL)))
+    life.seen("pro", JAN, JAN, FEB, kind="created")
+    tell = (
+        lambda: life.invoice("first", JAN, line("pro", 2000, JAN, FEB)),
+        lambda: upgraded(life),
+        lambda: downgraded(life),
+    )
+
+    for index in order:
+        tell[index]()
+
+    assert life.available() == 1000
+    assert {kind for kind, _ in life.entries()} == ({"grant"} if up is OnChange.AT_RENEWAL else {"grant", "reset"})
 
 
 def test_the_original_period_may_be_told_after_its_changes(pipeline: Pipeline) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from credits.config.catalogue import Every, Plan, PlanCredits
 from credits.config.policies import ChangePolicy, OnChange
 from credits.facts import PlanLine
-from credits.plans.changes import Billed, Decided, decide
+from credits.plans.changes import Billed, Decided, Stay, decide
 from credits.plans.model import Period, PeriodKind
 from credits.plans.rules import first_handouts, next_drip_ms, parts_of
 from credits.units import Money
@@ -56,6 +56,11 @@ def billed(
     return Billed(line=line, plan=one, period=period)
 
 
+def on(*plans: Plan, has_credits: bool = True) -> list[Stay]:
+    """The whole period on each of `plans`."""
+    return [Stay(plan=one.key, since_ms=0, end_ms=END_MS, has_credits=has_credits) for one in plans]
+
+
 def moved(decided: Decided) -> tuple[int, int]:
     """(credits granted at once, credits taken back)."""
     came = sum(one.order.amount for period in decided.periods for one in first_handouts(period))
@@ -80,8 +85,8 @@ def test_a_change_in_the_middle_of_a_period_moves_what_its_policy_says(
     upgrade = [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")]
     downgrade = [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")]
 
-    assert moved(decide([], upgrade, {"pro"})) == up
-    assert moved(decide([], downgrade, {"pro", "max"})) == down
+    assert moved(decide([], upgrade, on(pro))) == up
+    assert moved(decide([], downgrade, on(pro, max_))) == down
 
 
 def test_up_and_down_may_follow_different_policies() -> None:
@@ -106,7 +111,21 @@ def test_what_never_came_is_not_taken_back() -> None:
     late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
     pro, max_ = plan("pro", 1000, policy=late), plan("max", 5000, policy=late)
 
-    assert moved(decide([], [billed(max_, -2000, name="a"), billed(pro, 1000, name="b")], {"pro"})) == (0, 0)
+    up = decide([], [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")], on(pro))
+    stays = [*on(pro), *on(max_, has_credits=bool(up.periods[0].parts))]
+    down = decide([], [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")], stays, may_wait=True)
+
+    assert (moved(up), moved(down), down.is_early) == ((0, 0), (0, 0), False)
+
+
+def test_of_a_time_on_a_plan_that_is_not_known_of_it_cannot_be_said_yet_whether_its_credits_came() -> None:
+    late = ChangePolicy(up=OnChange.PRORATE, down=OnChange.AT_RENEWAL)
+    pro, max_ = plan("pro", 1000, policy=late), plan("max", 5000, policy=late)
+    lines = [billed(max_, -2000, name="a"), billed(pro, 1000, name="b")]
+
+    assert decide([], lines, on(pro), may_wait=True).is_early
+    assert moved(decide([], lines, on(pro))) == (0, 0)
+    assert moved(decide([], lines, on(pro, max_), may_wait=True)) == (0, 2000)
 
 
 def test_more_seats_add_only_credits_per_seat() -> None:
@@ -120,15 +139,15 @@ def test_more_seats_add_only_credits_per_seat() -> None:
     more = [billed(team, -100, name="a", quantity=2), billed(team, 250, name="b", quantity=5)]
     fewer = [billed(team, -250, name="c", quantity=5), billed(team, 100, name="d", quantity=2)]
 
-    assert moved(decide([], more, {"team"})) == (150, 0)
-    assert moved(decide([], fewer, {"team"})) == (0, 150)
+    assert moved(decide([], more, on(team))) == (150, 0)
+    assert moved(decide([], fewer, on(team))) == (0, 150)
 
 
 def test_drips_after_the_change_are_the_new_plans() -> None:
     daily = plan("daily", 10, every=Every.DAY)
     old, new = plan("old", 4, every=Every.DAY), billed(daily, 100, name="b")
 
-    decided = decide([], [billed(old, -40, name="a"), new], {"old"})
+    decided = decide([], [billed(old, -40, name="a"), new], on(old))
 
     # The day that the change falls into is over by nothing: it begins at the change.
     assert moved(decided) == (6, 0)
@@ -158,7 +177,7 @@ def test_no_sequence_of_changes_leaves_more_credits_than_the_time_on_each_plan_i
             billed(now, -back, name=f"{index}a", since_ms=at_ms),
             billed(new, price, name=f"{index}b", since_ms=at_ms),
         ]
-        came, went = moved(decide([], lines, {one.key for one in PLANS}))
+        came, went = moved(decide([], lines, on(*PLANS)))
         held, now = held + came - went, new
     warranted += Fraction(now.credits[0].amount * (END_MS - at_ms), END_MS)
 
