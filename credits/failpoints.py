@@ -25,7 +25,8 @@ def failpoint(name: str) -> None:
     Do what CREDITGATE_FAILPOINTS says for `name`; nothing, at no cost, where it says nothing.
 
     `allocation.before_commit=kill` kills the process on the spot, as the kernel would; `…=kill-once:<file>` does it
-    unless `<file>` exists, and makes it first, so that the restarted process lives.
+    unless `<file>` exists, and makes it first, so that the restarted process lives; `…=stop` stops it until somebody
+    lets it go on.
     """
     if not _ACTIVE or name not in _ACTIVE:
         return
@@ -35,4 +36,4 @@ def failpoint(name: str) -> None:
             os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)

@@ -17,6 +17,8 @@ from credits.config.redis_urls import ClusterUrl
 
 _TIMEOUT_S: Final = 1.0
 _REDIRECTIONS: Final = 5
+_KEY_AT: Final = {"FCALL": 3, "XREAD": 4}
+"""Where a command's first key stands, of those that do not begin with it; of XREAD BLOCK ms STREAMS key id."""
 
 
 class ClusterClient:
@@ -35,11 +37,11 @@ class ClusterClient:
 
     def execute_command(self, *command: str | int) -> Any:
         """
-        Run a command where its key is: a script's first, or the word behind the command's name.
+        Run a command where its first key is.
 
         redis-py would ask a node for the keys of a script before each call: a round trip, and an outage if it is away.
         """
-        key = str(command[3] if command[0] == "FCALL" else command[1])
+        key = str(command[_KEY_AT.get(str(command[0]), 1)])
         with _outages():
             cluster = self._cluster()
             for _ in range(_REDIRECTIONS):

@@ -1,8 +1,14 @@
-"""Waiting for the ledger: one thread of a process settles a shard, and its transaction serves all who wait."""
+"""
+Waiting for the ledger: of all processes one settles a shard at a time, and its transaction serves all who wait.
+
+In a process one thread leads: it asks the gate whether to settle, and settles, or waits for what another process tells.
+What is told is what a committed transaction has booked, so it is as good as a look into the ledger. A leader that dies
+or stops tells nothing; then its lease ends, and the next one settles.
+"""
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,15 +16,18 @@ from sqlalchemy import select
 
 from credits.config.settings import Tenant
 from credits.db import glance, is_unavailable
+from credits.ids import new_id
 from credits.ledger.tables import entries
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
-from credits.reservations.settlement import settle
+from credits.reservations.settlement import settle_shards
 from credits.reservations.steps import Call, GateRuntime, perform, run
 
 _POLL_S: Final = 0.005
 _AWAY_PAUSE_S: Final = 0.1
+_LISTEN_MS: Final = 100
+"""How long one listens for what a leader tells, before asking to lead again."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -49,6 +58,7 @@ class Bookkeeper:
     tenant: Tenant
     credit_types: tuple[str, ...]
     """An op's entries are looked for under these."""
+    _name: str = field(default_factory=new_id)
     _shards: dict[int, _Shard] = field(default_factory=dict)
 
     def await_booked(self, taken: Sequence[Taken]) -> None:
@@ -93,7 +103,7 @@ class Bookkeeper:
         try:
             with shard.changed:
                 served = list(shard.waiting)
-            self._settle(number, served)
+            self._settle(number, shard, served)
         # Whatever is away may come back before those who wait lose patience; they have the deadline.
         except Exception as error:
             if not is_unavailable(error):
@@ -104,14 +114,21 @@ class Bookkeeper:
                 shard.is_led = False
                 shard.changed.notify_all()
 
-    def _settle(self, number: int, served: Sequence[Taken]) -> None:
-        settled = run(self.runtime, settle(self.runtime, number))
-        found = self.fingerprints({one.op for one in served})
-        for one in served:
-            if one.op in found:
-                one.fingerprint, one.is_booked = found[one.op], True
-        if settled == 0:
-            self._find_settled([one for one in served if not one.is_booked])
+    def _settle(self, number: int, shard: _Shard, served: Sequence[Taken]) -> None:
+        settlement = run(self.runtime, settle_shards(self.runtime, [number], leader=self._name))
+        if number in settlement.led_after:
+            after, gate = settlement.led_after[number], self.runtime.gate
+            told = gate.await_told(number, after=after, wait_ms=_LISTEN_MS)
+            with shard.changed:
+                _mark(shard.waiting, told)
+            return
+        _mark(served, settlement.fingerprints)
+        missing = [one for one in served if not one.is_booked]
+        if missing:
+            # Somebody else may have booked them, a moment ago or long since.
+            _mark(missing, self.fingerprints({one.op for one in missing}))
+        if settlement.done == 0:
+            self._find_settled([one for one in missing if not one.is_booked])
 
     def _find_settled(self, served: Sequence[Taken]) -> None:
         """
@@ -135,3 +152,9 @@ class Bookkeeper:
         args: tuple[str | int, ...] = (epoch, self.runtime.clock(), self.runtime.receipt_ms, *self.credit_types)
         answer: list[str] = perform(self.runtime, Call(Verb.READ, named, args))
         return answer[0] == Answer.READ and all(answer[at + 3] == "0" for at in range(1, len(answer), 6))
+
+
+def _mark(waiting: Iterable[Taken], booked: Mapping[str, str]) -> None:
+    for one in waiting:
+        if one.op in booked:
+            one.fingerprint, one.is_booked = booked[one.op], True

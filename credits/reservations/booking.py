@@ -1,42 +1,25 @@
 """Booking: debits of the journal into the ledger, in one transaction, a handful of statements for the whole batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection
 
 from credits.config.settings import Tenant
 from credits.ledger.model import ORDERED_KINDS, DebitKind
-from credits.ledger.store import lock_accounts
-from credits.ledger.tables import balances, entries, entry_lots, grants
 from credits.members import store as members
 from credits.reservations import store
 from credits.reservations.aftermath import note_lapsed, open_balances
+from credits.reservations.booking_sql import Written, read_balances, read_known, read_remaining, write
 from credits.reservations.journal import Debit
+from credits.reservations.keys import shard_of
 from credits.reservations.ordered import Ordered, close_orders, is_done_elsewhere, read_orders
 
 SUSPENSE: Final = "suspense"
 
-# Every settlement runs these: built once, with parameters.
-_BALANCES: Final = select(
-    balances.c.account_id, balances.c.credit_type, balances.c.balance, balances.c.debt, balances.c.seq
-).where(balances.c.account_id.in_(bindparam("account_ids", expanding=True)))
-_REMAINING: Final = select(grants.c.id, grants.c.remaining, grants.c.frozen).where(
-    grants.c.id.in_(bindparam("grant_ids", expanding=True))
-)
-_KNOWN: Final = select(entries.c.tenant, entries.c.key, entries.c.journal_id, entries.c.fingerprint).where(
-    entries.c.tenant.in_(bindparam("tenants", expanding=True)), entries.c.key.in_(bindparam("keys", expanding=True))
-)
-_INSERT_ENTRIES: Final = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
-_INSERT_MOVES: Final = insert(entry_lots)
-_UPDATE_REMAINING: Final = update(grants).where(grants.c.id == bindparam("grant")).values(remaining=bindparam("left"))
-_FREEZE: Final = update(grants).where(grants.c.id == bindparam("grant")).values(frozen=bindparam("aside"))
-_UPDATE_BALANCES: Final = (
-    update(balances)
-    .where(balances.c.account_id == bindparam("account"), balances.c.credit_type == bindparam("type"))
-    .values(balance=bindparam("sum"), debt=bindparam("owed"), seq=bindparam("last"))
-)
+Known = dict[tuple[Tenant, str], tuple[str, str]]
+"""(journal id, fingerprint) of what is booked, by tenant and key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +30,22 @@ class Booked:
     account_id: int
     is_refunded: bool
     """Its op was booked before from another line with the same content: the gate gives the second charge back."""
+    op: str
+    fingerprint: str
+    """Of the op's entry in the ledger; empty where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookings:
+    """What one transaction booked."""
+
+    lines: Sequence[Booked]
+    over: frozenset[int]
+    """Shards that are in another epoch by now: of their lines, nothing was booked."""
+
+    def lines_of(self, shard: int) -> list[Booked]:
+        """Those of one shard's journal."""
+        return [line for line in self.lines if shard_of(line.account_id) == shard]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,8 +59,8 @@ class _Books:
     """By grant, without what is frozen."""
     frozen: dict[int, int]
     """By grant."""
-    known_balances: frozenset[tuple[int, str]]
-    """Those that have a row."""
+    types: dict[int, tuple[str, ...]]
+    """Of which an account has a balance, in order."""
     entries: list[dict[str, Any]] = field(default_factory=list)
     lots: list[list[tuple[int, int]]] = field(default_factory=list)
     """Per entry, what it took of which grant."""
@@ -73,62 +72,72 @@ class _Books:
     """Grants of which this batch freezes something."""
 
 
-def book(
-    connection: Connection, shard: int, epoch: int, debits: Sequence[Debit], *, now_ms: int
-) -> list[Booked] | None:
+def book(connection: Connection, epochs: Mapping[int, int], debits: Sequence[Debit], *, now_ms: int) -> Bookings:
     """
-    Book `debits`; answers what became of each line, or None if the shard is in another epoch by now.
+    Book `debits` of the journals of the shards in `epochs`, as long as each is in that epoch.
 
     A line whose op is booked under its own journal id was settled before and is only to be forgotten. Under another
     journal id with the same fingerprint it is a second charge for one spend: it is not booked, and given back. With
     another fingerprint it is neither: it is booked as suspense, so that the credits stay taken and somebody looks.
     """
-    if store.lock_epoch(connection, shard) != epoch:
-        return None
-    account_ids = {debit.account_id for debit in debits}
-    lock_accounts(connection, account_ids)
-    books = _open_books(connection, debits, account_ids)
-    known = _known_entries(connection, books, debits)
-    refunded: dict[str, bool] = {}
-    for line in _lines(debits):
-        tenant = books.tenants.get(line[0].account_id)
-        if tenant is None:
-            continue
-        mark = (line[0].journal_id, line[0].fingerprint)
-        # One decision for the whole line, for its charges come back together. A commit of everything may have found
-        # other types the first time, in a Redis that has gone back since.
-        first = next((known[tenant, key] for key in _keys(books, line[0]) if (tenant, key) in known), None)
-        if first is None and is_done_elsewhere(books.known_orders, tenant, line[0]):
-            refunded[line[0].stream_id] = True
-            continue
-        if line[0].kind is DebitKind.FREEZE:
-            refunded[line[0].stream_id] = False
-            _freeze(books, line[0], tenant)
-            continue
-        refunded[line[0].stream_id] = first is not None and first != mark and first[1] == mark[1]
-        for debit in line:
-            if first is None:
-                known[tenant, debit.key] = mark
-                _post(books, debit, tenant, now_ms)
-            elif first[1] != mark[1]:
-                _post_conflict(books, known, debit, tenant, now_ms)
+    current = store.lock_epochs(connection, epochs)
+    over = frozenset(shard for shard, epoch in epochs.items() if current.get(shard, 0) != epoch)
+    debits = [debit for debit in debits if shard_of(debit.account_id) not in over]
+    if not debits:
+        return Bookings(lines=[], over=over)
+    # A line of an account that this database does not have stays in the journal, where somebody can find it.
+    tenants = store.lock_accounts_of_tenants(connection, {debit.account_id for debit in debits})
+    debits = [debit for debit in debits if debit.account_id in tenants]
+    books = _open_books(connection, debits, tenants)
+    known = read_known(
+        connection,
+        {(tenants[debit.account_id], key) for debit in debits for key in (*_keys(books, debit), _suspense_key(debit))},
+    )
+    lines = [_book_line(books, known, line, now_ms) for line in _lines(debits)]
     _write(connection, books, now_ms)
-    return [
-        Booked(stream_id=debit.stream_id, account_id=debit.account_id, is_refunded=refunded[debit.stream_id])
-        for debit in {debit.stream_id: debit for debit in debits}.values()
-        # A line of an account that this database does not have stays in the journal, where somebody can find it.
-        if debit.account_id in books.tenants
-    ]
+    return Bookings(lines=lines, over=over)
 
 
-def _open_books(connection: Connection, debits: Sequence[Debit], account_ids: set[int]) -> _Books:
-    grant_ids = sorted({grant_id for debit in debits for grant_id, _ in debit.lots})
-    owned = connection.execute(_BALANCES, {"account_ids": sorted(account_ids)}).all()
-    left = connection.execute(_REMAINING, {"grant_ids": grant_ids}).all()
-    tenants = store.tenants_of(connection, account_ids)
+def _book_line(books: _Books, known: Known, line: list[Debit], now_ms: int) -> Booked:
+    one = line[0]
+    tenant, mark = books.tenants[one.account_id], (one.journal_id, one.fingerprint)
+    # One decision for the whole line, for its charges come back together. A commit of everything may have found
+    # other types the first time, in a Redis that has gone back since.
+    first = next((known[tenant, key] for key in _keys(books, one) if (tenant, key) in known), None)
+    if first is None and is_done_elsewhere(books.known_orders, tenant, one):
+        return _booked(one, is_refunded=True, fingerprint="")
+    if one.kind is DebitKind.FREEZE:
+        _freeze(books, one, tenant)
+        return _booked(one, is_refunded=False, fingerprint="")
+    for debit in line:
+        if first is None:
+            known[tenant, debit.key] = mark
+            _post(books, debit, tenant, now_ms)
+        elif first[1] != mark[1]:
+            _post_conflict(books, known, debit, tenant, now_ms)
+    is_refunded = first is not None and first != mark and first[1] == mark[1]
+    return _booked(one, is_refunded=is_refunded, fingerprint=mark[1] if first is None else first[1])
+
+
+def _booked(debit: Debit, *, is_refunded: bool, fingerprint: str) -> Booked:
+    return Booked(
+        stream_id=debit.stream_id,
+        account_id=debit.account_id,
+        is_refunded=is_refunded,
+        op=debit.op,
+        fingerprint=fingerprint,
+    )
+
+
+def _open_books(connection: Connection, debits: Sequence[Debit], tenants: dict[int, Tenant]) -> _Books:
+    owned = read_balances(connection, tenants)
+    left = read_remaining(connection, {grant_id for debit in debits for grant_id, _ in debit.lots})
+    types: dict[int, list[str]] = {}
+    for row in owned:
+        types.setdefault(row.account_id, []).append(row.credit_type)
     return _Books(
         tenants=tenants,
-        known_balances=frozenset((row.account_id, row.credit_type) for row in owned),
+        types={account_id: tuple(sorted(names)) for account_id, names in types.items()},
         balances={(row.account_id, row.credit_type): [row.balance, row.debt, row.seq] for row in owned},
         remaining={row.id: row.remaining - row.frozen for row in left},
         frozen={row.id: row.frozen for row in left},
@@ -136,27 +145,17 @@ def _open_books(connection: Connection, debits: Sequence[Debit], account_ids: se
     )
 
 
-def _known_entries(
-    connection: Connection, books: _Books, debits: Sequence[Debit]
-) -> dict[tuple[Tenant, str], tuple[str, str]]:
-    """(journal id, fingerprint) by tenant and key, for the ops that are booked."""
-    keys = sorted({key for debit in debits for key in (*_keys(books, debit), _suspense_key(debit))})
-    tenants = sorted(set(books.tenants.values()))
-    rows = connection.execute(_KNOWN, {"tenants": tenants, "keys": keys})
-    return {(Tenant(row.tenant), row.key): (row.journal_id or "", row.fingerprint) for row in rows}
-
-
 def _lines(debits: Sequence[Debit]) -> list[list[Debit]]:
-    lines: dict[str, list[Debit]] = {}
+    # Two shards may number their lines alike.
+    lines: dict[tuple[int, str], list[Debit]] = {}
     for debit in debits:
-        lines.setdefault(debit.stream_id, []).append(debit)
+        lines.setdefault((shard_of(debit.account_id), debit.stream_id), []).append(debit)
     return list(lines.values())
 
 
 def _keys(books: _Books, debit: Debit) -> list[str]:
     """Under which an entry of the debit's op would be found, whatever its type."""
-    types = {credit_type for account_id, credit_type in books.balances if account_id == debit.account_id}
-    return [debit.key, *(f"{debit.op}:{credit_type}" for credit_type in sorted(types))]
+    return [debit.key, *(f"{debit.op}:{credit_type}" for credit_type in books.types.get(debit.account_id, ()))]
 
 
 def _post(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> None:
@@ -187,7 +186,7 @@ def _close(books: _Books, debit: Debit, tenant: Tenant, *, took: int) -> None:
 
 def _post_conflict(
     books: _Books,
-    known: dict[tuple[Tenant, str], tuple[str, str]],
+    known: Known,
     debit: Debit,
     tenant: Tenant,
     now_ms: int,
@@ -249,41 +248,24 @@ def _add_entry(
 
 
 def _write(connection: Connection, books: _Books, now_ms: int) -> None:
-    if books.freezes:
-        connection.execute(
-            _FREEZE, [{"grant": grant_id, "aside": books.frozen[grant_id]} for grant_id in sorted(books.freezes)]
-        )
     close_orders(connection, books.orders, now_ms)
-    if not books.entries:
-        return
-    ids = connection.execute(_INSERT_ENTRIES, books.entries).scalars()
-    moves = [
-        {"entry_id": entry_id, "grant_id": grant_id, "tenant": entry["tenant"], "amount": -part}
-        for entry_id, entry, lots in zip(ids, books.entries, books.lots, strict=True)
-        for grant_id, part in lots
-    ]
-    if moves:
-        connection.execute(_INSERT_MOVES, moves)
-        used = sorted({move["grant_id"] for move in moves})
-        connection.execute(
-            _UPDATE_REMAINING,
-            [
-                {"grant": grant_id, "left": books.remaining[grant_id] + books.frozen.get(grant_id, 0)}
-                for grant_id in used
-            ],
-        )
-    new = sorted(name for name in books.balances if name not in books.known_balances)
+    touched = {(entry["account_id"], entry["credit_type"]) for entry in books.entries}
+    new = sorted((account_id, name) for account_id, name in touched if name not in books.types.get(account_id, ()))
     open_balances(connection, [(books.tenants[account_id], account_id, name) for account_id, name in new])
-    touched = sorted({(entry["account_id"], entry["credit_type"]) for entry in books.entries})
-    connection.execute(
-        _UPDATE_BALANCES,
-        [
-            dict(zip(("account", "type", "sum", "owed", "last"), (*name, *books.balances[name]), strict=True))
-            for name in touched
-        ],
+    used = {grant_id for lots in books.lots for grant_id, _ in lots}
+    write(
+        connection,
+        Written(
+            entries=books.entries,
+            lots=books.lots,
+            remaining={one: books.remaining[one] + books.frozen.get(one, 0) for one in used},
+            frozen={one: books.frozen[one] for one in books.freezes},
+            balances={name: books.balances[name] for name in touched},
+        ),
     )
-    _add_usage(connection, books)
-    note_lapsed(connection, books.entries, books.lots, now_ms=now_ms)
+    if books.entries:
+        _add_usage(connection, books)
+        note_lapsed(connection, books.entries, books.lots, now_ms=now_ms)
 
 
 def _add_usage(connection: Connection, books: _Books) -> None:

@@ -1,5 +1,6 @@
 """One connection to the gate: calls a verb of this release's library, and knows which epoch each shard is in."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,6 +121,15 @@ class Gate:
         start = after if after == "-" else f"({after}"
         answer: Any = self._run("XRANGE", shard_keys(shard).journal, start, "+", "COUNT", count)
         return [JournalLine(stream_id=line_id, fields=_pairs(fields)) for line_id, fields in answer]
+
+    def await_told(self, shard: int, *, after: str, wait_ms: int) -> dict[str, str]:
+        """What settlers of a shard tell behind `after`, within `wait_ms`: fingerprints by op of what is booked."""
+        answer: Any = self._run("XREAD", "BLOCK", wait_ms, "STREAMS", shard_keys(shard).told, after)
+        told: dict[str, str] = {}
+        for _, lines in answer or ():
+            for _, fields in lines:
+                told.update(json.loads(_pairs(fields)["b"]))
+        return told
 
     def take_over(self, shard: int, epoch: int) -> bool:
         """Serve an epoch that another version of the library serves, beside it; False if none does."""

@@ -20,6 +20,8 @@ class ShardKeys:
 
     shard: str
     journal: str
+    lead: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,11 @@ class AccountKeys:
         return (self.account, self.lots, self.holds, self.due)
 
 
+@lru_cache(maxsize=SHARD_COUNT)
 def shard_keys(shard: int) -> ShardKeys:
     """The keys of `shard`."""
     tag = f"{PREFIX}{{{shard}}}:"
-    return ShardKeys(shard=f"{tag}shard", journal=f"{tag}journal")
+    return ShardKeys(shard=f"{tag}shard", journal=f"{tag}journal", lead=f"{tag}lead", told=f"{tag}told")
 
 
 @lru_cache(maxsize=16_384)

@@ -35,7 +35,10 @@ class Answer(StrEnum):
     NONE = "NONE"
     EXTENDED = "EXTENDED"
     TAKEN = "TAKEN"
+    LEADING = "LEADING"
+    LED = "LED"
     SETTLED = "SETTLED"
+    TOLD = "TOLD"
     READ = "READ"
     HOLDS = "HOLDS"
     UNLOADED = "UNLOADED"
@@ -100,7 +103,9 @@ ANSWERS_OF: Final[dict[Verb, frozenset[Answer]]] = {
         }
     ),
     Verb.TAKE_LOTS: frozenset({Answer.TAKEN, Answer.REPLAYED, Answer.CONFLICT, Answer.BAD, Answer.COLD, Answer.STALE}),
+    Verb.LEAD: frozenset({Answer.LEADING, Answer.LED, Answer.STALE}),
     Verb.SETTLED: frozenset({Answer.SETTLED, Answer.STALE}),
+    Verb.TELL: frozenset({Answer.TOLD, Answer.STALE}),
     Verb.READ: frozenset({Answer.READ, Answer.COLD, Answer.STALE}),
     Verb.LIST_HOLDS: frozenset({Answer.HOLDS, Answer.COLD, Answer.STALE}),
     Verb.UNLOAD: frozenset({Answer.UNLOADED, Answer.BUSY, Answer.COLD, Answer.STALE}),

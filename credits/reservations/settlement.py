@@ -6,10 +6,13 @@ then tell the gate to forget the lines. Killed between any two of these, the nex
 finds them booked.
 """
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from credits.reservations import booking
-from credits.reservations.booking import Booked
+from credits.reservations.booking import Booked, Bookings
 from credits.reservations.epochs import learn_epoch, renew_epoch
 from credits.reservations.gate import JournalLine
 from credits.reservations.journal import Debit, UnreadableLineError, read_line
@@ -19,6 +22,35 @@ from credits.reservations.scripts import Verb
 from credits.reservations.steps import Call, GateRuntime, ReadJournal, Sql, Steps
 
 BATCH: Final = 500
+"""Lines of one shard in one transaction, at most."""
+
+LEASE_MS: Final = 300
+"""
+How long who waits for the ledger leaves the settling of a shard to another. Longer than a transaction takes, most of
+the time; who needs longer is overtaken, and all that costs is a second look at the same lines.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What came of settling some shards."""
+
+    done: int = 0
+    """Lines that are forgotten."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """By op, of what the ledger certainly has: this settler's transaction is committed."""
+    led_after: Mapping[int, str] = field(default_factory=dict)
+    """The shards that somebody else settles right now, with the mark behind which that one tells."""
+    unfinished: frozenset[int] = frozenset()
+    """The shards that may have more to settle: a full batch, or another epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of one shard's journal."""
+
+    epoch: int
+    debits: list[Debit]
 
 
 def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
@@ -28,32 +60,83 @@ def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
     Safe to repeat, and to run in any number of processes at once. A line that cannot be read stays, and keeps its
     account from being loaded again; the others go on.
     """
-    epoch, of_shard = runtime.gate.epochs.get(shard, 0), shard_keys(shard)
-    # First of all, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
-    # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
-    served: list[str] = yield Call(Verb.SETTLED, (of_shard.shard, of_shard.journal), (epoch, runtime.clock()))
-    if served[0] == Answer.STALE:
-        yield from renew_epoch(runtime, shard, epoch)
-        return 0
-    lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
-    readable = _readable(lines)
-    if not readable:
-        return 0
-    booked: list[Booked] | None = yield Sql(
-        lambda connection: booking.book(connection, shard, epoch, readable, now_ms=runtime.clock())
-    )
-    if booked is None:
+    return (yield from settle_shards(runtime, [shard])).done
+
+
+def settle_shards(runtime: GateRuntime, shards: Sequence[int], *, leader: str = "") -> Steps[Settlement]:
+    """
+    As `settle`, for several shards in one transaction.
+
+    A `leader` passes over shards that another one settles at the moment, and others leave to it those that it settles.
+    That saves work; nothing rests on it.
+    """
+    read: dict[int, _Read] = {}
+    led_after: dict[int, str] = {}
+    unfinished: set[int] = set()
+    for shard in shards:
+        epoch, keys = runtime.gate.epochs.get(shard, 0), shard_keys(shard)
+        # First, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
+        # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
+        answer: list[str] = yield Call(
+            Verb.LEAD,
+            (keys.shard, keys.journal, keys.lead, keys.told),
+            (epoch, runtime.clock(), leader, LEASE_MS),
+        )
+        if answer[0] == Answer.STALE:
+            yield from renew_epoch(runtime, shard, epoch)
+            unfinished.add(shard)
+        elif answer[0] == Answer.LED:
+            led_after[shard] = answer[1]
+        else:
+            lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
+            read[shard] = _Read(epoch, _readable(lines))
+            if len(lines) == BATCH:
+                unfinished.add(shard)
+    bookings = yield from _book(runtime, read)
+    done = 0
+    for shard, of_shard in read.items():
+        done += yield from _finish(runtime, shard, of_shard.epoch, bookings.lines_of(shard), leader)
+    for shard in sorted(bookings.over):
         # Another epoch has begun: these lines are that epoch's to judge.
         yield from learn_epoch(runtime, shard)
-        return 0
-    keys, args = _settled_call(shard, booked)
-    answer: list[str] = yield Call(Verb.SETTLED, keys, (epoch, runtime.clock(), *args))
-    return int(answer[1]) if answer[0] == Answer.SETTLED else 0
+    return Settlement(
+        done=done,
+        fingerprints=_fingerprints(bookings.lines),
+        led_after=led_after,
+        unfinished=bookings.over | unfinished,
+    )
 
 
 def unreadable(lines: list[JournalLine]) -> list[JournalLine]:
     """The lines that no settler of this release can book."""
     return [line for line in lines if not _debits(line)]
+
+
+def _book(runtime: GateRuntime, read: Mapping[int, _Read]) -> Steps[Bookings]:
+    debits = [debit for one in read.values() for debit in one.debits]
+    if not debits:
+        return Bookings(lines=[], over=frozenset())
+    epochs = {shard: one.epoch for shard, one in read.items() if one.debits}
+    found: Bookings = yield Sql(lambda connection: booking.book(connection, epochs, debits, now_ms=runtime.clock()))
+    return found
+
+
+def _finish(runtime: GateRuntime, shard: int, epoch: int, booked: Sequence[Booked], leader: str) -> Steps[int]:
+    """Have the gate forget what is booked, and whoever waits told; answers how many lines are forgotten."""
+    forgotten = 0
+    if booked:
+        keys, args = _settled_call(shard, booked)
+        answer: list[str] = yield Call(Verb.SETTLED, keys, (epoch, runtime.clock(), *args))
+        forgotten = int(answer[1]) if answer[0] == Answer.SETTLED else 0
+    if leader:
+        of_shard = shard_keys(shard)
+        told = json.dumps(_fingerprints(booked), separators=(",", ":"))
+        yield Call(Verb.TELL, (of_shard.shard, of_shard.lead, of_shard.told), (epoch, leader, told))
+    return forgotten
+
+
+def _fingerprints(booked: Iterable[Booked]) -> dict[str, str]:
+    return {one.op: one.fingerprint for one in booked if one.fingerprint}
 
 
 def _readable(lines: list[JournalLine]) -> list[Debit]:
@@ -67,7 +150,7 @@ def _debits(line: JournalLine) -> tuple[Debit, ...]:
         return ()
 
 
-def _settled_call(shard: int, booked: list[Booked]) -> tuple[tuple[str, ...], tuple[str | int, ...]]:
+def _settled_call(shard: int, booked: Sequence[Booked]) -> tuple[tuple[str, ...], tuple[str | int, ...]]:
     """KEYS and ARGV that make the gate forget the lines and give back what was charged twice."""
     of_shard = shard_keys(shard)
     keys: list[str] = [of_shard.shard, of_shard.journal]

@@ -121,7 +121,10 @@ def perform(runtime: GateRuntime, step: Step) -> Any:
             return is_served
         case Sql():
             with (snapshot if step.is_read else transaction)(runtime.engine) as connection:
-                return step.work(connection)
+                done = step.work(connection)
+                if not step.is_read:
+                    failpoint("gate.before_sql_commit")
+                return done
         case Pause():
             time.sleep(step.ms / 1000)
             return None

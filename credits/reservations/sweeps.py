@@ -23,7 +23,7 @@ from credits.reservations.member_changes import bring_all_changes
 from credits.reservations.model import Answer
 from credits.reservations.protocol import apply_credits
 from credits.reservations.scripts import Verb
-from credits.reservations.settlement import settle
+from credits.reservations.settling import settle_all
 from credits.reservations.steps import GateRuntime, run
 from credits.reversals import service as reversals
 
@@ -32,8 +32,6 @@ IDLE_UNLOAD_S: Final = 3_600
 _ACCOUNTS: Final = 500
 _APPLIED_AT_ONCE: Final = 50
 _ORDERS: Final = 500
-_ROUNDS: Final = 200
-_IDLE_ROUNDS: Final = 3
 _EXPIRY_PAUSE_MS: Final = 60_000
 _REVERSAL_STEPS: Final = 4
 _SCANS: Final = 10
@@ -84,14 +82,14 @@ def sweep_gate(runtime: GateRuntime, unloading: Unloading | None = None) -> Swep
 
 
 def settle_journals(runtime: GateRuntime) -> int:
-    """Book every line of every journal; answers how many."""
+    """Book every line of every journal, many shards in a transaction; answers how many."""
     shards = list(range(SHARD_COUNT))
-    lengths = runtime.gate.journal_lengths(shards)
+    lengths = dict(zip(shards, runtime.gate.journal_lengths(shards), strict=True))
     by_server: defaultdict[str, list[int]] = defaultdict(list)
-    for shard, length in zip(shards, lengths, strict=True):
+    for shard, length in lengths.items():
         if length:
             by_server[runtime.gate.where(shard)].append(shard)
-    return _each(runtime, by_server, lambda where: sum(_settle_shard(runtime, shard) for shard in by_server[where]))
+    return _each(runtime, by_server, lambda where: settle_all(runtime, {one: lengths[one] for one in by_server[where]}))
 
 
 def apply_outbox(runtime: GateRuntime) -> int:
@@ -178,18 +176,6 @@ def _apply_to(runtime: GateRuntime, account_ids: Sequence[int]) -> int:
         run(runtime, apply_credits(runtime, account_ids[first : first + _APPLIED_AT_ONCE]))
         for first in range(0, len(account_ids), _APPLIED_AT_ONCE)
     )
-
-
-def _settle_shard(runtime: GateRuntime, shard: int) -> int:
-    total = idle_rounds = 0
-    for _ in range(_ROUNDS):
-        settled = run(runtime, settle(runtime, shard))
-        total += settled
-        # A round in which it learned of another epoch, or began one, has settled nothing, and the next one may.
-        idle_rounds = 0 if settled else idle_rounds + 1
-        if idle_rounds == _IDLE_ROUNDS:
-            break
-    return total
 
 
 def _order_expiries(runtime: GateRuntime) -> int:

@@ -11,6 +11,7 @@ import redis
 
 from credits.reservations.scripts import Library, library_of, source
 from tests.gate import guard_checks as checks
+from tests.gate.lead_guards import LEAD_GUARDS
 from tests.gate.member_guards import MEMBER_GUARDS
 from tests.support.clock import VirtualClock
 from tests.support.gate import GateDriver, LotSpec
@@ -291,7 +292,7 @@ GUARDS = [
         "",
         checks.nothing_is_below_zero,
     ),
-    *(Guard(*row) for row in MEMBER_GUARDS),
+    *(Guard(*row) for row in (*MEMBER_GUARDS, *LEAD_GUARDS)),
 ]
 
 

@@ -18,10 +18,17 @@ ON_ACCOUNTS = frozenset(Verb) - {
     Verb.ADOPT,
     Verb.BEGIN_LOAD,
     Verb.FINISH_LOAD,
+    Verb.LEAD,
     Verb.SETTLED,
+    Verb.TELL,
     Verb.USED,
 }
 """Verbs that need a loaded account."""
+
+
+def _led(gate: GateDriver) -> GateDriver:
+    assert gate.lead("one") == ("LEADING",)
+    return gate
 
 
 def _loaded(gate: GateDriver) -> GateDriver:
@@ -117,6 +124,9 @@ SCENARIOS: dict[tuple[Verb, Answer], Scenario] = {
         gate.take_lots(100, 1, fingerprint="b2"),
     )[1],
     (Verb.TAKE_LOTS, Answer.BAD): lambda gate: _loaded(gate).take_lots(0, 1),
+    (Verb.LEAD, Answer.LEADING): lambda gate: _led(gate).lead("one"),
+    (Verb.LEAD, Answer.LED): lambda gate: _led(gate).lead("two"),
+    (Verb.TELL, Answer.TOLD): lambda gate: _led(gate).tell("one"),
     (Verb.SETTLED, Answer.SETTLED): lambda gate: _committed(gate).settle_all(),
     (Verb.READ, Answer.READ): lambda gate: _loaded(gate).read(),
     (Verb.LIST_HOLDS, Answer.HOLDS): lambda gate: _held(gate).list_holds(),
@@ -152,7 +162,9 @@ def plain(gate: GateDriver, verb: Verb) -> Words:
         Verb.EXTEND: gate.extend,
         Verb.SPEND: gate.spend,
         Verb.TAKE_LOTS: lambda: gate.take_lots(1, 1),
+        Verb.LEAD: lambda: gate.lead("one"),
         Verb.SETTLED: lambda: gate.settled(("1-1", False)),
+        Verb.TELL: lambda: gate.tell("one"),
         Verb.READ: gate.read,
         Verb.LIST_HOLDS: gate.list_holds,
         Verb.UNLOAD: gate.unload,

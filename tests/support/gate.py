@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from credits.reservations.keys import AccountKeys, account_keys
+from credits.reservations.keys import AccountKeys, account_keys, shard_keys, shard_of
 from credits.reservations.model import Overage, lot_name, sort_key
 from credits.reservations.scripts import Library, Verb, library
 from tests.support.clock import VirtualClock
@@ -237,6 +237,15 @@ class GateDriver:
             args += [entry_id, 0, int(is_refund)]
         k = self.keys
         return self.call(Verb.SETTLED, self.epoch, self.clock(), *args, keys=(k.shard, k.journal, *k.of_account()))
+
+    def lead(self, who: str = "", *, lease_ms: int = 300) -> Words:
+        keys = shard_keys(shard_of(self.account_id))
+        named = (keys.shard, keys.journal, keys.lead, keys.told)
+        return self.call(Verb.LEAD, self.epoch, self.clock(), who, lease_ms, keys=named)
+
+    def tell(self, who: str, booked: str = "{}") -> Words:
+        keys = shard_keys(shard_of(self.account_id))
+        return self.call(Verb.TELL, self.epoch, who, booked, keys=(keys.shard, keys.lead, keys.told))
 
     def settle_all(self) -> Words:
         """Settle the whole journal, which must be this account's."""

@@ -18,7 +18,7 @@ from credits.reservations.member_names import gate_name
 from credits.reservations.model import Answer, Overage
 from credits.reservations.protocol import on_account
 from credits.reservations.scripts import Verb
-from credits.reservations.settlement import settle
+from credits.reservations.settlement import settle_shards
 from credits.reservations.steps import GateRuntime, Pause, Sql, Steps
 from credits.reservations.torture.model import Promises, Violation
 from credits.reservations.torture.world import TENANT
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _ATTEMPTS: Final = 5
 _LEDGER_ROUNDS: Final = 6
+_PROCESSES: Final = 3
 
 
 @dataclass(slots=True)
@@ -258,9 +259,15 @@ def _debit(scene: Scene, debiting: Debiting, *, is_ledger: bool) -> Steps[bool]:
 
 
 def _await_booked(scene: Scene, op: str) -> Steps[bool]:
+    # As many names as processes: who leads is one of them, and may die while it does.
+    leader = f"process {scene.rng.randint(1, _PROCESSES)}"
     for _ in range(_LEDGER_ROUNDS):
-        yield from settle(scene.runtime, shard_of(scene.account_id))
-        if (yield from _is_booked(scene, op)):
+        shard = shard_of(scene.account_id)
+        settlement = yield from settle_shards(scene.runtime, [shard], leader=leader)
+        if settlement.led_after:
+            scene.outcomes["ledger led"] += 1
+            yield Pause(10)
+        if op in settlement.fingerprints or (yield from _is_booked(scene, op)):
             return True
         yield Pause(10)
     return False

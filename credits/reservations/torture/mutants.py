@@ -1,6 +1,6 @@
 """Guards of the procedures, each taken away on request: the proof that the simulator would see it missing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -63,9 +63,8 @@ class _Forgetful(Tamper):
 
 class _Unserved(Tamper):
     def answer(self, step: Step, answer: Any) -> Any:
-        # Settlement's question names no lines.
-        if isinstance(step, Call) and step.verb is Verb.SETTLED and len(step.args) == 2:
-            return [Answer.SETTLED, "0"]
+        if isinstance(step, Call) and step.verb is Verb.LEAD and answer[0] == Answer.STALE:
+            return [Answer.LEADING]
         return answer
 
 
@@ -129,13 +128,13 @@ def _forgetting_in_any_epoch(applied: Sequence[protocol.Applied]) -> Any:
     return forget
 
 
-def _book_any_epoch(connection: Connection, shard: int, _epoch: int, *args: Any, **more: Any) -> Any:
-    return _book(connection, shard, store.read_epoch(connection, shard), *args, **more)
+def _book_any_epoch(connection: Connection, epochs: Mapping[int, int], *args: Any, **more: Any) -> booking.Bookings:
+    return _book(connection, {shard: store.read_epoch(connection, shard) for shard in epochs}, *args, **more)
 
 
-def _book_without_refunds(*args: Any, **more: Any) -> Any:
+def _book_without_refunds(*args: Any, **more: Any) -> booking.Bookings:
     booked = _book(*args, **more)
-    return booked and [replace(one, is_refunded=False) for one in booked]
+    return replace(booked, lines=[replace(one, is_refunded=False) for one in booked.lines])
 
 
 def _add_nobodys_entry(books: Any, debit: Debit, *args: Any, **more: Any) -> None:
