@@ -11,7 +11,7 @@ from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.members import store as members
 from credits.reservations import store
 from credits.reservations.aftermath import note_lapsed, open_balances
-from credits.reservations.booking_sql import Written, read_balances, read_known, read_remaining, write
+from credits.reservations.booking_sql import Written, read_known, read_pages, write
 from credits.reservations.journal import Debit
 from credits.reservations.keys import shard_of
 from credits.reservations.ordered import Ordered, close_orders, is_done_elsewhere, read_orders
@@ -130,17 +130,16 @@ def _booked(debit: Debit, *, is_refunded: bool, fingerprint: str) -> Booked:
 
 
 def _open_books(connection: Connection, debits: Sequence[Debit], tenants: dict[int, Tenant]) -> _Books:
-    owned = read_balances(connection, tenants)
-    left = read_remaining(connection, {grant_id for debit in debits for grant_id, _ in debit.lots})
+    pages = read_pages(connection, tenants, {grant_id for debit in debits for grant_id, _ in debit.lots})
     types: dict[int, list[str]] = {}
-    for row in owned:
-        types.setdefault(row.account_id, []).append(row.credit_type)
+    for account_id, credit_type in pages.balances:
+        types.setdefault(account_id, []).append(credit_type)
     return _Books(
         tenants=tenants,
         types={account_id: tuple(sorted(names)) for account_id, names in types.items()},
-        balances={(row.account_id, row.credit_type): [row.balance, row.debt, row.seq] for row in owned},
-        remaining={row.id: row.remaining - row.frozen for row in left},
-        frozen={row.id: row.frozen for row in left},
+        balances=pages.balances,
+        remaining={one: remaining - frozen for one, (remaining, frozen) in pages.grants.items()},
+        frozen={one: frozen for one, (_, frozen) in pages.grants.items()},
         known_orders=read_orders(connection, tenants, debits),
     )
 

@@ -19,7 +19,7 @@ from credits.reservations.journal import Debit, UnreadableLineError, read_line
 from credits.reservations.keys import account_keys, shard_keys
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
-from credits.reservations.steps import Call, GateRuntime, ReadJournal, Sql, Steps
+from credits.reservations.steps import Call, GateRuntime, Pause, ReadJournal, Sql, Steps
 
 BATCH: Final = 500
 """Lines of one shard in one transaction, at most."""
@@ -29,6 +29,8 @@ LEASE_MS: Final = 300
 How long who waits for the ledger leaves the settling of a shard to another. Longer than a transaction takes, most of
 the time; who needs longer is overtaken, and all that costs is a second look at the same lines.
 """
+
+_GATHER_MS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,9 @@ def settle_shards(runtime: GateRuntime, shards: Sequence[int], *, leader: str = 
         elif answer[0] == Answer.LED:
             led_after[shard] = answer[1]
         else:
+            if answer[1] != "0":
+                # Those who were told together come back together: one transaction for all of them, not two.
+                yield Pause(_GATHER_MS)
             lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
             read[shard] = _Read(epoch, _readable(lines))
             if len(lines) == BATCH:

@@ -128,7 +128,7 @@ def test_who_is_told_by_the_leader_asks_the_database_for_nothing(shop: Shop, dat
     named = (keys.shard, keys.journal, keys.lead, keys.told)
     # It leads before anybody commits, and settles once somebody waits to be told.
     lead = (another.gate.epochs[shard], system_clock_ms(), "another", LEASE_MS)
-    assert another.gate.call(Verb.LEAD, named, lead) == ["LEADING"]
+    assert another.gate.call(Verb.LEAD, named, lead) == ["LEADING", "0"]
 
     def settle() -> None:
         wait_until(lambda: open_redis(shop.redis_url).hexists(keys.lead, "n"), timeout_s=5, what="somebody waits")

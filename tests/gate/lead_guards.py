@@ -14,23 +14,23 @@ def leading_needs_the_whole_journal(gate: GateDriver) -> None:
 
 
 def one_leads_at_a_time(gate: GateDriver) -> None:
-    assert gate.lead("one") == ("LEADING",)
+    assert gate.lead("one") == ("LEADING", "0")
     assert gate.lead("two") == ("LED", "0-0")
-    assert gate.lead("one") == ("LEADING",)
+    assert gate.lead("one") == ("LEADING", "0")
     gate.tell("one")
-    assert gate.lead("two") == ("LEADING",)
+    assert gate.lead("two") == ("LEADING", "1")
 
 
 def lease_ends(gate: GateDriver) -> None:
     gate.lead("one", lease_ms=300)
     gate.clock.advance_ms(300)
-    assert gate.lead("two") == ("LEADING",)
+    assert gate.lead("two") == ("LEADING", "0")
 
 
 def lease_ends_under_a_clock_set_back(gate: GateDriver) -> None:
     gate.lead("one", lease_ms=300)
     gate.clock.advance_ms(-10_000)
-    assert gate.lead("two") == ("LEADING",)
+    assert gate.lead("two") == ("LEADING", "0")
 
 
 LEAD_GUARDS: Final[list[tuple[str, str, str, Callable[[GateDriver], None]]]] = [

@@ -27,7 +27,7 @@ ON_ACCOUNTS = frozenset(Verb) - {
 
 
 def _led(gate: GateDriver) -> GateDriver:
-    assert gate.lead("one") == ("LEADING",)
+    assert gate.lead("one") == ("LEADING", "0")
     return gate
 
 

@@ -12,7 +12,10 @@ local function tell(keys, args)
   if not is_served(keys[1], args[1], current) then return { 'STALE' } end
   local led = redis.call('HMGET', keys[2], 'w', 'n')
   local is_mine = led[1] == args[2]
-  if is_mine then redis.call('DEL', keys[2]) end
+  if is_mine then
+    redis.call('HDEL', keys[2], 'w', 'u', 'n')
+    redis.call('HSET', keys[2], 'p', led[2] or '0')
+  end
   if led[2] or not is_mine then
     redis.call('XADD', keys[3], 'MAXLEN', 16, '*', 'b', args[3])
     redis.call('PEXPIRE', keys[3], 60000)

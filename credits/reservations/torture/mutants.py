@@ -64,7 +64,7 @@ class _Forgetful(Tamper):
 class _Unserved(Tamper):
     def answer(self, step: Step, answer: Any) -> Any:
         if isinstance(step, Call) and step.verb is Verb.LEAD and answer[0] == Answer.STALE:
-            return [Answer.LEADING]
+            return [Answer.LEADING, "0"]
         return answer
 
 
