@@ -178,11 +178,11 @@ def _answers(endpoint: Endpoint, endpoints: Iterable[Endpoint], schemas: Schemas
 
 
 def _links(endpoint: Endpoint, model: type[BaseModel], endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """Where the names in an answer lead: to every route that has them in its path."""
+    """Where the names in an answer lead: to every route that has them in its path. No route makes accounts."""
     found = {}
     for other in endpoints:
         new = set(other.path_names) - set(endpoint.path_names)
-        if new and new <= set(model.model_fields) and set(endpoint.path_names) <= set(other.path_names):
+        if new and new <= set(model.model_fields) - {"account"} and set(endpoint.path_names) <= set(other.path_names):
             known = {name: f"$request.path.{name}" for name in endpoint.path_names}
             made = {name: f"$response.body#/{name}" for name in sorted(new)}
             found[other.name] = {"operationId": other.name, "parameters": {**known, **made}}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,6 +115,8 @@ def test_a_fuzzer_finds_nothing_in_any_route_nor_in_any_order_of_them(
 
         assert found.returncode == 0, found.stdout
         assert "0 generated" not in found.stdout
+        (followed,) = re.findall(r"API Links:\s+(\d+) covered", found.stdout)
+        assert int(followed) >= 5, found.stdout
         assert_ledger_is_sound(engine)
 
 
