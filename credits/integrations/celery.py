@@ -16,6 +16,7 @@ from credits.integrations.jobs import (
     Amount,
     Arguments,
     Items,
+    Named,
     SpendsCredits,
     current_hold,
     current_job,
@@ -47,7 +48,8 @@ log = get_logger(__name__)
 def spends(
     items: Items | None = None,
     *,
-    account: str | Callable[[Arguments], str] = "account",
+    account: Named[str] = "account",
+    member: Named[str | None] | None = None,
     key: Literal["id", "root"] | Callable[[Arguments], str] = "id",
     when: Literal["start", "publish"] = "start",
     ttl_s: float = 60.0,
@@ -68,7 +70,8 @@ def spends(
 
     - Amounts are numbers, or functions of the task's arguments by name: `tokens=lambda said: said["max_tokens"]`;
       or all of them as `items`. The task says what it used, `current_job().spent = {"tokens": 120}`, or pays for all.
-    - `account` names the argument that has the account, or is a function of the arguments.
+    - `account` names the argument that has the account, or is a function of the arguments; so does `member`, if the
+      job counts against a member's budget; past it, reserving fails with MemberLimitExceededError.
     - `key` is the job's name: the task's id, the id of the workflow's first task (`"root"`), or a function.
     - `when="publish"` holds credits when the task is sent, for up to `queue_ttl_s`; its base must be `SpendingTask`.
     - `retry_on` errors of reserving let Celery retry the task `retry_in_s` later; others fail it.
@@ -84,6 +87,7 @@ def spends(
             items=items,
             amounts=amounts,
             account=account,
+            member=member,
             key=key,
             when=when,
             ttl_s=ttl_s,
@@ -137,7 +141,11 @@ class SpendingTask(HoldsAtPublication):
         )
         waits_s = spending.queue_ttl_s + float(options.get("countdown") or 0)
         spending.library().reserve(
-            terms.account, terms.items, reservation_id=terms.name, ttl_s=min(waits_s, MAX_KEPT_S)
+            terms.account,
+            terms.items,
+            reservation_id=terms.name,
+            ttl_s=min(waits_s, MAX_KEPT_S),
+            member=terms.member,
         )
         try:
             return super().apply_async(args, kwargs, task_id=name, **options)

@@ -8,20 +8,29 @@ from typing import Any, ParamSpec
 from flask import Response, current_app, jsonify
 from werkzeug.wrappers import Response as AnyResponse
 
-from credits.errors import CreditsError, DependencyError, IdempotencyConflictError, InsufficientCreditsError
+from credits.errors import (
+    CreditsError,
+    DependencyError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+    MemberLimitExceededError,
+)
 from credits.ids import new_id
 from credits.integrations.jobs import (
     Amount,
     Arguments,
     Items,
     Job,
+    Named,
     SpendsCredits,
     Terms,
     as_current,
+    check_named,
     current_hold,
     current_job,
     items_for,
     library_of,
+    value_of,
 )
 from credits.log import get_logger
 from credits.reservations.hold import chosen
@@ -34,7 +43,12 @@ P = ParamSpec("P")
 PAY_PATIENCE_S = 5.0
 """Somebody is waiting for the answer."""
 
-_STATUS_OF = {InsufficientCreditsError: 402, IdempotencyConflictError: 409, DependencyError: 503}
+_STATUS_OF = {
+    InsufficientCreditsError: 402,
+    MemberLimitExceededError: 403,
+    IdempotencyConflictError: 409,
+    DependencyError: 503,
+}
 
 log = get_logger(__name__)
 
@@ -42,7 +56,8 @@ log = get_logger(__name__)
 def spends_credits(
     items: Items | None = None,
     *,
-    account: str | Callable[[Arguments], str] = "account",
+    account: Named[str] = "account",
+    member: Named[str | None] | None = None,
     key: Callable[[Arguments], str] | None = None,
     ttl_s: float = 60.0,
     overage: Overage | str = Overage.DENY,
@@ -57,7 +72,8 @@ def spends_credits(
     2xx has gone out: all that is held, or what the view has said by then with `current_job().spent = …`. Whoever cannot
     pay is answered 402, and 503 if the gate is away; the view is not called.
 
-    - Amounts, `account`, `overage` and `using` are those of `@spends`; functions get the view's arguments by name.
+    - Amounts, `account`, `member`, `overage` and `using` are those of `@spends`; functions get the view's arguments by
+      name. Past a member's budget the answer is 403.
     - `key` names the job. Without one each request is a job of its own; with one, a request whose job is paid already
       is answered 409, for nobody shall have the work twice for one charge. Do not take it from the caller as it is.
     """
@@ -65,20 +81,18 @@ def spends_credits(
     def decorate(view: Callable[P, Any]) -> Callable[P, Any]:
         signature, library = inspect.signature(view), library_of(using)
         policy, level = chosen(Overage, overage, "overage"), chosen(Durability, durability, "durability")
-        if isinstance(account, str) and account not in signature.parameters:
-            raise TypeError(
-                f"{view.__qualname__} has no argument {account!r} for the account: name one of its arguments, or give "
-                "a function: @spends_credits(account=lambda said: g.user.id)"
-            )
+        check_named(view, account, "account", "@spends_credits(account=lambda said: g.user.id)")
+        check_named(view, member, "member", "@spends_credits(member=lambda said: g.user.id)")
 
         def terms(arguments: Arguments) -> Terms:
             return Terms(
-                account=account(arguments) if callable(account) else arguments[account],
+                account=value_of(account, arguments),
                 items=items_for(items, amounts, arguments),
                 name=new_id() if key is None else key(arguments),
                 ttl_s=ttl_s,
                 overage=policy,
                 durability=level,
+                member=None if member is None else value_of(member, arguments),
             )
 
         @functools.wraps(view)
@@ -101,7 +115,7 @@ def spends_credits(
 
 
 def problem_response(error: CreditsError) -> Response:
-    """An error of ours as a problem+json: 402 with what is short, 503 with Retry-After, 409, else 500."""
+    """An error of ours as a problem+json: 402 with what is short, 403, 409, 503 with Retry-After, else 500."""
     status = _status_of(error)
     body: dict[str, Any] = {"type": f"about:blank#{error.code}", "code": error.code, "status": status}
     body |= {"detail": str(error), "fix": error.fix}

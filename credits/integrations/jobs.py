@@ -1,12 +1,13 @@
 """One run of a job that pays for itself: what a Celery task and a Flask view share. Every run of a job has one name."""
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from credits.errors import CreditsError, DependencyError, IdempotencyConflictError
 from credits.ids import new_id
@@ -23,6 +24,8 @@ MAX_KEPT_S: Final = 86_400.0
 
 _PAUSE_S: Final = 0.25
 
+T = TypeVar("T")
+
 log = get_logger(__name__)
 
 
@@ -36,6 +39,7 @@ class SpendsCredits(Protocol):
         *,
         reservation_id: str | None = None,
         ttl_s: float = 60,
+        member: str | None = None,
     ) -> Hold: ...
 
     def release(self, account: str, reservation_id: str) -> bool: ...
@@ -52,6 +56,8 @@ class Terms:
     ttl_s: float = 60.0
     overage: Overage = Overage.DENY
     durability: Durability = Durability.LEDGER
+    member: str | None = None
+    """Whose budget in the account it counts against."""
 
 
 class Job:
@@ -68,19 +74,20 @@ class Job:
 
         Raises:
             InsufficientCreditsError: too few; nothing is held.
+            MemberLimitExceededError: more than the member may spend; nothing is held.
             IdempotencyConflictError: the job's name was used before with other items.
             GateUnavailableError: no answer; safe to repeat.
         """
         self.terms = terms
         self.spent: Mapping[str, int] | None = None
         """What the run has used so far, to be said by the job itself. None: all that is held."""
-        hold = library.reserve(terms.account, terms.items, reservation_id=terms.name, ttl_s=terms.ttl_s)
+        hold = _reserve(library, terms, terms.name)
         self.was_paid_before = hold.state is HoldState.COMMITTED
         """True if an earlier run has paid. This one is free."""
         self._is_covered = hold.is_over and not self.was_paid_before
         if self._is_covered:
             # Its worker died, or it failed and is run again. No run begins without credits set aside for it.
-            cover = library.reserve(terms.account, terms.items, reservation_id=new_id(), ttl_s=terms.ttl_s)
+            cover = _reserve(library, terms, new_id())
             hold = covered(hold, cover, ttl_s=terms.ttl_s)
         self.hold = hold
 
@@ -127,6 +134,10 @@ class Job:
             except CreditsError as error:
                 # The next run holds its credits anew, if there are any.
                 log.warning("hold.not_extended", hold=self.terms.name, code=error.code)
+
+
+def _reserve(library: SpendsCredits, terms: Terms, name: str) -> Hold:
+    return library.reserve(terms.account, terms.items, reservation_id=name, ttl_s=terms.ttl_s, member=terms.member)
 
 
 class LibraryOfProcess:
@@ -197,6 +208,25 @@ Arguments = Mapping[str, Any]
 
 Amount = int | Callable[[Arguments], int]
 Items = Mapping[str, Amount] | Callable[[Arguments], Mapping[str, int]]
+
+
+Named = str | Callable[[Arguments], T]
+"""What a job says of itself by one of its arguments: the argument's name, or a function of them all."""
+
+
+def check_named(fun: Callable[..., Any], named: Named[Any] | None, what: str, example: str) -> None:
+    """Raise TypeError if `named` is no argument of `fun`."""
+    if isinstance(named, str) and named not in inspect.signature(fun).parameters:
+        raise TypeError(
+            f"{fun.__qualname__} has no argument {named!r} for the {what}: name one of its arguments, or give a "
+            f"function of them: {example}"
+        )
+
+
+def value_of(named: Named[T], arguments: Arguments) -> T:
+    """What `named` says for these arguments."""
+    found: T = named(arguments) if callable(named) else arguments[named]
+    return found
 
 
 def items_for(items: Items | None, amounts: Mapping[str, Amount], arguments: Arguments) -> dict[str, int]:

@@ -11,7 +11,19 @@ from celery.exceptions import Ignore
 
 from credits.errors import CreditsError, DependencyError
 from credits.ids import new_id
-from credits.integrations.jobs import Amount, Arguments, Items, Job, SpendsCredits, Terms, as_current, items_for
+from credits.integrations.jobs import (
+    Amount,
+    Arguments,
+    Items,
+    Job,
+    Named,
+    SpendsCredits,
+    Terms,
+    as_current,
+    check_named,
+    items_for,
+    value_of,
+)
 from credits.integrations.reruns import is_alone, next_run_in_s
 from credits.log import get_logger
 from credits.reservations.model import Durability, Overage
@@ -35,7 +47,8 @@ class Spending:
     fun: Callable[..., Any]
     items: Items | None
     amounts: Mapping[str, Amount]
-    account: str | Callable[[Arguments], str]
+    account: Named[str]
+    member: Named[str | None] | None
     key: Literal["id", "root"] | Callable[[Arguments], str]
     when: Literal["start", "publish"]
     ttl_s: float
@@ -50,12 +63,8 @@ class Spending:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signature", inspect.signature(self.fun))
-        names = self.signature.parameters
-        if isinstance(self.account, str) and self.account not in names:
-            raise TypeError(
-                f"{self.fun.__qualname__} has no argument {self.account!r} for the account: "
-                'name one of its arguments, @spends(account="user_id"), or give a function of them'
-            )
+        check_named(self.fun, self.account, "account", "@spends(account=lambda said: said['user'].id)")
+        check_named(self.fun, self.member, "member", "@spends(member=lambda said: said['user'].id)")
         if not callable(self.items) and not self.items and not self.amounts:
             raise TypeError(f"say what {self.fun.__qualname__} spends, for example @spends(image_generation=1)")
         if callable(self.items) and self.amounts:
@@ -73,14 +82,14 @@ class Spending:
 
     def terms(self, arguments: Arguments, *, task_id: str, root_id: str | None) -> Terms:
         """What a job with these arguments holds, and under which name."""
-        account = self.account(arguments) if callable(self.account) else arguments[self.account]
         return Terms(
-            account=account,
+            account=value_of(self.account, arguments),
             items=items_for(self.items, self.amounts, arguments),
             name=self._name(arguments, task_id, root_id),
             ttl_s=self.ttl_s,
             overage=self.overage,
             durability=self.durability,
+            member=None if self.member is None else value_of(self.member, arguments),
         )
 
     def _name(self, arguments: Arguments, task_id: str, root_id: str | None) -> str:

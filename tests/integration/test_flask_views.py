@@ -92,6 +92,21 @@ class _Away:
         raise GateUnavailableError("Redis did not answer")
 
 
+def test_a_member_past_its_budget_is_answered_403_and_the_view_is_not_called(library: Credits) -> None:
+    def render(account: str) -> str:
+        ran.append(account)
+        return "done"
+
+    ran: list[str] = []
+    library.set_member_limit("user_1", "ada", TYPE, 15, per="month")
+
+    first, second = (ask(render, library, member=lambda _said: "ada") for _ in range(2))
+
+    assert (first.status_code, second.status_code, len(ran)) == (200, 403, 1)
+    assert second.get_json()["code"] == "member_limit_exceeded"
+    assert figures(library, "user_1")[0] == 90
+
+
 def test_a_gate_that_is_away_is_answered_503() -> None:
     answer = ask(lambda account: "done", _Away)  # noqa: ARG005
 

@@ -8,7 +8,7 @@ from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
 
 from credits.engine import Credits
-from credits.errors import IdempotencyConflictError, InsufficientCreditsError
+from credits.errors import IdempotencyConflictError, InsufficientCreditsError, MemberLimitExceededError
 from credits.integrations.celery import current_hold, current_job
 from credits.reservations.hold import Hold
 from tests.support.library import OTHER, TYPE, Shop, figures
@@ -92,6 +92,22 @@ def test_a_task_that_needs_no_credits_this_time_runs_without_a_hold(app: Celery,
     result = make(app, render, library, image_generation=lambda said: said["count"]).apply(("nobody", 0))
 
     assert result.get() == "done"
+
+
+def test_a_task_counts_against_the_budget_of_the_member_it_is_for(app: Celery, library: Credits) -> None:
+    def render(account: str, user: str | None) -> None:
+        ran.append(user)
+
+    ran: list[str | None] = []
+    library.set_member_limit("user_1", "ada", TYPE, 10, per="day")
+    task = make(app, render, library, image_generation=6, member="user")
+
+    states = [task.apply(("user_1", user)).result for user in ("ada", "ada", "eve", None)]
+
+    assert (ran, type(states[1])) == (["ada", "eve", None], MemberLimitExceededError)
+    assert figures(library, "user_1") == (82, 0, 0, 82, 0)
+    with pytest.raises(TypeError, match="has no argument 'nobody' for the member"):
+        make(app, render, library, image_generation=6, member="nobody")
 
 
 def test_too_few_credits_fail_the_task_before_it_runs_and_without_a_retry(app: Celery, library: Credits) -> None:
