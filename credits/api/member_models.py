@@ -14,6 +14,29 @@ class MemberLimitBody(Sent):
     """Why; it stays in the audit log."""
 
 
+class MemberRaiseBody(Sent):
+    amount: Annotated[int, fields.an_amount()]
+    """What the member may spend instead until then; above its limit."""
+    until: Annotated[int, fields.an_instant("until")]
+    """Within a year from now."""
+    reason: Annotated[str, fields.a_text("reason", max_length=MAX_REASON_LENGTH)]
+    """Why; it stays in the audit log."""
+
+
+class TimeZoneBody(Sent):
+    time_zone: Annotated[str, fields.a_text("time_zone", max_length=64)]
+    """A name of the IANA database: `Europe/Berlin`."""
+    reason: Annotated[str, fields.a_text("reason", max_length=MAX_REASON_LENGTH)] = ""
+    """Why; it stays in the audit log."""
+
+
+class TimeZoneSet(Shown):
+    account: str
+    time_zone: str
+    replayed: bool
+    """Whether it was that one already."""
+
+
 class MembersQuery(Sent):
     cursor: Annotated[str | None, fields.an_id("cursor")] = None
     """`next` of the page before."""

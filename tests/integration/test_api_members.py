@@ -44,8 +44,8 @@ def test_a_limit_is_set_used_hit_raised_and_removed(caller: Caller, library: Cre
     held = caller.tell("team/1", "reservations", {"items": {TYPE: 8}, "member": "ada b", "reservation_id": "r1"})
     refused = caller.tell("team/1", "reservations", {"items": {TYPE: 3}, "member": "ada b"})
     until_ms = system_clock_ms() + 3_600_000
-    library.raise_member_limit("team/1", "ada b", TYPE, 20, per="day", until_ms=until_ms, reason="demo")
-    raised = caller.account("team/1", "members/ada%20b/limits")
+    raised = caller.send("PUT", f"{LIMIT}/raise", {"amount": 20, "until": iso(until_ms), "reason": "demo"})
+    again = caller.send("PUT", f"{LIMIT}/raise", {"amount": 20, "until": iso(until_ms), "reason": "demo"})
     spent = caller.tell("team/1", "spends", {"items": {TYPE: 3}, "member": "ada b", "key": "s1"})
     shown = caller.account("team/1", "members")
     removed = [caller.send("DELETE", LIMIT).get_json()["removed"] for _ in range(2)]
@@ -60,6 +60,7 @@ def test_a_limit_is_set_used_hit_raised_and_removed(caller: Caller, library: Cre
         20,
         iso(until_ms),
     )
+    assert again.get_json() == raised.get_json()
     assert spent.status_code == 200
     [member] = shown.get_json()["items"]
     assert (member["member"], member["used"], member["limits"][0]["left"]) == ("ada b", {TYPE: 11}, 9)
@@ -74,12 +75,21 @@ def test_a_limit_is_set_used_hit_raised_and_removed(caller: Caller, library: Cre
         (LIMIT, {}, "missing_field"),
         (LIMIT.replace("/day", "/week"), {"amount": 1}, "invalid_input"),
         (LIMIT.replace(TYPE, "gold"), {"amount": 1}, "unknown_credit_type"),
+        (f"{LIMIT}/raise", {"amount": 2, "until": "2026-01-01T00:00:00Z"}, "missing_field"),
+        (f"{LIMIT}/raise", {"amount": 2, "until": "2001-01-01T00:00:00Z", "reason": "late"}, "invalid_input"),
+        ("/v1/accounts/team%2F1/time-zone", {"time_zone": "Mars/Olympus"}, "invalid_input"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused_by_name(
     caller: Caller, library: Credits, path: str, body: dict[str, object], code: str
 ) -> None:
     assert_problem(caller.send("PUT", path, body), 422, code)
+
+
+def test_whose_midnight_begins_a_day_is_set_once(caller: Caller, library: Credits) -> None:
+    answers = [caller.send("PUT", "/v1/accounts/team%2F1/time-zone", {"time_zone": "Europe/Berlin"}) for _ in range(2)]
+
+    assert [answer.get_json()["replayed"] for answer in answers] == [False, True]
 
 
 def test_a_page_of_members_goes_on_where_the_last_one_ended(caller: Caller, library: Credits) -> None:

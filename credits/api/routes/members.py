@@ -8,8 +8,11 @@ from credits.api.member_models import (
     MemberFound,
     MemberLimitBody,
     MemberPage,
+    MemberRaiseBody,
     MembersQuery,
     Removal,
+    TimeZoneBody,
+    TimeZoneSet,
 )
 from credits.api.models import Nothing
 from credits.errors import UnknownCreditTypeError
@@ -21,6 +24,8 @@ ALL: Final = "/v1/accounts/{account}/members"
 ONE: Final = ALL + "/{member}"
 LIMITS: Final = ONE + "/limits"
 LIMIT: Final = LIMITS + "/{credit_type}/{per}"
+RAISE: Final = LIMIT + "/raise"
+ZONE: Final = "/v1/accounts/{account}/time-zone"
 
 LOOK = (Scope.READ, Scope.RESERVE)
 SET = (Scope.GRANT,)
@@ -62,6 +67,38 @@ def set_member_limit(call: Call, body: MemberLimitBody) -> Answer:
         reason=body.reason,
     )
     return _found(call, call.credits.member(call.account, path["member"]))
+
+
+@area.put(RAISE, scopes=SET, body=MemberRaiseBody, answers={200: MemberFound}, errors=(UnknownCreditTypeError,))
+def raise_member_limit(call: Call, body: MemberRaiseBody) -> Answer:
+    """
+    Raise a limit until an instant, for a reason; then it is again what it was.
+
+    It takes the place of a raise that was there. Repeated, it changes nothing.
+    """
+    path = call.path
+    call.credits.raise_member_limit(
+        call.account,
+        path["member"],
+        path["credit_type"],
+        body.amount,
+        per=path["per"],
+        until_ms=body.until,
+        reason=body.reason,
+        actor=call.actor,
+    )
+    return _found(call, call.credits.member(call.account, path["member"]))
+
+
+@area.put(ZONE, scopes=SET, body=TimeZoneBody, answers={200: TimeZoneSet})
+def set_time_zone(call: Call, body: TimeZoneBody) -> Answer:
+    """
+    Set whose midnight begins the days and months of an account's limits. UTC until it is set.
+
+    What was used in the window that runs is counted anew by the new zone.
+    """
+    is_new = call.credits.set_time_zone(call.account, body.time_zone, actor=call.actor, reason=body.reason)
+    return Answer(body={"account": call.account, "time_zone": body.time_zone, "replayed": not is_new})
 
 
 @area.delete(LIMIT, scopes=SET, body=Nothing, answers={200: Removal}, errors=(UnknownCreditTypeError,))
