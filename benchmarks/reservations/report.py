@@ -1,9 +1,11 @@
 """Tables for people: each figure beside the yardstick's, and what we aim at beside what was measured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from benchmarks.reservations.contenders import BARE, CAREFUL, ESCROWMINT, LEDGER, OURS, SETTLED, USUAL
 from benchmarks.reservations.measure import Round, Setting, Table
+from benchmarks.reservations.scale import Cost
+from benchmarks.reservations.touches import Touches
 
 Tables = Mapping[Setting, Table]
 
@@ -25,8 +27,54 @@ def table_of(setting: Setting, table: Table) -> str:
 
 def aims_of(tables: Tables, alone: Mapping[str, float], paced: Round | None) -> str:
     """What we aim at, and what this run came to."""
+    return _aim_lines(_aims(tables, alone, paced))
+
+
+def scale_of(costs: Mapping[str, Cost]) -> str:
+    """What a reservation and its commit cost in each situation, beside the first."""
+    first = next(iter(costs.values()))
+    lines = ["a reservation and its commit (redis)", f"  {'':44}{'µs':>7}{'ratio':>7}{'Redis µs':>10}{'ratio':>7}"]
+    lines += [
+        f"  {name:44}{cost.wall_us:7.0f}{cost.wall_us / first.wall_us:7.2f}"
+        f"{cost.server_us:10.0f}{cost.server_us / first.server_us:7.2f}"
+        for name, cost in costs.items()
+    ]
+    rest = list(costs.items())[1:]
+    aims = ((f"{name} / nothing else", 1.2, cost.wall_us / first.wall_us, True) for name, cost in rest)
+    return "\n".join([*lines, _aim_lines(aims)])
+
+
+def memory_of(found: Mapping[str, float]) -> str:
+    """Bytes of Redis, and what is aimed at."""
+    aims = [
+        ("bytes of an idle account", 300.0, found["bytes_an_idle_account"], True),
+        ("bytes of an open hold, the only one of its account", 600.0, found["bytes_an_open_hold"], True),
+        ("bytes of an open hold, one of thousands", 600.0, found["bytes_an_open_hold_among_many"], True),
+    ]
+    rest = f"a finished hold {found['bytes_a_finished_hold']:.0f} bytes, a further lot {found['bytes_a_lot']:.0f}"
+    return f"{_aim_lines(aims)}\n  {rest}"
+
+
+def touches_of(found: Touches) -> str:
+    """First touches after a wipe, and what is aimed at."""
+    share = 100 * found.within_10_ms
+    return "\n".join(
+        [
+            f"{found.accounts:,} accounts touched first after a wipe, 200 a second: p50 {found.p50_ms:.1f} ms, "
+            f"p99 {found.p99_ms:.1f} ms, longest {found.max_ms:.1f} ms",
+            _aim_lines(
+                [
+                    ("first touches served within 10 ms, in percent", 99.0, share, False),
+                    ("SQL snapshots for an account", 1.0, found.snapshots / found.accounts, True),
+                ]
+            ),
+        ]
+    )
+
+
+def _aim_lines(aims: Iterable[tuple[str, float, float, bool]]) -> str:
     lines = ["aims", f"  {'':66}{'aim':>10}{'measured':>10}"]
-    for text, aim, found, is_at_most in _aims(tables, alone, paced):
+    for text, aim, found, is_at_most in aims:
         is_met = found <= aim if is_at_most else found >= aim
         sign = "≤" if is_at_most else "≥"
         lines.append(f"  {text:66}{sign + ' ' + f'{aim:g}':>10}{found:10.2f}  {'' if is_met else 'missed'}".rstrip())

@@ -37,14 +37,16 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
-    """Start servers and clients, and make the accounts; everything is gone at the end."""
+def stage(folder: Path, *, only: tuple[str, ...] = ()) -> Iterator[Stage]:
+    """Start servers and clients, of all contenders or `only` these, and make the accounts; all is gone at the end."""
     with ExitStack() as cleanup:
         database = PostgresServer(cleanup.enter_context(postgres_folder()), durable=True, settings=_SETTINGS)
         cleanup.callback(database.stop)
         database.start()
         found = Stage(folder=folder)
         for subject in SUBJECTS:
+            if only and subject.name not in only:
+                continue
             config = found.configs[subject.name] = _config(found, subject, database, cleanup)
             try:
                 client = Client(subject, config, folder / f"{subject.name}.log")
@@ -70,12 +72,17 @@ def _config(found: Stage, subject: Subject, database: PostgresServer, cleanup: E
         config["database_url"] = database.create_database(f"of_{subject.name}")
     if subject.name == "creditgate":
         migrate(config["database_url"])
-        config["environment"] = {
-            "CREDITGATE_DATABASE_URL": config["database_url"],
-            "CREDITGATE_REDIS_URL": config["redis_url"],
-            "CREDITGATE_BROKER_URL": config["redis_url"],
-            "CREDITGATE_CONFIG": str(CONFIG_FILE),
-            "CREDITGATE_TENANT": "sandbox",
-            "CREDITGATE_SECRET_KEY": "a key for benchmarks only",
-        }
+        config["environment"] = environment_of(config["database_url"], config["redis_url"])
     return config
+
+
+def environment_of(database_url: str, redis_url: str) -> dict[str, str]:
+    """The settings of a Creditgate that is measured."""
+    return {
+        "CREDITGATE_DATABASE_URL": database_url,
+        "CREDITGATE_REDIS_URL": redis_url,
+        "CREDITGATE_BROKER_URL": redis_url,
+        "CREDITGATE_CONFIG": str(CONFIG_FILE),
+        "CREDITGATE_TENANT": "sandbox",
+        "CREDITGATE_SECRET_KEY": "a key for benchmarks only",
+    }
