@@ -13,7 +13,7 @@ _STEPS = ("claimed", "before_finish", "before_commit", "after_commit")
 _ACCOUNTS = 4
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_workers_killed_at_every_step_and_all_at_once_grant_each_payment_once(
     installation: Installation, engine: Engine, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tests.support.ledger import assert_ledger_is_sound
 from tests.support.lives import MONTH_MS, Told, lives, retold
 from tests.support.pipeline import Pipeline
 
-EXAMPLES = {"sqlite": 50, "postgresql": 8}
+EXAMPLES = {"sqlite": 25, "postgresql": 5}
 pytestmark = pytest.mark.timeout(300)
 
 SHAPES = ["2020-08-27", "2025-02-24.acacia", "2025-03-31.basil"]
