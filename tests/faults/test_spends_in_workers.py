@@ -19,6 +19,8 @@ from celery import Celery
 from credits.config.catalogue import Catalogue
 from credits.db import open_engine
 from credits.engine import Credits
+from credits.failpoints import VARIABLE as FAILPOINTS
+from credits.reservations.sweeps import settle_journals
 from tests.conftest import CONFIG_FILE
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
@@ -43,12 +45,13 @@ class Factory:
     sender: Celery
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start_worker(self) -> None:
+    def start_worker(self, failpoints: str = "") -> None:
         argv = [sys.executable, "-m", "celery", "-A", APP, "worker", "--concurrency", "2", "--loglevel", "INFO"]
         name = f"w{len(self.workers)}"
         log = self.folder / f"{name}.log"
         argv += ["--without-gossip", "--without-mingle", "--hostname", f"{name}@test"]
-        self.workers.append(start(argv, log=log, env=self.env, cwd=self.folder))
+        env = {**self.env, FAILPOINTS: failpoints}
+        self.workers.append(start(argv, log=log, env=env, cwd=self.folder))
         wait_until(lambda: " ready." in log.read_text(), timeout_s=PATIENCE_S, what=f"{name} is ready")
 
     def kill_worker(self) -> None:
@@ -260,3 +263,26 @@ def test_a_job_whose_worker_is_killed_is_run_by_the_next_one_and_paid_once(facto
     factory.wait_for(task, "ended")
     factory.wait_for_figures(account, (996, 0))
     assert len(factory.library.entries(account)) == 2
+
+
+def test_tasks_whose_processes_are_killed_at_every_step_of_their_commits_pay_once_each(factory: Factory) -> None:
+    account = factory.new_account()
+    steps = [
+        *("gate.before_commit", "gate.after_commit", "gate.before_lead", "gate.after_lead", "gate.before_sql_commit"),
+        *("gate.before_settled", "gate.after_settled", "gate.before_tell", "gate.after_tell"),
+    ]
+    flags = {step: factory.folder / step for step in steps}
+    factory.kill_worker()
+    factory.start_worker(",".join(f"{step}=kill-once:{flag}" for step, flag in flags.items()))
+
+    # The first one is killed before and after its commit, each further one at the next step on the way to the ledger.
+    for _ in steps[1:]:
+        factory.wait_for(factory.send("work", account, 4), "ended", 2)
+
+    assert [step for step, flag in flags.items() if not flag.exists()] == []
+    settle_journals(factory.library.reservations.runtime)
+    paid = 4 * len(steps[1:])
+    factory.wait_for_figures(account, (1000 - paid, 0))
+    assert len(factory.library.entries(account)) == 1 + len(steps[1:])
+    factory.kill_worker()
+    factory.start_worker()

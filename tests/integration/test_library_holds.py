@@ -1,5 +1,6 @@
 """Holds in the hands of jobs: commit, release, leave the block, lose the hold and be rescued."""
 
+import re
 import threading
 import time
 
@@ -21,9 +22,16 @@ from credits.errors import (
 from credits.ledger.tables import accounts
 from credits.reservations.hold import Hold
 from credits.reservations.model import Durability, HoldState
+from tests.support.cluster import connected
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.processes import wait_until
+
+LOOK_ALIKE = [
+    *("{1}", "{ 1 }", "{1", "1}", "{{1}}", "1", "01", "%1", "%%1", "%31", "%7B1%7D", "1 %", "1%"),
+    *("c:1", "c :1", "c: 1", "c::1", ":c:1", "c%3A1", "cg:{1}:account:1", "cg:{1}:shard", "*", "?", "[1]"),
+]
+"""Made of what has a meaning in Redis's keys, in patterns of Lua, in addresses, and in our own names."""
 
 
 @pytest.fixture
@@ -266,8 +274,10 @@ def test_a_reservation_id_that_cannot_be_stored_is_refused(credits_: Credits, na
 def test_types_nobody_declared_and_too_many_or_none_are_refused(credits_: Credits) -> None:
     with pytest.raises(UnknownCreditTypeError):
         credits_.reserve("user_1", {"voice": 1})
-    with pytest.raises(InvalidInputError, match="1 to 16"):
+    with pytest.raises(InvalidInputError, match="items: must name 1 to 16 credit types, got 0"):
         credits_.reserve("user_1")
+    with pytest.raises(InvalidInputError, match="items: must name 1 to 16 credit types, got 17"):
+        credits_.reserve("user_1", {f"type_{number}": 1 for number in range(17)})
     with pytest.raises(InvalidInputError, match="not both"):
         credits_.reserve("user_1", {TYPE: 1}, tokens=1)
     with pytest.raises(InvalidInputError, match="deny, if_available, allow_debt"):
@@ -287,7 +297,7 @@ def test_an_account_nobody_knows_is_refused_and_nothing_is_made(credits_: Credit
 
 
 def test_accounts_and_tenants_never_meet_however_they_are_spelled(shop: Shop) -> None:
-    names = ["a{b}", "a}b{", "50%off", "50off", "a:b", "a b", "ключ", "a|b;c=d,e+f"]
+    names = ["a{b}", "a}b{", "50%off", "50off", "a:b", "a b", "ключ", "a|b;c=d,e+f", *LOOK_ALIKE]
     library = shop.process()
     for number, name in enumerate(names, start=1):
         library.add(name, TYPE, number, key=name)
@@ -296,6 +306,22 @@ def test_accounts_and_tenants_never_meet_however_they_are_spelled(shop: Shop) ->
 
     assert [figures(library, name)[3] for name in names] == list(range(len(names)))
     assert all(not hold.replayed for hold in holds)
+
+
+def test_reservations_steps_and_keys_that_look_alike_are_each_their_own(shop: Shop) -> None:
+    library = shop.process()
+    library.add("user_1", TYPE, 10_000, key="a")
+
+    for number, name in enumerate(LOOK_ALIKE, start=1):
+        hold = library.reserve("user_1", image_generation=number, reservation_id=name)
+        assert not hold.replayed
+        assert not hold.commit(image_generation=number, step=name).replayed
+        assert not library.spend("user_1", image_generation=number, key=name).replayed
+
+    spent = 2 * sum(range(1, len(LOOK_ALIKE) + 1))
+    assert figures(library, "user_1") == (10_000 - spent, 0, 0, 10_000 - spent, 0)
+    with connected(shop.redis_url) as client:
+        assert all(re.fullmatch(r"cg:\{\d+\}:[a-z]+(:\d+)?", key) for key in client.scan_iter("*"))
 
 
 def test_without_a_redis_every_call_of_the_gate_says_so(shop: Shop) -> None:
