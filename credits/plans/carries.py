@@ -10,15 +10,18 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
+from credits.config.catalogue import Catalogue
 from credits.config.settings import Tenant
 from credits.db import insert_new
 from credits.ids import digest
 from credits.ledger import service as ledger
 from credits.ledger.model import GrantOrder, GrantSource
+from credits.ledger.tables import grants
 from credits.plans import periods_store as store
 from credits.plans import rules
 from credits.plans.model import Part, Period, PeriodKind
 from credits.plans.tables import carries, plan_lots, plan_periods
+from credits.reversals import service as reversals
 
 # Renewals may come weeks late, after a card was replaced; what was to be carried into them waits so long.
 MAX_WAIT_MS = 60 * 86_400_000
@@ -54,8 +57,12 @@ def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def carry(connection: Connection, carry_id: int, *, now_ms: int) -> bool:
-    """Grant what is carried on, if the next segment is paid for; True if it was granted."""
+def carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms: int) -> bool:
+    """
+    Grant what is carried on, if the next segment is paid for; True if it was granted.
+
+    It stays bought by the payment that bought it first: what goes back of that money takes its share of it.
+    """
     row = (
         connection.execute(
             select(carries).where(carries.c.id == carry_id, carries.c.state == "open").with_for_update(skip_locked=True)
@@ -74,13 +81,17 @@ def carry(connection: Connection, carry_id: int, *, now_ms: int) -> bool:
         _close(connection, carry_id, "void" if is_late else "open", due_at_ms=again_ms)
         return False
     period, period_id, part, end_ms = target
-    order = _order(period, part, row, end_ms)
+    source_ref = connection.execute(select(grants.c.source_ref).where(grants.c.id == row["grant_id"])).scalar_one()
+    payment_id = reversals.lock_payment_of(connection, tenant, source_ref)
+    order = _order(period, part, row, end_ms, source_ref)
     ledger.grant(connection, tenant, order, now_ms=now_ms)
     left = None if row["carries_left"] is None else row["carries_left"] - 1
     store.insert_new_lots(
         connection, tenant, period_id, [(order.key, replace(part, carries=left), row["from_ms"], end_ms)]
     )
     _close(connection, carry_id, "done", due_at_ms=None)
+    if payment_id is not None:
+        reversals.weigh_anew(connection, tenant, payment_id, catalogue, now_ms=now_ms)
     return True
 
 
@@ -164,7 +175,7 @@ def _next_segment(
     return None
 
 
-def _order(period: Period, part: Part, row: RowMapping, end_ms: int) -> GrantOrder:
+def _order(period: Period, part: Part, row: RowMapping, end_ms: int, source_ref: str) -> GrantOrder:
     return GrantOrder(
         account=period.account,
         credit_type=part.credit_type,
@@ -172,7 +183,7 @@ def _order(period: Period, part: Part, row: RowMapping, end_ms: int) -> GrantOrd
         key=row["key"],
         fingerprint=digest("carry", row["key"]),
         source=GrantSource.ROLLOVER,
-        source_ref=f"lot:{row['grant_id']}",
+        source_ref=source_ref,
         plan=period.plan,
         priority=part.priority,
         effective_at_ms=0,

@@ -58,7 +58,7 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
                 failpoint("drips.before_commit")
         for carry_id in to_carry:
             with transaction(engine) as connection:
-                granted += carries.carry(connection, carry_id, now_ms=now_ms)
+                granted += carries.carry(connection, carry_id, catalogue, now_ms=now_ms)
                 failpoint("carries.before_commit")
         if len(due) < limit and len(to_carry) < limit:
             break

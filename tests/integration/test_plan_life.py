@@ -237,6 +237,26 @@ def test_what_is_left_over_is_carried_into_the_next_period_once_it_is_paid(
     assert (lapsed, renewed, life.available()) == (0, 1000 + carried, 1000 + carried)
 
 
+@pytest.mark.parametrize("is_refunded_first", [False, True])
+def test_what_was_carried_on_goes_back_with_the_money_that_bought_it(
+    pipeline: Pipeline, is_refunded_first: bool
+) -> None:
+    life = Life.of(pipeline, plan("pro", images(1000, rollover=Rollover(cap_credits=500))))
+    life.invoice("one", JAN, line("pro", 2000, JAN, FEB))
+    life.spend(300)
+    life.advance("2026-02-20T01:00Z")
+
+    if is_refunded_first:
+        life.refund("one", 2000)
+    life.invoice("two", FEB, line("pro", 2000, FEB, MAR))
+    if not is_refunded_first:
+        life.refund("one", 2000)
+
+    # Of the first thousand, 300 were spent and are owed; the 500 carried on are gone.
+    assert life.available() == 700
+    assert sum(amount for kind, amount in life.entries() if kind == "clawback") == -800
+
+
 def test_a_credit_is_carried_as_often_as_its_periods_say(pipeline: Pipeline) -> None:
     life = Life.of(pipeline, plan("pro", images(1000, rollover=Rollover(periods=1))))
     life.invoice("one", JAN, line("pro", 2000, JAN, FEB))

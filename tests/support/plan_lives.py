@@ -69,6 +69,16 @@ class Life:
 
         return self._receive("invoice.paid", edit, at_ms=from_iso(at), delivery=f"{name} {at}")
 
+    def refund(self, name: str, minor: int) -> None:
+        """All the money of an invoice goes back."""
+
+        def edit(payload: dict[str, Any]) -> None:
+            payload["data"]["object"].update(invoice=f"in_{name}", amount=minor, amount_refunded=minor)
+
+        said = {"provider": "stripe", "api_version": "2020-08-27", "product_id": "price_pro", "at_ms": self.clock()}
+        self.pipeline.receive("charge.refunded", edit=edit, delivery=f"refund {name}", **said)
+        self.sweep()
+
     def advance(self, to: str) -> None:
         """Move the clock, and let every sweep run."""
         self.clock.set_ms(from_iso(to))
