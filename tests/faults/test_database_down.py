@@ -33,6 +33,7 @@ def database_url(postgres: PostgresServer) -> str:
 def test_a_killed_postgres_costs_no_payment(
     installation: Installation, postgres: PostgresServer, engine: Engine
 ) -> None:
+    """Errors are answered 200, and the provider never sends again (octopus #577)."""
     installation.start_receiver()
     installation.start_worker()
     installation.start_beat()

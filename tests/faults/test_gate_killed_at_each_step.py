@@ -63,6 +63,7 @@ def test_a_job_killed_at_a_step_and_run_again_pays_once(shop: Shop, database_url
 
 
 def test_a_process_killed_inside_its_block_leaves_the_hold_to_its_deadline(shop: Shop, database_url: str) -> None:
+    """Holds leak after a crash (new-api #4429)."""
     library = shop.process()
     library.add("user_1", TYPE, 100, key="a")
     script = """

@@ -36,6 +36,7 @@ _WORK = "from credits.allocation.service import sweep; from workers.runtime impo
 def test_a_worker_killed_at_any_step_leaves_its_event_to_the_next(
     installation: Installation, engine: Engine, catalogue: Catalogue, failpoint: str, credits_at_once: int
 ) -> None:
+    """A locked flag never clears (fal #1163): here a lease ends by the time."""
     installation.start_receiver()
     assert installation.post(signed_purchase("payment-1")).status == 200
 

@@ -5,6 +5,7 @@ from tests.support.library import Shop
 
 
 def test_64_threads_reserve_each_credit_of_an_account_exactly_once(shop: Shop) -> None:
+    """Concurrent spends both pass (open-saas #727)."""
     outcome = hammer(shop, amount=1_000, attempts=10_000)
 
     assert outcome.answers == {"held": 1_000, "insufficient_credits": 9_000}

@@ -33,6 +33,7 @@ def test_a_paid_purchase_adds_its_credits(pipeline: Pipeline, provider: str, eve
 
 @pytest.mark.parametrize(("provider", "event_type"), PURCHASES)
 def test_a_payment_seen_in_two_events_is_granted_once(pipeline: Pipeline, provider: str, event_type: str) -> None:
+    """The same invoice under another event id grants twice (open-saas #688)."""
     pipeline.receive(event_type, provider=provider, payment="p", delivery="first")
     again = pipeline.receive(event_type, provider=provider, payment="p", delivery="second")
 
@@ -84,6 +85,8 @@ def test_a_conflicting_event_leaves_no_trace_of_the_account_it_names(pipeline: P
 
 
 def test_a_delayed_payment_grants_when_the_money_is_there_and_not_before(pipeline: Pipeline) -> None:
+    """A delayed payment is treated as a failure and paid twice (Platform #1216)."""
+
     def unpaid(payload: dict[str, Any]) -> None:
         payload["data"]["object"]["payment_status"] = "unpaid"
 

@@ -45,6 +45,7 @@ def test_a_replay_of_a_done_event_grants_nothing_more(pipeline: Pipeline) -> Non
 
 
 def test_an_unattributed_payment_is_kept_and_credited_when_it_is_attached(pipeline: Pipeline) -> None:
+    """An unattributable payment is retried for ever, then lost (worldmonitor #6191)."""
     event = pipeline.receive("purchase.paid", **NOBODY)
 
     attach(pipeline, event["id"], "user_1")

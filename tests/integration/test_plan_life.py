@@ -141,6 +141,7 @@ def test_an_upgrade_adds_the_difference_for_the_rest_of_the_period(pipeline: Pip
 
 
 def test_upgrade_burn_downgrade_repeat_gains_nothing(pipeline: Pipeline) -> None:
+    """Upgrade, burn, downgrade, repeat (Polar #5826)."""
     life = Life.of(pipeline, *two_plans(ChangePolicy(up=OnChange.PRORATE, down=OnChange.AT_RENEWAL)))
     life.seen("pro", JAN, JAN, FEB, kind="created")
     life.invoice("first", JAN, line("pro", 2000, JAN, FEB))
@@ -187,6 +188,7 @@ def test_the_original_period_may_be_told_after_its_changes(pipeline: Pipeline) -
 
 
 def test_a_reset_takes_the_old_plans_unspent_credits_and_never_bought_ones(pipeline: Pipeline) -> None:
+    """A subscription's reset wipes purchased credits (Polar #8451)."""
     life = Life.of(pipeline, *two_plans(ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)))
     life.pipeline.credits.add("user_1", TYPE, 70, key="bought")
     life.seen("pro", JAN, JAN, FEB, kind="created")

@@ -298,6 +298,16 @@ def test_a_rejected_event_does_not_stand_in_the_way_of_the_same_event_at_its_own
     assert [event["state"] for event in stored(engine)] == [EventState.REJECTED, EventState.RECEIVED]
 
 
+def test_an_invoice_that_has_no_id_yet_is_kept_and_moves_nothing(client: FlaskClient, engine: Engine) -> None:
+    """`invoice.upcoming` has no id (sync-engine #121)."""
+    upcoming = json.loads(a_body("stripe", "invoice.paid")) | {"type": "invoice.upcoming"}
+    del upcoming["data"]["object"]["id"]
+
+    answer = post(client, "stripe", json.dumps(upcoming).encode())
+
+    assert (answer.status_code, [event["state"] for event in stored(engine)]) == (200, [EventState.IGNORED])
+
+
 def test_a_type_that_nobody_reads_is_kept_as_ignored(client: FlaskClient, engine: Engine, bell: Bell) -> None:
     answer = post(client, "stripe", a_body("stripe", "customer.created"))
 

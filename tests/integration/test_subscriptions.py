@@ -63,6 +63,7 @@ def test_only_the_first_event_needs_to_say_whose_it_is(
 def test_each_period_is_granted_once_and_lapses_at_its_own_end(
     pipeline: Pipeline, clock: VirtualClock, checkout: str, begun: str, paid: str, said: dict[str, Any]
 ) -> None:
+    """A renewal keyed by its subscription's id grants nothing."""
     pipeline.receive(begun, **said)
     for period, day in enumerate((0, 31, 59)):
         clock.set_ms(NOON_MS + day * DAY_MS)
@@ -143,6 +144,7 @@ def test_a_failed_payment_earns_nothing_until_it_is_made_up_for(pipeline: Pipeli
 
 
 def test_an_unknown_price_fails_visibly_and_is_set_right_by_configuration_and_a_retry(pipeline: Pipeline) -> None:
+    """An event is marked done before its grant, which then fails (XMem #212)."""
     said = {**STRIPE, "product_id": "price_new"}
     event = pipeline.receive("invoice.paid", **said)
 

@@ -131,6 +131,7 @@ def dies_at(place: str) -> Callable[[str], None]:
 
 
 def test_a_shortage_is_charged_once_and_its_credits_are_those_of_the_quote(topups: Topups) -> None:
+    """An automatic top-up charges 15 times (Lago #6177)."""
     topups.buy()
     topups.set()
 
