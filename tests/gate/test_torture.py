@@ -82,6 +82,17 @@ def test_no_order_of_events_lets_a_member_pass_its_limit_or_lose_count(server: S
     assert min(total.outcomes[name] for name in named) > 0
 
 
+def test_no_order_of_events_loses_what_is_frozen_set_free_or_given_back(server: Server) -> None:
+    total = Report()
+    setup = Setup(accounts=2, credit_types=1, disputes=True)
+
+    for report in campaign(server, setup, first_seed=1, steps=2 * SHORT_STEPS):
+        total.add(report)
+
+    assert total.findings == []
+    assert min(total.outcomes[name] for name in ("freeze ordered", "unfreeze", "frozen taken", "restore")) > 0
+
+
 @pytest.mark.parametrize("kept", list(seeds.kept(SEEDS_FILE)), ids=lambda kept: str(kept.seed))
 def test_a_seed_that_failed_once_fails_no_more(kept: seeds.KeptSeed, server: Server) -> None:
     report = play(server, kept.seed, kept.setup)

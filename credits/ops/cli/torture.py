@@ -36,6 +36,7 @@ def torture(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first run; the others follow it.")] = 1,
     accounts: Annotated[int, typer.Option("--accounts", min=1, max=8, help="Accounts in each run.")] = 3,
     members: Annotated[int, typer.Option("--members", min=0, max=3, help="Members of each account, with limits.")] = 0,
+    disputes: Annotated[bool, typer.Option("--disputes", help="Freeze lots, and set them free or take them.")] = False,
     types: Annotated[int, typer.Option("--types", min=1, max=len(CREDIT_TYPES), help="Credit types in each run.")] = 2,
     faults: Annotated[str, typer.Option("--faults", help="Names with commas between, all, or none.")] = "all",
     strikes: Annotated[float, typer.Option("--strikes", min=0, max=1, help="Chance per step of harm to Redis.")] = 0.01,
@@ -54,6 +55,7 @@ def torture(
         strike_chance=strikes,
         faults=_faults(faults),
         members=members,
+        disputes=disputes,
     )
     report = _run(command, setup, first_seed=seed, steps=steps, is_quiet=as_json)
     for finding in report.findings:

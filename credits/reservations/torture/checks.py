@@ -147,16 +147,16 @@ class Checker:
         sv, lines = account.sv, [line for line in shard.lines if line.account_id == account_id]
         if shard.is_whole and shard.entries_of.get(account_id, 0) != len(lines):
             raise Violation(f"account {account_id} counts {shard.entries_of.get(account_id)} of its {len(lines)} lines")
-        for grant in grants:
-            if grant.sv > sv and (account_id, grant.sv) not in self.ledger.outbox:
-                raise Violation(f"account {account_id} will never hear of credit {grant.sv}: it has those up to {sv}")
+        for number in range(sv + 1, self.ledger.sv[account_id] + 1):
+            if (account_id, number) not in self.ledger.outbox:
+                raise Violation(f"account {account_id} will never hear of credit {number}: it has those up to {sv}")
         self._check_time(account_id, account)
         check_burnable(account_id, account)
-        held = check_holds(account_id, account)
+        held, later = check_holds(account_id, account), self.ledger.credits_above(account_id, sv)
         for credit_type in self._world.credit_types:
-            mine = [grant for grant in grants if grant.credit_type == credit_type]
-            later = sum(grant.amount for grant in mine if grant.sv > sv)
-            self._check_type(account_id, account, credit_type, shard, lines, later)
+            elsewhere = sum(one.kept + one.repaid for one in later if one.credit_type == credit_type)
+            elsewhere += self.ledger.frozen(account_id, credit_type)
+            self._check_type(account_id, account, credit_type, shard, lines, elsewhere)
         self._check_lots(account_id, account, shard, lines, held, grants)
         if self._world.members:
             check_members(account_id, account, self.ledger, lines, is_whole=shard.is_whole)
@@ -168,7 +168,7 @@ class Checker:
         credit_type: str,
         shard: GateShard,
         lines: list[Line],
-        later: int,
+        elsewhere: int,
     ) -> None:
         has = account.counts(credit_type)
         where = f"account {account_id} {has}".replace("Counters", credit_type)
@@ -182,7 +182,8 @@ class Checker:
             item.amount for line, item in items if (line.journal_id, account_id, credit_type) not in self.ledger.booked
         )
         posted = self.ledger.balances.get((account_id, credit_type), (0, 0, 0))[0]
-        truth = posted - later
+        # What is frozen, or was given since, the gate does not have.
+        truth = posted - elsewhere
         total = has.available + has.held + has.lapsed - has.debt + pending
         if total > truth or (shard.is_whole and total < truth):
             raise Violation(f"{where}, pending {pending}: the gate says {total}, the ledger {truth}")
@@ -202,15 +203,17 @@ class Checker:
             for item in line.items:
                 if (line.journal_id, account_id, item.credit_type) not in self.ledger.booked:
                     pending.update(item.lots)
+        later: Counter[int] = Counter()
+        for credit in self.ledger.credits_above(account_id, account.sv):
+            later[credit.grant_id] += credit.kept
         for grant in grants:
             free = account.lots[grant.id][0] if grant.id in account.lots else 0
             has = free + held[grant.id] + pending[grant.id]
-            if grant.sv > account.sv and has:
-                raise Violation(f"account {account_id} has credit {grant.sv}, but was told up to {account.sv} only")
-            if grant.sv <= account.sv and (has > grant.remaining or (shard.is_whole and has != grant.remaining)):
+            known = grant.remaining - grant.frozen - later[grant.id]
+            if has > known or (shard.is_whole and has != known):
                 raise Violation(
                     f"lot {grant.id} of {account_id}: {free} free, {held[grant.id]} held, {pending[grant.id]} pending;"
-                    f" the ledger says {grant.remaining}"
+                    f" the ledger says {grant.remaining}, {grant.frozen} frozen, {later[grant.id]} not told yet"
                 )
 
     def _check_time(self, account_id: int, account: GateAccount) -> None:

@@ -36,7 +36,19 @@ class Grant:
     amount: int
     remaining: int
     expires_at_ms: int | None
-    sv: int
+    frozen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What the gate is to be told of: a grant, frozen credits that are free again, or some that were given back."""
+
+    grant_id: int
+    credit_type: str
+    kept: int
+    """In the lot."""
+    repaid: int
+    """Of the account's debt."""
 
 
 class LedgerView:
@@ -51,6 +63,8 @@ class LedgerView:
         # Two shards may number their lines alike: hence the account.
         self.booked: set[tuple[str, int, str]] = set()
         self.outbox: set[tuple[int, int]] = set()
+        self.credits: dict[tuple[int, int], Credit] = {}
+        """By account and number: all that ever were in the outbox."""
         self.moved: Counter[int] = Counter()
         """Σ of what entries moved, by grant."""
         self._last_entry_id = 0
@@ -70,16 +84,18 @@ class LedgerView:
         """Read what a transaction may have changed; answers the entries that are new, the oldest first."""
         ask = self._sql.execute
         self.sv = dict(ask("SELECT id, sv FROM accounts").fetchall())
-        self.outbox = set(ask("SELECT account_id, sv FROM outbox").fetchall())
+        waiting = ask("SELECT account_id, sv, grant_id, credit_type, amount, debt_repaid FROM outbox").fetchall()
+        self.outbox = {(row[0], row[1]) for row in waiting}
+        self.credits.update({(row[0], row[1]): Credit(*row[2:]) for row in waiting})
         rows = ask("SELECT account_id, credit_type, balance, debt, seq FROM balances").fetchall()
         self.balances = {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
-        numbers: defaultdict[int, int] = defaultdict(int)
-        for row in ask(
-            "SELECT id, account_id, credit_type, amount, remaining, expires_at_ms FROM grants ORDER BY id"
-        ).fetchall():
-            # Every grant takes the account's next number, in its own transaction.
-            numbers[row[1]] += 1
-            self.grants[row[0]] = Grant(*(*row, numbers[row[1]]))
+        query = "SELECT id, account_id, credit_type, amount, remaining, expires_at_ms, frozen FROM grants"
+        self.grants = {row[0]: Grant(*row) for row in ask(query).fetchall()}
+        # A freeze makes no entry: its order says which line carried it out.
+        query = (
+            "SELECT journal_id, account_id, credit_type FROM commands WHERE kind = 'freeze' AND journal_id IS NOT NULL"
+        )
+        self.booked.update(ask(query).fetchall())
         before = self._last_entry_id
         new = [
             Entry(*row)
@@ -102,6 +118,15 @@ class LedgerView:
             for grant_id, amount in ask(query, (before,)).fetchall():
                 self.moved[grant_id] += amount
         return new
+
+    def frozen(self, account_id: int, credit_type: str) -> int:
+        """What is set aside: in the balance, and not in the gate."""
+        name = (account_id, credit_type)
+        return sum(one.frozen for one in self.grants.values() if (one.account_id, one.credit_type) == name)
+
+    def credits_above(self, account_id: int, sv: int) -> list[Credit]:
+        """What the ledger has given the account since the credit `sv`."""
+        return [self.credits[account_id, number] for number in range(sv + 1, self.sv.get(account_id, 0) + 1)]
 
     def read_members(self) -> None:
         """Read limits, zones and the changes that wait, and whether usage adds up. Only runs with members need it."""

@@ -45,6 +45,8 @@ class Setup:
     """How likely something happens to Redis before a step."""
     members: int = 0
     """How many members each account has, with limits; most of its clients are then for one of them."""
+    disputes: bool = False
+    """Whether lots are frozen, set free, taken for good, and what clawbacks took is given back."""
     mutant: Mutant | None = None
     """The guard that is missing, to see that it is missed."""
 

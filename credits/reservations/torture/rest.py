@@ -104,10 +104,10 @@ def _check_drained(world: World, checker: Checker) -> None:
             raise Violation(f"at rest, account {account_id} lacks credits after {account.sv}")
         for credit_type in world.credit_types:
             balance, debt, _ = checker.ledger.balances.get((account_id, credit_type), (0, 0, 0))
-            counts = account.counts(credit_type)
-            if counts != Counters(available=balance + debt, debt=debt):
+            counts, frozen = account.counts(credit_type), checker.ledger.frozen(account_id, credit_type)
+            if counts != Counters(available=balance + debt - frozen, debt=debt):
                 raise Violation(
-                    f"at rest, account {account_id} {credit_type} is {counts}, the ledger {balance}, {debt}"
+                    f"at rest, account {account_id} {credit_type} is {counts}, the ledger {balance}, {debt}, {frozen}"
                 )
 
 

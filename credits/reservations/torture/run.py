@@ -14,6 +14,7 @@ from credits.reservations.steps import Call, Pause, Sql, Step, Steps
 from credits.reservations.torture.actors import Scene
 from credits.reservations.torture.checks import Checker
 from credits.reservations.torture.faults import Saboteur
+from credits.reservations.torture.freezers import FREEZING_ROLES
 from credits.reservations.torture.model import Fault, Finding, Promises, Report, Setup, Violation
 from credits.reservations.torture.mutants import Tamper, without_guard
 from credits.reservations.torture.officers import MEMBER_ROLES
@@ -99,6 +100,8 @@ class Simulation:
 
     def _enter(self) -> None:
         roles = ROLES | MEMBER_ROLES if self._world.members else ROLES
+        if self._world.setup.disputes:
+            roles = roles | FREEZING_ROLES
         names = list(roles)
         role = self._rng.choices(names, [roles[name][1] for name in names])[0]
         if next(self._entered) < _FIRST_GRANTERS:

@@ -34,7 +34,9 @@ def describe(setup: Setup) -> str:
     faults = "all" if setup.faults == frozenset(Fault) else ",".join(sorted(setup.faults))
     return (
         f"accounts={setup.accounts} types={setup.credit_types} length={setup.steps}"
-        f" strikes={setup.strike_chance} faults={faults}" + (f" members={setup.members}" if setup.members else "")
+        f" strikes={setup.strike_chance} faults={faults}"
+        + (f" members={setup.members}" if setup.members else "")
+        + (" disputes=1" if setup.disputes else "")
     )
 
 
@@ -54,4 +56,5 @@ def _read(words: list[str]) -> Setup:
         strike_chance=float(said["strikes"]),
         faults=faults_of(said["faults"]),
         members=int(said.get("members", 0)),
+        disputes=said.get("disputes") == "1",
     )
