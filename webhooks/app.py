@@ -95,6 +95,12 @@ def app_from_env() -> Flask:
     return create_app(settings)
 
 
+def sandbox_app(settings: Settings, engine: Engine, clock: Clock) -> Flask:
+    """The application of a sandbox within one process: it rings for nobody, and its metrics are its own."""
+    silent = Doorbell(lambda _: None)
+    return create_app(settings, engine=engine, doorbell=silent, clock=clock, registry=CollectorRegistry())
+
+
 def ring_workers(broker_url: str) -> Doorbell:
     """A doorbell that sends ids to the workers' queue, by the task's name alone."""
     celery = make_celery(broker_url)

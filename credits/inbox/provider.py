@@ -37,6 +37,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedLine:
+    """One line of a simulated invoice: what a subscription costs for a while, or what a change of it gives back."""
+
+    product_id: str
+    amount_minor: int
+    start_ms: int
+    end_ms: int
+    is_proration: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """What a simulated webhook shall say. A provider's `simulate` fills in everything else deterministically."""
 
@@ -56,6 +67,18 @@ class Simulation:
     currency: str = "USD"
     api_version: str | None = None
     client_reference: str | None = None
+    status: str | None = None
+    """Of the subscription or the dispute, in the provider's words; None: as its event type has it most of the time."""
+    cancels_at_period_end: bool = False
+    invoice: str | None = None
+    """Names an invoice that bills something else than the period by itself, such as a change."""
+    lines: tuple[SimulatedLine, ...] = ()
+    """Of the invoice; empty: one line for the whole period."""
+    refund: str | None = None
+    """Names the refund; None: the only one of its payment."""
+    refunded_minor: int | None = None
+    """What this refund gives back; None: all that is left."""
+    refunded_before_minor: int = 0
     tenant: Tenant = Tenant.SANDBOX
     at_ms: int
     """The simulated present: event time and signature time."""

@@ -42,32 +42,44 @@ def segments(start_ms: int, end_ms: int | None, every: Every, zone: tzinfo) -> I
     if every is Every.PERIOD or end_ms is None:
         yield Segment(number=0, start_ms=start_ms, end_ms=end_ms)
         return
-    anchor = instant(start_ms, zone)
+    anchor, day = instant(start_ms, zone), _anchor_day(start_ms, end_ms, zone)
     number, at_ms = 0, start_ms
     while at_ms < end_ms:
-        next_ms = to_ms(after(anchor, every, number + 1))
+        next_ms = to_ms(after(anchor, every, number + 1, day=day))
         yield Segment(number=number, start_ms=at_ms, end_ms=min(next_ms, end_ms))
         number, at_ms = number + 1, next_ms
 
 
-def after(anchor: datetime, every: Every, count: int) -> datetime:
-    """`anchor` moved on by `count` days, weeks or months on its own wall clock."""
+def _anchor_day(start_ms: int, end_ms: int, zone: tzinfo) -> int:
+    """
+    The day of the month on which a period's months begin.
+
+    A subscription of the 31st begins its period on 30 November and ends it on 31 December: that is one month, and not
+    a month and a day.
+    """
+    start, end = instant(start_ms, zone), instant(end_ms, zone)
+    is_last = start.day == calendar.monthrange(start.year, start.month)[1]
+    return max(start.day, end.day) if is_last else start.day
+
+
+def after(anchor: datetime, every: Every, count: int, *, day: int | None = None) -> datetime:
+    """`anchor` moved on by `count` days, weeks or months on its own wall clock; `day`: as in `add_months`."""
     match every:
         case Every.DAY:
             return anchor + timedelta(days=count)
         case Every.WEEK:
             return anchor + timedelta(weeks=count)
         case Every.MONTH:
-            return add_months(anchor, count)
+            return add_months(anchor, count, day=day)
         case Every.PERIOD:
             raise ValueError("a period has no length of its own")
 
 
-def add_months(start: datetime, months: int) -> datetime:
-    """The same day of a later month, or that month's last day where it is shorter."""
+def add_months(start: datetime, months: int, *, day: int | None = None) -> datetime:
+    """The same day of a later month (or `day` of it), or that month's last day where it is shorter."""
     year, month0 = divmod(start.year * 12 + start.month - 1 + months, 12)
-    day = min(start.day, calendar.monthrange(year, month0 + 1)[1])
-    return start.replace(year=year, month=month0 + 1, day=day)
+    last = calendar.monthrange(year, month0 + 1)[1]
+    return start.replace(year=year, month=month0 + 1, day=min(day or start.day, last))
 
 
 def instant(at_ms: int, zone: tzinfo) -> datetime:

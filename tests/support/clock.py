@@ -1,23 +1,5 @@
 """A clock that stands still until a test moves it."""
 
-# 2026-01-15 12:00:00 UTC: in the middle of a month, a day and an hour, so that no boundary is met by accident.
-NOON_MS = 1_768_478_400_000
+from credits.simulation.clock import NOON_MS, VirtualClock
 
-
-class VirtualClock:
-    """Answers the same instant until it is moved. Pass it wherever a `credits.clock.Clock` is taken."""
-
-    def __init__(self, now_ms: int = NOON_MS) -> None:
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-    def advance_ms(self, duration_ms: int) -> int:
-        """Move the clock on (a negative duration: back) and return the new present."""
-        self.now_ms += duration_ms
-        return self.now_ms
-
-    def set_ms(self, now_ms: int) -> None:
-        """Move the clock to an instant."""
-        self.now_ms = now_ms
+__all__ = ["NOON_MS", "VirtualClock"]

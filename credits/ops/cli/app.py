@@ -10,7 +10,7 @@ from credits.inbox.provider import Provider
 from credits.ops.cli import accounts, audit, backfill, pages, run, selling, simulate, torture
 from credits.ops.cli.blocked import accounts_app
 from credits.ops.cli.config import config_app
-from credits.ops.cli.context import Command
+from credits.ops.cli.context import Command, MakeReceiver
 from credits.ops.cli.destinations import deliveries_app, destinations_app
 from credits.ops.cli.events import events_app
 from credits.ops.cli.keys import keys_app
@@ -19,8 +19,8 @@ from credits.ops.cli.promo import promo_app, welcome
 from credits.ops.cli.topup import topup_app
 
 
-def build(providers: Mapping[str, Provider]) -> typer.Typer:
-    """The command over these providers."""
+def build(providers: Mapping[str, Provider], make_receiver: MakeReceiver | None = None) -> typer.Typer:
+    """The command over these providers; without `make_receiver` it cannot simulate whole lives."""
     app = typer.Typer(
         name="credits",
         no_args_is_help=True,
@@ -36,7 +36,7 @@ def build(providers: Mapping[str, Provider]) -> typer.Typer:
             Tenant | None, typer.Option("--tenant", help="live or sandbox; CREDITGATE_TENANT if left out.")
         ] = None,
     ) -> None:
-        context.obj = Command(providers=providers, tenant_override=tenant)
+        context.obj = Command(providers=providers, tenant_override=tenant, make_receiver=make_receiver)
 
     run.register(app)
     accounts.register(app)

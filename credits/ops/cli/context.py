@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from credits.audit_log import Act
 from credits.checkout.connect import Sellers
+from credits.clock import Clock
 from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
@@ -38,12 +39,17 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the au
 By = Annotated[str, typer.Option("--by", help="Who does it; your user name if left out.")]
 
 
+MakeReceiver = Callable[[Settings, Engine, Clock], Callable[..., Iterable[bytes]]]
+"""The receiver over these parts, as a WSGI application. It stands above this package, so it is handed in."""
+
+
 @dataclass
 class Command:
     """One run of the command: settings and connections are made when something asks for them."""
 
     providers: Mapping[str, Provider]
     tenant_override: Tenant | None = None
+    make_receiver: MakeReceiver | None = None
     console: Console = field(default_factory=lambda: Console(soft_wrap=True))
 
     @cached_property

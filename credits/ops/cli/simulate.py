@@ -18,6 +18,7 @@ from credits.ids import checked_id, new_id
 from credits.inbox.provider import Provider, SignedWebhook, Simulation
 from credits.ops.cli.context import AsJson, Command, this
 from credits.ops.cli.simulated_change import plan_change
+from credits.ops.cli.simulated_life import lifecycle
 from credits.pricing import store as purchases
 from credits.reversals.preview import preview_refund
 from credits.units import Money, checked_amount
@@ -26,7 +27,7 @@ _DAY_MS = 86_400_000
 _WEBHOOK = "webhook"
 _HELP = (
     "Send a webhook as a provider would: `credits simulate PROVIDER EVENT`; "
-    "or see what a refund or a change of plan would do."
+    "see what a refund or a change of plan would do; or let a whole subscription happen in a sandbox."
 )
 
 
@@ -53,6 +54,7 @@ def register(app: typer.Typer) -> None:
     group.command(name=_WEBHOOK)(simulate)
     group.command()(refund)
     group.command(name="plan-change")(plan_change)
+    group.command()(lifecycle)
     app.add_typer(group, name="simulate")
 
 

@@ -28,6 +28,11 @@ def starts(start: str, end: str, every: Every, zone: str = "UTC") -> list[str]:
         ("2028-01-31T12:00Z", "2028-04-30T12:00Z", ["01-31", "02-29", "03-31"]),
         ("2028-02-29T12:00Z", "2028-05-29T12:00Z", ["02-29", "03-29", "04-29"]),
         ("2026-01-15T12:00Z", "2026-02-15T12:00Z", ["01-15"]),
+        # The periods of a subscription that began on a 31st or a 30th: a month each, and not a month and a day.
+        ("2026-11-30T09:00Z", "2026-12-31T09:00Z", ["11-30"]),
+        ("2026-02-28T09:00Z", "2026-03-31T09:00Z", ["02-28"]),
+        ("2028-02-29T09:00Z", "2028-03-30T09:00Z", ["02-29"]),
+        ("2026-02-28T09:00Z", "2026-05-31T09:00Z", ["02-28", "03-31", "04-30"]),
     ],
 )
 def test_a_monthly_drip_keeps_its_day_or_takes_the_months_last(start: str, end: str, expected: list[str]) -> None:

@@ -95,6 +95,7 @@ def _order_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
 def _subscription_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
     started_at = _instant(simulation.started_at_ms)
     period_end = _instant(period_start_ms(simulation, simulation.period + 1))
+    status = simulation.status or status
     over = status in {"cancelled", "expired"}
     subscription_id = int(_subscription_id(simulation))
     return {
@@ -139,34 +140,53 @@ def _invoice_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
         "subscription_id": int(_subscription_id(simulation)),
         "customer_id": _customer_id(simulation),
         **_buyer(simulation),
-        "billing_reason": "initial" if simulation.period == 0 else "renewal",
+        "billing_reason": _billing_reason(simulation),
         "card_brand": "visa",
         "card_last_four": "4242",
         **_prices(simulation, status),
         "urls": {"invoice_url": "https://app.lemonsqueezy.com/my-orders/simulated/subscription-invoice"},
-        "created_at": _instant(period_start_ms(simulation, simulation.period)),
+        "created_at": _instant(_invoiced_at_ms(simulation)),
         "updated_at": _instant(simulation.at_ms),
         "test_mode": _test_mode(simulation),
     }
 
 
+def _billing_reason(simulation: Simulation) -> str:
+    if simulation.invoice is not None:
+        return "updated"
+    return "initial" if simulation.period == 0 else "renewal"
+
+
+def _invoiced_at_ms(simulation: Simulation) -> int:
+    """A change is billed at once, a period when it begins."""
+    if simulation.lines:
+        return min(line.start_ms for line in simulation.lines)
+    return period_start_ms(simulation, simulation.period)
+
+
 def _prices(simulation: Simulation, status: str) -> dict[str, Any]:
     """Minor units, and the same in US dollars: simulated money is worth as many of those."""
-    refunded = status == "refunded"
+    refunded_minor = 0
+    if status == "refunded":
+        left = simulation.paid_minor - simulation.refunded_before_minor
+        this = left if simulation.refunded_minor is None else simulation.refunded_minor
+        refunded_minor = simulation.refunded_before_minor + this
+    if 0 < refunded_minor < simulation.paid_minor:
+        status = "partial_refund"
     amounts = {
         "subtotal": simulation.paid_minor,
         "discount_total": 0,
         "tax": 0,
         "total": simulation.paid_minor,
-        "refunded_amount": simulation.paid_minor if refunded else 0,
+        "refunded_amount": refunded_minor,
     }
     return {
         "currency": simulation.currency,
         "currency_rate": "1.00000000",
         "status": status,
         "status_formatted": status.capitalize(),
-        "refunded": refunded,
-        "refunded_at": _instant(simulation.at_ms) if refunded else None,
+        "refunded": status == "refunded",
+        "refunded_at": _instant(simulation.at_ms) if refunded_minor else None,
         "tax_inclusive": False,
         **amounts,
         **{f"{name}_usd": amount for name, amount in amounts.items()},
@@ -211,8 +231,9 @@ def _subscription_id(simulation: Simulation) -> str:
 
 
 def _invoice_id(simulation: Simulation) -> str:
-    """A subscription has one invoice a period, whatever the simulated payment is called."""
-    return _number("subscription-invoice", f"{_subscription_id(simulation)}:{simulation.period}")
+    """A subscription has one invoice a period and one a change, whatever the simulated payment is called."""
+    which = simulation.period if simulation.invoice is None else simulation.invoice
+    return _number("subscription-invoice", f"{_subscription_id(simulation)}:{which}")
 
 
 def _customer_id(simulation: Simulation) -> int:

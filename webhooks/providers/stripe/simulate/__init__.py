@@ -37,7 +37,7 @@ SIMULATORS: Final[Mapping[str, Simulator]] = {
     "credit_note.created": reversals.credit_note_created,
     "charge.dispute.created": reversals.dispute_created,
     "charge.dispute.updated": reversals.dispute_updated,
-    "charge.dispute.closed": reversals.dispute_lost,
+    "charge.dispute.closed": reversals.dispute_closed,
     "charge.dispute.funds_withdrawn": reversals.dispute_funds_withdrawn,
     "charge.dispute.funds_reinstated": reversals.dispute_funds_reinstated,
     "radar.early_fraud_warning.created": reversals.fraud_warning_created,

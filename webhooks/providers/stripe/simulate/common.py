@@ -64,7 +64,7 @@ class Names:
 
     @property
     def refund(self) -> str:
-        return f"re_{self._payment}"
+        return f"re_{_plain(self.simulation.refund or self.simulation.payment)}"
 
     @property
     def dispute(self) -> str:
@@ -89,7 +89,8 @@ class Names:
 
     @property
     def invoice(self) -> str:
-        return self.invoice_of(self.simulation.period)
+        named = self.simulation.invoice
+        return self.invoice_of(self.simulation.period) if named is None else f"in_{_plain(named)}"
 
     def invoice_of(self, period: int) -> str:
         return f"in_{self._subscription}_{period}"

@@ -1,8 +1,10 @@
-"""Simulated invoices of a subscription: one line for one period, in three shapes."""
+"""Simulated invoices of a subscription: one line for one period, or those of a change, in three shapes."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from credits.inbox.provider import Simulation
+from credits.inbox.provider import SimulatedLine, Simulation
 from webhooks.providers.stripe.simulate.common import (
     Names,
     Shape,
@@ -103,12 +105,12 @@ def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
         "attempt_count": 1 if is_paid else 0,
         "attempted": is_paid,
         "auto_advance": status == "draft",
-        "billing_reason": "subscription_create" if simulation.period == 0 else "subscription_cycle",
+        "billing_reason": _billing_reason(simulation),
         "created": at_s(simulation),
         "currency": simulation.currency.lower(),
         "customer": names.customer,
         "ending_balance": 0 if is_paid else None,
-        "lines": listed(f"/v1/invoices/{names.invoice}/lines", _line(simulation)),
+        "lines": listed(f"/v1/invoices/{names.invoice}/lines", *_lines(simulation)),
         "livemode": is_live(simulation),
         "next_payment_attempt": at_s(simulation) + _HOUR_S if status == "draft" else None,
         "number": f"SIM-{simulation.period + 1:04d}",
@@ -149,9 +151,27 @@ def _invoice_of_version(simulation: Simulation, *, is_paid: bool) -> StripeObjec
             return {"discounts": [], "parent": parent, "total_taxes": []}
 
 
-def _line(simulation: Simulation) -> StripeObject:
+def _billing_reason(simulation: Simulation) -> str:
+    if any(line.is_proration for line in simulation.lines):
+        return "subscription_update"
+    return "subscription_create" if simulation.period == 0 else "subscription_cycle"
+
+
+def _lines(simulation: Simulation) -> Iterator[StripeObject]:
+    """The lines that the simulation names, or the one of the whole period."""
+    if not simulation.lines:
+        start_ms, end_ms = (1000 * period_start_s(simulation, simulation.period + one) for one in (0, 1))
+        amount = simulation.paid_minor
+        only = SimulatedLine(product_id=Names(simulation).price, amount_minor=amount, start_ms=start_ms, end_ms=end_ms)
+        yield _line(simulation, only, Names(simulation).line)
+    for number, line in enumerate(simulation.lines):
+        billed = replace(simulation, product_id=line.product_id, paid_minor=line.amount_minor)
+        yield _line(billed, line, f"il_{Names(simulation).invoice.removeprefix('in_')}_{number}")
+
+
+def _line(simulation: Simulation, line: SimulatedLine, line_id: str) -> StripeObject:
     return {
-        "id": Names(simulation).line,
+        "id": line_id,
         "object": "line_item",
         "amount": simulation.paid_minor,
         "currency": simulation.currency.lower(),
@@ -162,27 +182,24 @@ def _line(simulation: Simulation) -> StripeObject:
         "livemode": is_live(simulation),
         # A subscription's line repeats the subscription's metadata.
         "metadata": subscription_metadata(simulation),
-        "period": {
-            "start": period_start_s(simulation, simulation.period),
-            "end": period_start_s(simulation, simulation.period + 1),
-        },
+        "period": {"start": line.start_ms // 1000, "end": line.end_ms // 1000},
         "quantity": 1,
-        **_line_of_version(simulation),
+        **_line_of_version(simulation, is_proration=line.is_proration),
     }
 
 
-def _line_of_version(simulation: Simulation) -> StripeObject:
+def _line_of_version(simulation: Simulation, *, is_proration: bool) -> StripeObject:
     """Price, subscription item and proration, which each shape of a line keeps in another place."""
     names = Names(simulation)
     before_basil: StripeObject = {
         "plan": plan(simulation),
         "price": price(simulation),
-        "proration": False,
+        "proration": is_proration,
         "subscription": names.subscription,
         "subscription_item": names.item,
         "tax_amounts": [],
         "tax_rates": [],
-        "type": "subscription",
+        "type": "invoiceitem" if is_proration else "subscription",
     }
     match shape_of(simulation):
         case Shape.OLD:
@@ -191,25 +208,22 @@ def _line_of_version(simulation: Simulation) -> StripeObject:
             credited = {"credited_items": None}
             return before_basil | {"invoice": names.invoice, "proration_details": credited}
         case Shape.BASIL:
-            return _line_since_basil(simulation)
+            return _line_since_basil(simulation, is_proration=is_proration)
 
 
-def _line_since_basil(simulation: Simulation) -> StripeObject:
+def _line_since_basil(simulation: Simulation, *, is_proration: bool) -> StripeObject:
     names = Names(simulation)
+    kind = "invoice_item_details" if is_proration else "subscription_item_details"
     details = {
-        "invoice_item": None,
-        "proration": False,
+        "invoice_item": f"ii_{names.line}" if is_proration else None,
+        "proration": is_proration,
         "proration_details": {"credited_items": None},
         "subscription": names.subscription,
         "subscription_item": names.item,
     }
     return {
         "invoice": names.invoice,
-        "parent": {
-            "invoice_item_details": None,
-            "subscription_item_details": details,
-            "type": "subscription_item_details",
-        },
+        "parent": {"invoice_item_details": None, "subscription_item_details": None, kind: details, "type": kind},
         "pretax_credit_amounts": [],
         "pricing": {
             "price_details": {"price": names.price, "product": names.product},

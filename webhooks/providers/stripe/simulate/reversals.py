@@ -16,10 +16,11 @@ from webhooks.providers.stripe.simulate.common import (
 from webhooks.providers.stripe.simulate.payments import charge
 
 _WEEK_S: Final = 7 * 24 * 60 * 60
+_UNDER_REVIEW: Final[StripeObject] = {"status": "under_review"}
 
 
 def refund_succeeded(simulation: Simulation) -> bytes:
-    """The payment's whole amount was refunded."""
+    """The payment was refunded: the whole amount, or the part that the simulation says."""
     return event(simulation, _refund(simulation, status="succeeded"))
 
 
@@ -35,8 +36,9 @@ def refund_failed(simulation: Simulation) -> bytes:
 
 def charge_refunded(simulation: Simulation) -> bytes:
     """The charge after its refund. Until 2022-08-01 it listed its refunds."""
-    content = charge(simulation, refunded_minor=simulation.paid_minor)
-    previous: StripeObject = {"amount_refunded": 0, "refunded": False}
+    so_far = simulation.refunded_before_minor + _refunded_minor(simulation)
+    content = charge(simulation, refunded_minor=so_far)
+    previous: StripeObject = {"amount_refunded": simulation.refunded_before_minor, "refunded": False}
     if shape_of(simulation) is Shape.OLD:
         url = f"/v1/charges/{Names(simulation).charge}/refunds"
         content["refunds"] = listed(url, _refund(simulation, status="succeeded"))
@@ -83,8 +85,9 @@ def dispute_updated(simulation: Simulation) -> bytes:
     return event(simulation, content, previous={"status": "needs_response"})
 
 
-def dispute_lost(simulation: Simulation) -> bytes:
-    return event(simulation, _dispute(simulation, status="lost"), previous={"status": "under_review"})
+def dispute_closed(simulation: Simulation) -> bytes:
+    """The dispute was lost, unless the simulation says otherwise."""
+    return event(simulation, _dispute(simulation, status=simulation.status or "lost"), previous=_UNDER_REVIEW)
 
 
 def dispute_funds_withdrawn(simulation: Simulation) -> bytes:
@@ -113,12 +116,17 @@ def fraud_warning_created(simulation: Simulation) -> bytes:
     )
 
 
+def _refunded_minor(simulation: Simulation) -> int:
+    left = simulation.paid_minor - simulation.refunded_before_minor
+    return left if simulation.refunded_minor is None else simulation.refunded_minor
+
+
 def _refund(simulation: Simulation, *, status: str) -> StripeObject:
     names = Names(simulation)
     content: StripeObject = {
         "id": names.refund,
         "object": "refund",
-        "amount": simulation.paid_minor,
+        "amount": _refunded_minor(simulation),
         "balance_transaction": f"txn_{names.refund}",
         "charge": names.charge,
         "created": at_s(simulation),

@@ -42,13 +42,13 @@ _EVERY_SUBSCRIPTION: Final[StripeObject] = {
 
 
 def subscription_created(simulation: Simulation) -> bytes:
-    return event(simulation, _subscription(simulation, status="active"))
+    return event(simulation, _subscription(simulation, status=simulation.status or "active"))
 
 
 def subscription_updated(simulation: Simulation) -> bytes:
     """The first period's payment arrived, or another period began."""
     previous = {"status": "incomplete"} if simulation.period == 0 else _before_renewal(simulation)
-    return event(simulation, _subscription(simulation, status="active"), previous=previous)
+    return event(simulation, _subscription(simulation, status=simulation.status or "active"), previous=previous)
 
 
 def subscription_paused(simulation: Simulation) -> bytes:
@@ -126,6 +126,7 @@ def _subscription(simulation: Simulation, *, status: str) -> StripeObject:
         "id": names.subscription,
         "object": "subscription",
         **_EVERY_SUBSCRIPTION,
+        "cancel_at_period_end": simulation.cancels_at_period_end,
         "billing_cycle_anchor": started_at_s,
         "created": started_at_s,
         "currency": simulation.currency.lower(),

@@ -1,0 +1,1 @@
+"""The whole life of a subscription in a sandbox of its own, on a virtual clock."""
