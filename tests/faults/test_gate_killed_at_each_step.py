@@ -21,7 +21,7 @@ from tests.support.library import TYPE, Shop, figures
 from tests.support.processes import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
-STEPS = ["arm", "begin_load", "finish_load", "apply", "reserve", "commit", "settled"]
+STEPS = ["arm", "begin_load", "finish_load", "apply", "reserve", "commit", "lead", "settled", "tell"]
 
 JOB = """
 from credits import Credits

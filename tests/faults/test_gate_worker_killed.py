@@ -17,7 +17,7 @@ from tests.support.processes import wait_until
 
 STEPS = [
     f"gate.{when}_{verb}"
-    for verb in ("arm", "begin_load", "finish_load", "take_lots", "apply", "settled")
+    for verb in ("arm", "begin_load", "finish_load", "take_lots", "apply", "lead", "settled", "tell")
     for when in ("before", "after")
 ]
 AGREES_WITHIN_S = 30
