@@ -61,6 +61,7 @@ browser: $(READY) ## Pages in a real browser (Chromium on PATH, or where CREDITG
 bench: $(READY) ## List the benchmarks; docs/benchmarks.md says what each measures
 	@echo "  $(BIN)/python -m benchmarks.webhooks      webhooks and events per second beside bare Flask and an empty task"
 	@echo "  $(BIN)/python -m benchmarks.reservations  reservations per second beside bare Redis, PostgreSQL by hand, and peers"
+	@echo "  $(BIN)/python -m benchmarks.renewals      ten thousand renewals in the same minute; cost of an event as the ledger grows"
 	@echo "  each with --short for a small run"
 
 hammer: $(READY) ## 64 threads, 100,000 attempts to reserve one of 10,000 credits: exactly 10,000 must succeed

@@ -1,0 +1,1 @@
+"""How long it takes until ten thousand subscriptions that renew in the same minute have their credits."""
