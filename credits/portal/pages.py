@@ -3,7 +3,7 @@
 import csv
 import io
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -13,9 +13,7 @@ from sqlalchemy import RowMapping
 
 from credits.clock import iso
 from credits.db import snapshot
-from credits.errors import (
-    PurchaseNotFoundError,
-)
+from credits.errors import InvalidInputError, PurchaseNotFoundError
 from credits.ids import checked_id, digest
 from credits.passes.issuing import SESSION_S
 from credits.portal import store, view
@@ -144,14 +142,15 @@ def buying(visit: Visit) -> Response:
     sellers = tuple(visit.library.shop.sellers)
     if request.method == "POST":
         check_form(request, visit.visitor, visit.portal.secret_key)
-        bought = buy(visit.library, visit.account, request.form, back_url=f"{visit.portal.base_url}/portal/purchases")
+        back_url = f"{visit.portal.base_url}/portal/purchases"
+        try:
+            bought = buy(visit.library, visit.account, request.form, back_url=back_url)
+        except InvalidInputError as error:
+            return _buy_form(visit, sellers, request.form, {"error": str(error)}, status=422)
         # A redirect after a form is held to form-action by browsers, and the provider's host is not ours to list.
         return visit.page("leaving", url=bought["checkout_url"])
     asked = asked_price(visit.library, visit.account, request.args, visit.words)
-    offers = view.offers(visit.library) if sellers else ()
-    return visit.page(
-        "buy", offers=offers, sellers=sellers, asked=asked, request_key=secrets.token_urlsafe(12), sent=request.args
-    )
+    return _buy_form(visit, sellers, request.args, asked)
 
 
 def topping_up(visit: Visit) -> Response:
@@ -192,6 +191,21 @@ def show_purchase(visit: Visit, purchase_id: str) -> Response:
     if is_open:
         response.headers["Refresh"] = str(_LOOK_AGAIN_S)
     return response
+
+
+def _buy_form(
+    visit: Visit, sellers: tuple[str, ...], sent: Mapping[str, str], asked: Mapping[str, Any] | None, status: int = 200
+) -> Response:
+    """The form as it was filled in, with its price or what is wrong beside the amount."""
+    return visit.page(
+        "buy",
+        status=status,
+        offers=view.offers(visit.library) if sellers else (),
+        sellers=sellers,
+        asked=asked,
+        request_key=secrets.token_urlsafe(12),
+        sent=sent,
+    )
 
 
 def _history(

@@ -1,35 +1,23 @@
 """Buy on a laptop: `credits dev`, a real browser, the checkout pages of both fakes, and the credits in the balance."""
 
 import json
-import os
-import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.support.dev import COMMAND, DevRun, clean_environment, dev_run
+from tests.support.dev import COMMAND, DevRun, clean_environment
+from tests.support.pages import Stand
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRun]:
-    with dev_run(tmp_path_factory.mktemp("buying")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    program = os.environ.get("CREDITGATE_TEST_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+@pytest.fixture
+def run(stand: Stand) -> DevRun:
+    return stand.run
 
 
 def credits_command(run: DevRun, *arguments: str) -> dict[str, Any]:

@@ -1,18 +1,17 @@
 """`/docs` in a real browser: every route is there, and nobody else's server is asked for anything."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.serving import make_server
 
 from credits.api.routes import ENDPOINTS
 from credits.config.settings import Settings
+from tests.support.pages import Watch
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
 
@@ -34,23 +33,16 @@ def url(settings: Settings, engine: Engine) -> Iterator[str]:
     server.shutdown()
 
 
-def test_the_page_shows_every_route_and_asks_no_other_server(url: str) -> None:
-    program = os.environ.get("CREDITGATE_TEST_CHROMIUM") or shutil.which("chromium")
-    asked, said = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
+def test_the_page_shows_every_route_and_asks_no_other_server(url: str, page: Page) -> None:
+    watch = Watch(page)
 
-        page.goto(f"{url}/docs")
-        page.wait_for_selector(".opblock")
-        shown = page.locator(".opblock").count()
-        page.click("#operations-Reservations-reserve .opblock-summary")
-        example = page.locator("#operations-Reservations-reserve textarea").input_value()
-        browser.close()
+    page.goto(f"{url}/docs")
+    page.wait_for_selector(".opblock")
+    shown = page.locator(".opblock").count()
+    page.click("#operations-Reservations-reserve .opblock-summary")
+    example = page.locator("#operations-Reservations-reserve textarea").input_value()
 
     assert shown == len(ENDPOINTS)
     assert '"image_generation": 1' in example
-    assert {one for one in asked if not one.startswith((url, "data:"))} == set()
-    assert said == []
+    assert watch.elsewhere(url) == set()
+    assert watch.said == []

@@ -17,7 +17,9 @@ for (const form of document.querySelectorAll("form[data-live]")) {
     try {
       const answer = await fetch(`/portal/price?${chosen}`, { headers: { accept: "application/json" } });
       if (mine !== latest || !answer.ok) return;
-      say(price, await answer.json());
+      const asked = await answer.json();
+      say(price, asked);
+      form.elements.amount.setAttribute("aria-invalid", String(Boolean(asked?.error)));
     } catch {
       // Offline: the button still works as soon as the network does.
     }
