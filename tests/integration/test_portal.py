@@ -380,3 +380,8 @@ def test_without_a_secret_key_no_link_is_made(pipeline: Pipeline) -> None:
 
     with pytest.raises(ConfigError, match="CREDITGATE_SECRET_KEY"):
         library.portal_link("user_1")
+
+
+def test_a_browser_is_allowed_to_say_that_a_form_comes_from_the_page_itself() -> None:
+    """With `no-referrer`, it would send `Origin: null`, and every form would be refused."""
+    assert HEADERS["Referrer-Policy"] == "same-origin"
