@@ -20,7 +20,7 @@ from credits.portal import store, view
 from credits.portal.brand import colours_css
 from credits.portal.buying import asked_price, buy, chosen_amount
 from credits.portal.session import HEADERS, check_form, opened, start_session
-from credits.portal.topping import can_top_up, cards, save
+from credits.portal.topping import WAYS, can_top_up, cards, save
 from credits.portal.visit import Portal, Visit, sorry, visit_of
 
 PAGE: Final = 25
@@ -161,7 +161,7 @@ def topping_up(visit: Visit) -> Response:
         check_form(request, visit.visitor, visit.portal.secret_key)
         save(visit.library, visit.account, request.form)
         return Response(status=303, headers={"Location": "/portal/topups"})
-    return visit.page("topups", cards=cards(visit.library, visit.account, visit.words))
+    return visit.page("topups", ways=WAYS, cards=cards(visit.library, visit.account, visit.words))
 
 
 def price_as_json(visit: Visit) -> Response:

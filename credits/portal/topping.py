@@ -12,6 +12,9 @@ from credits.portal.texts import Words
 from credits.portal.view import offers
 from credits.pricing.money import decimals_of, plain
 
+WAYS: Final = ("amount", "target")
+"""Buy so many each time, or as many as fill it up to so many."""
+
 _SPACES: Final = str.maketrans("", "", " \u00a0\u202f'’")
 
 
@@ -48,25 +51,32 @@ def save(library: Credits, account: str, form: Mapping[str, str]) -> None:
         library.stop_topup(account, credit_type)
         return
     currency = library.catalogue.credit_type(credit_type).currency
+    way = form.get("way", WAYS[0])
+    if way not in WAYS:
+        raise InvalidInputError("way", f"must be one of {', '.join(WAYS)}, got {way[:40]!r}")
+    wanted = chosen_amount(form.get("amount", ""))
     library.set_topup(
         account,
         credit_type,
         threshold=chosen_amount(form.get("threshold", ""), "threshold"),
-        amount=chosen_amount(form.get("amount", "")),
+        amount=wanted if way == "amount" else None,
+        target=wanted if way == "target" else None,
         monthly_cap_minor=chosen_money(form.get("cap", ""), currency, "cap"),
     )
 
 
 def _card(library: Credits, kind: Any, agreed: Mapping[str, Any] | None, words: Words) -> dict[str, Any]:
     if agreed is None:
-        return {"kind": kind, "is_on": False, "threshold": "", "amount": "", "cap": "", "status": None, "link": None}
-    amount = agreed["amount"] or agreed["target"]
+        fresh = {"way": WAYS[0], "threshold": "", "amount": "", "cap": "", "status": None, "link": None}
+        return {"kind": kind, "is_on": False, **fresh}
+    way = WAYS[0] if agreed["target"] is None else WAYS[1]
     currency = agreed["currency"]
     return {
         "kind": kind,
         "is_on": agreed["is_on"],
         "threshold": agreed["threshold"],
-        "amount": amount,
+        "way": way,
+        "amount": agreed[way],
         "cap": plain(Decimal(agreed["monthly_cap_minor"]).scaleb(-decimals_of(currency))),
         "cost": _cost(library, agreed, words),
         "spent": words.money(agreed["spent_this_month_minor"], currency),

@@ -28,7 +28,7 @@ def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
         registry=CollectorRegistry(),
     )
     client: FlaskClient = app.test_client()
-    return caller_of(client, engine, scopes=["grant", "reserve", "read"])
+    return caller_of(client, engine, scopes=["admin"])
 
 
 @pytest.fixture

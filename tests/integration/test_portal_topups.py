@@ -41,6 +41,26 @@ def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pip
 
 
 @ON_SQLITE
+def test_what_fills_up_to_an_amount_is_shown_and_saved_as_that(pipeline: Pipeline) -> None:
+    seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}  # type: ignore[arg-type]
+    library, browser = libraries[Tenant.SANDBOX], client_of(libraries, pipeline)
+    library.set_topup("user_1", "image_generation", threshold=50, target=200, monthly_cap_minor=9_000)
+    browser.get(library.portal_link("user_1")[0])
+    page = browser.get(PAGE).text
+    form = {"form_token": Fields(page).values["form_token"], "type": "image_generation", "action": "set"}
+    terms = {"threshold": "50", "amount": "200", "cap": "90"}
+
+    browser.post(PAGE, data={**form, **terms, "way": "target"})
+    kept = library.topup("user_1", "image_generation")
+    odd = browser.post(PAGE, data={**form, **terms, "way": "all"})
+
+    assert '<option value="target" selected>' in page
+    assert (kept["amount"], kept["target"]) == (None, 200)
+    assert odd.status_code == 422
+
+
+@ON_SQLITE
 def test_the_first_page_shows_receipts(pipeline: Pipeline) -> None:
     seller = PaperSeller()
     libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}

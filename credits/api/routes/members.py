@@ -29,6 +29,8 @@ ZONE: Final = "/v1/accounts/{account}/time-zone"
 
 LOOK = (Scope.READ, Scope.RESERVE)
 SET = (Scope.GRANT,)
+OPERATE = (Scope.ADMIN,)
+"""What an operator decides, and no app by itself."""
 
 
 @area.get(ALL, scopes=LOOK, query=MembersQuery, answers={200: MemberPage})
@@ -69,7 +71,7 @@ def set_member_limit(call: Call, body: MemberLimitBody) -> Answer:
     return _found(call, call.credits.member(call.account, path["member"]))
 
 
-@area.put(RAISE, scopes=SET, body=MemberRaiseBody, answers={200: MemberFound}, errors=(UnknownCreditTypeError,))
+@area.put(RAISE, scopes=OPERATE, body=MemberRaiseBody, answers={200: MemberFound}, errors=(UnknownCreditTypeError,))
 def raise_member_limit(call: Call, body: MemberRaiseBody) -> Answer:
     """
     Raise a limit until an instant, for a reason; then it is again what it was.
@@ -90,7 +92,7 @@ def raise_member_limit(call: Call, body: MemberRaiseBody) -> Answer:
     return _found(call, call.credits.member(call.account, path["member"]))
 
 
-@area.put(ZONE, scopes=SET, body=TimeZoneBody, answers={200: TimeZoneSet})
+@area.put(ZONE, scopes=OPERATE, body=TimeZoneBody, answers={200: TimeZoneSet})
 def set_time_zone(call: Call, body: TimeZoneBody) -> Answer:
     """
     Set whose midnight begins the days and months of an account's limits. UTC until it is set.
