@@ -17,14 +17,13 @@ from sqlalchemy import (
     null,
     select,
     union_all,
-    update,
 )
 from sqlalchemy.sql.dml import Insert, Update
 from sqlalchemy.types import TypeEngine
 
 from credits.config.settings import Tenant
 from credits.db import unread
-from credits.db_rows import packed, rows_of
+from credits.db_rows import packed, rows_of, set_rows, setting
 from credits.ledger.tables import balances, entries, entry_lots, grants
 
 _WHOLE: Final = BigInteger()
@@ -124,17 +123,13 @@ def write(connection: Connection, written: Written) -> None:
     ]
     # Sent together: nothing is read of what they answer.
     with unread(connection):
-        for statement, rows in (
-            (statements.set_frozen, aside),
-            (statements.add_entries, written.entries),
-            (statements.add_moves, moves),
-            (statements.set_remaining, left),
-        ):
+        set_rows(connection, statements.set_frozen, aside)
+        for statement, rows in ((statements.add_entries, written.entries), (statements.add_moves, moves)):
             if rows:
                 connection.execute(statement, {"rows": packed(rows)})
+        set_rows(connection, statements.set_remaining, left)
     # Not among those: PostgreSQL does not notice that a transaction stands still behind statements sent together.
-    if sums:
-        connection.execute(statements.set_balances, {"rows": packed(sums)})
+    set_rows(connection, statements.set_balances, sums)
 
 
 def _statements(connection: Connection) -> _Statements:
@@ -148,15 +143,12 @@ def _statements_of(dialect: str) -> _Statements:
     sought = rows_of(dialect, "sought", {"tenant": _TEXT, "key": _TEXT})
     added = rows_of(dialect, "rows", _ENTRY)
     moves = rows_of(dialect, "rows", {"key": _TEXT, "grant_id": _WHOLE, "tenant": _TEXT, "amount": _WHOLE})
-    left = rows_of(dialect, "rows", {"id": _WHOLE, "left": _WHOLE})
-    aside = rows_of(dialect, "rows", {"id": _WHOLE, "aside": _WHOLE})
-    sums = rows_of(
-        dialect,
-        "rows",
-        {"account_id": _WHOLE, "credit_type": _TEXT, "sum": _WHOLE, "owed": _WHOLE, "last": _WHOLE},
-    )
     of_move = (entries.c.tenant == moves.c.tenant) & (entries.c.key == moves.c.key)
-    of_sum = (balances.c.account_id == sums.c.account_id) & (balances.c.credit_type == sums.c.credit_type)
+    in_lot, of_balance = (
+        {"id": grants.c.id},
+        {"account_id": balances.c.account_id, "credit_type": balances.c.credit_type},
+    )
+    figures = {"sum": balances.c.balance, "owed": balances.c.debt, "last": balances.c.seq}
     return _Statements(
         # Two questions in one, for the way to the server costs more than either.
         pages=union_all(
@@ -176,7 +168,7 @@ def _statements_of(dialect: str) -> _Statements:
             select(entries.c.id, moves.c.grant_id, moves.c.tenant, moves.c.amount).join_from(moves, entries, of_move),
             include_defaults=False,
         ),
-        set_remaining=update(grants).where(grants.c.id == left.c.id).values(remaining=left.c.left),
-        set_frozen=update(grants).where(grants.c.id == aside.c.id).values(frozen=aside.c.aside),
-        set_balances=update(balances).where(of_sum).values(balance=sums.c.sum, debt=sums.c.owed, seq=sums.c.last),
+        set_remaining=setting(dialect, grants, where=in_lot, to={"left": grants.c.remaining}),
+        set_frozen=setting(dialect, grants, where=in_lot, to={"aside": grants.c.frozen}),
+        set_balances=setting(dialect, balances, where=of_balance, to=figures),
     )
