@@ -46,7 +46,7 @@ contracts: $(READY) ## Check that imports run one way (import-linter)
 
 torture: $(READY) ## Simulate the gate for STEPS steps with crashes, wipes and rollbacks, checking each of them
 	$(BIN)/python -m pytest -n auto -m simulator
-	$(BIN)/credits torture --simulated --steps $(STEPS) --seed $(SEED) --keep tests/gate/seeds.txt $(ARGS)
+	$(BIN)/credits torture --simulated --members 2 --disputes --steps $(STEPS) --seed $(SEED) --keep tests/gate/seeds.txt $(ARGS)
 
 proofs: $(READY) ## Long proofs: fuzzed routes, thousands of lives, examples of every stack
 	$(BIN)/python -m pytest -n auto --dist worksteal -m proof $(ARGS)

@@ -1,5 +1,6 @@
 """Read fields of a provider's JSON: the value, None where there is none, an error with its path for another kind."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from credits.errors import MalformedPayloadError
 from credits.units import MAX_AMOUNT, Money
 
 _Value = TypeVar("_Value")
+
+_MINOR_UNITS: Final = re.compile(r"-?[0-9]{1,16}", re.ASCII)
 
 MAX_TEXT_LENGTH: Final = 255
 """The longest id or word that the inbox's columns hold."""
@@ -109,6 +112,18 @@ class Node:
 
     def required_money(self, name: str, currency: str) -> Money:
         return self._present(name, self.money(name, currency), "a whole number of minor units")
+
+    def money_in_text(self, name: str, currency: str) -> Money | None:
+        """The same of a provider that writes its minor units as text: `"1999"`, or `"-500"` for what goes back."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not _MINOR_UNITS.fullmatch(text) or abs(int(text)) > MAX_AMOUNT:
+            raise self._wrong(name, f"a whole number within ±{MAX_AMOUNT}, in quotes")
+        return Money(amount_minor=int(text), currency=currency.upper())
+
+    def required_money_in_text(self, name: str, currency: str) -> Money:
+        return self._present(name, self.money_in_text(name, currency), "a whole number of minor units, in quotes")
 
     def _present(self, name: str, value: _Value | None, kind: str) -> _Value:
         if value is None:

@@ -15,6 +15,15 @@ _UNIX_SECONDS: Final = re.compile(rb"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stamping:
+    """How a provider spells a header of a timestamp and signatures: by default `t=<unix seconds>,v1=<hex>`."""
+
+    between: bytes = b","
+    stamp: bytes = b"t"
+    scheme: bytes = b"v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StampedSignatures:
     """A header `t=<unix seconds>,v1=<hex>[,v1=<hex>…]`, taken apart."""
 
@@ -35,19 +44,20 @@ def header(headers: Mapping[str, bytes], name: str) -> bytes:
     return value
 
 
-def parse_stamped(value: bytes) -> StampedSignatures:
+def parse_stamped(value: bytes, by: Stamping = Stamping()) -> StampedSignatures:
     """
     Read a header `t=<unix seconds>,v1=<hex>`; there may be several `v1`, and other schemes are passed over.
 
     Raises SignatureError unless there is exactly one timestamp and at least one signature.
     """
-    parts = [part.strip().partition(b"=") for part in value.split(b",")]
-    stamps = [text for scheme, _, text in parts if scheme == b"t"]
-    signatures = tuple(text for scheme, _, text in parts if scheme == b"v1" and text)
+    parts = [part.strip().partition(b"=") for part in value.split(by.between)]
+    stamps = [text for scheme, _, text in parts if scheme == by.stamp]
+    signatures = tuple(text for scheme, _, text in parts if scheme == by.scheme and text)
     if len(stamps) != 1 or not _UNIX_SECONDS.fullmatch(stamps[0]):
-        raise SignatureError("the signature header must have exactly one timestamp, t=<unix seconds>")
+        word = by.stamp.decode()
+        raise SignatureError(f"the signature header must have exactly one timestamp, {word}=<unix seconds>")
     if not signatures:
-        raise SignatureError("the signature header has no v1=<hex>")
+        raise SignatureError(f"the signature header has no {by.scheme.decode()}=<hex>")
     return StampedSignatures(stamp=stamps[0], signatures=signatures)
 
 

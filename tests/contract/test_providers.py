@@ -24,6 +24,8 @@ READ_EVENTS = [
 IGNORED_EVENTS = [param for param in EVERY_EVENT if param not in READ_EVENTS]
 
 each_provider = pytest.mark.parametrize("known", EVERY_PROVIDER)
+# At Paddle the payer can edit custom data, so that what it says of a purchase is not read.
+each_believed_provider = pytest.mark.parametrize("known", [one for one in EVERY_PROVIDER if one.id != "paddle"])
 each_event = pytest.mark.parametrize(("known", "event_type"), EVERY_EVENT)
 each_read_event = pytest.mark.parametrize(("known", "event_type"), READ_EVENTS)
 each_ignored_event = pytest.mark.parametrize(("known", "event_type"), IGNORED_EVENTS)
@@ -168,7 +170,7 @@ def test_every_simulated_event_that_is_read_verifies_parses_and_states_facts(kno
     delivery = known.envelope(parse(body), body)
     facts = known.interpret(parse(body))
 
-    assert (delivery.event_type, delivery.tenant) == (event_type, Tenant.SANDBOX)
+    assert (delivery.event_type, delivery.tenant) == (event_type, mode_of(known, Tenant.SANDBOX))
     assert 1 <= len(delivery.event_id) <= 255
     assert known.reads(event_type)
     assert len(facts) >= 1
@@ -181,7 +183,8 @@ def test_a_simulated_event_that_is_not_read_verifies_and_has_an_envelope(known: 
     tenants = known.verify(signed_request(known, body), [SECRET], NOW_S)
     delivery = known.envelope(parse(body), body)
 
-    assert tenants == {delivery.tenant} == {Tenant.SANDBOX}
+    assert tenants == {Tenant.SANDBOX}
+    assert delivery.tenant is mode_of(known, Tenant.SANDBOX)
     assert delivery.event_type == event_type
 
 
@@ -227,10 +230,15 @@ def test_what_was_paid_for_is_never_named_by_the_event(known: Provider, event_ty
 def test_an_event_of_live_mode_says_so(known: Provider, event_type: str) -> None:
     body = known.simulate(simulation(event_type, tenant=Tenant.LIVE))
 
-    assert known.envelope(parse(body), body).tenant is Tenant.LIVE
+    assert known.envelope(parse(body), body).tenant is mode_of(known, Tenant.LIVE)
 
 
-@each_provider
+def mode_of(known: Provider, tenant: Tenant) -> Tenant | None:
+    """What an event of `tenant` says of its mode: nothing at Paddle, where the secret tells."""
+    return None if known.name == "paddle" else tenant
+
+
+@each_believed_provider
 def test_some_event_says_whose_purchase_it_is_and_what_was_bought(known: Provider) -> None:
     said = simulation(
         "", account="user_9", credit_type="video", amount=7, quote_id="q_1", paid_minor=350, currency="EUR"
@@ -245,7 +253,7 @@ def test_some_event_says_whose_purchase_it_is_and_what_was_bought(known: Provide
     assert {str(fact.asked) for fact in purchases} == {"350 EUR (minor units)"}
 
 
-@each_provider
+@each_believed_provider
 def test_an_amount_in_metadata_outside_its_bounds_is_refused_by_name(known: Provider) -> None:
     refusals = []
     for event_type in types_read(known):

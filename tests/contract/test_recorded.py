@@ -57,6 +57,9 @@ EXPECTED: dict[str, Kinds] = {
     "unlink": NOTHING,
     "FLAG account": NOTHING,
     "IGNORE": NOTHING,
+    "GRANT: origin": {PlanPaid, PurchasePaid},
+    "if action refund/chargeback and status approved": {RefundSeen, DisputeSeen},
+    "pending approval": NOTHING,
 }
 """What the index expects, by how it begins, and the kinds of fact that fit. Nothing fits a type that is not read."""
 

@@ -67,6 +67,10 @@ FITTING: dict[str, set[EventState]] = {
     "FLAG account": NOTHING,
     "IGNORE for grants (invoice.paid covers)": DONE | NOTHING,
     "IGNORE": NOTHING,
+    # One has a price that no recorded subscription is for.
+    "GRANT: origin": NEEDS_SOMEBODY | WAITS | {EventState.FAILED, EventState.DEAD},
+    "if action refund/chargeback and status approved": WAITS,
+    "pending approval": NOTHING,
     "see type": DONE | NOTHING | WAITS,
 }
 """What the index expects, by how it begins, and the states of the event that fit."""

@@ -6,12 +6,13 @@ from typing import Final
 
 from credits.errors import UnknownProviderError
 from credits.inbox.provider import Provider
-from webhooks.providers import fake, lemonsqueezy, stripe
+from webhooks.providers import fake, lemonsqueezy, paddle, stripe
 
 REGISTRY: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         "fake": fake.PROVIDER,
         "lemonsqueezy": lemonsqueezy.PROVIDER,
+        "paddle": paddle.PROVIDER,
         "stripe": stripe.PROVIDER,
     }
 )

@@ -13,8 +13,8 @@ from typer.core import TyperGroup
 from credits.clock import system_clock_ms
 from credits.config.settings import Tenant, secret_variable
 from credits.db import snapshot, transaction
-from credits.errors import ConfigError, DependencyError, InvalidInputError, UnknownProviderError
-from credits.ids import checked_id, new_id
+from credits.errors import ConfigError, DependencyError, InvalidIdError, InvalidInputError, UnknownProviderError
+from credits.ids import checked_id, new_id, signed_reference
 from credits.inbox.provider import Provider, SignedWebhook, Simulation
 from credits.ops.cli.context import AsJson, Command, this
 from credits.ops.cli.simulated_change import plan_change
@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     context: typer.Context,
-    provider_name: Annotated[str, typer.Argument(metavar="PROVIDER", help="stripe, lemonsqueezy or fake.")],
+    provider_name: Annotated[str, typer.Argument(metavar="PROVIDER", help="stripe, lemonsqueezy, paddle or fake.")],
     event_type: Annotated[str, typer.Argument(metavar="[EVENT]", help="The event type; left out: list them.")] = "",
     account: Annotated[str | None, typer.Option("--account", help="Whose payment; left out: it says nobody.")] = None,
     credit_type: Annotated[str | None, typer.Option("--credit-type", help="What is bought.")] = None,
@@ -108,7 +108,7 @@ def simulate(
         paid_minor=paid_minor,
         currency=Money(amount_minor=paid_minor, currency=currency).currency,
         api_version=api_version,
-        client_reference=client_reference,
+        client_reference=client_reference or _reference(command, account),
         tenant=command.tenant,
         at_ms=now_ms,
         # The start of today, so that events sent a minute apart are about the same periods.
@@ -118,6 +118,17 @@ def simulate(
     webhook = provider.sign(provider.simulate(simulation), _secret(command, provider), now_ms // 1000)
     url = f"{command.settings.base_url}/webhooks/{provider_name}"
     _show(command, payment, [_post(url, webhook) for _ in range(times)], as_json=as_json)
+
+
+def _reference(command: Command, account: str | None) -> str | None:
+    """The account, signed, for providers whose payers can edit what we write; None without a key to sign it."""
+    if account is None or not command.settings.secret_key:
+        return None
+    try:
+        return signed_reference(account, command.settings.secret_key)
+    except InvalidIdError:
+        # Too long for a reference; the account itself is on the object at most providers.
+        return None
 
 
 def refund(
