@@ -61,6 +61,8 @@ browser: $(READY) ## Pages in a real browser (Chromium on PATH, or where CREDITG
 bench: $(READY) ## List the benchmarks; docs/benchmarks.md says what each measures
 	@echo "  $(BIN)/python -m benchmarks.webhooks      webhooks and events per second beside bare Flask and an empty task"
 	@echo "  $(BIN)/python -m benchmarks.reservations  reservations per second beside bare Redis, PostgreSQL by hand, and peers"
+	@echo "  $(BIN)/python -m benchmarks.http          reservations over HTTP beside an empty route, by gunicorn and by granian"
+	@echo "  $(BIN)/python -m benchmarks.clients       what the clients and @spends cost the one who calls"
 	@echo "  $(BIN)/python -m benchmarks.renewals      ten thousand renewals in the same minute; cost of an event as the ledger grows"
 	@echo "  each with --short for a small run"
 

@@ -34,6 +34,7 @@ def _round(running: Stage, pairs: int) -> dict[str, Pairs]:
         "bare httpx, one after the other": bare_pairs(running, count=pairs),
         "CreditsClient, one after the other": threaded_pairs(running, count=pairs, threads=1),
         "CreditsClient, 8 threads": threaded_pairs(running, count=pairs, threads=8),
+        "CreditsClient, 100 threads": threaded_pairs(running, count=pairs, threads=100),
         "AsyncCreditsClient, 100 at once": asyncio.run(together(running, count=pairs, at_once=100)),
     }
 

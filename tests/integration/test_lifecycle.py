@@ -46,6 +46,7 @@ def facts(output: str) -> Counter[tuple[str, str, int]]:
     return Counter((row["credit_type"], LOT.sub(r"\1:lot", row["key"]), row["amount"]) for row in rows)
 
 
+@pytest.mark.proof
 def test_the_same_seed_gives_the_same_statement_to_the_last_byte(life: Any, tmp_path: Path) -> None:
     first, second = life(*PRO), life(*PRO)
 
