@@ -153,6 +153,28 @@ def test_keys_of_the_two_tenants_are_told_apart_by_sight(engine: Engine) -> None
     assert made[Tenant.SANDBOX].startswith("ck_test_")
 
 
+def test_the_hash_of_a_key_is_compared_in_constant_time(
+    settings: Settings, engine: Engine, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr(keys.hmac, "compare_digest", lambda one, other: compare(one, other) or len(one) < 64)
+
+    answer = (
+        app_on(settings, engine)
+        .test_client()
+        .get("/v1/accounts/user_1/balances", headers={"Authorization": f"Bearer {key}"})
+    )
+
+    # Equal as they are, the hashes open nothing: nothing but this comparison decides.
+    assert answer.status_code == 401
+    assert [one == other for one, other in compared if len(one) == 64] == [True]
+
+
 def test_no_key_is_in_any_log_line_or_answer(
     settings: Settings, engine: Engine, key: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
