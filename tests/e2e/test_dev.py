@@ -124,6 +124,7 @@ def test_a_stopped_run_leaves_no_process_and_the_next_finds_its_data(tmp_path: P
         assert (second.stop(signal.SIGTERM), second.processes()) == (0, {})
 
 
+@pytest.mark.proof
 def test_a_killed_run_leaves_no_process_and_the_next_starts_at_once(tmp_path: Path) -> None:
     with dev_run(tmp_path) as run:
         run.process.kill()
@@ -134,6 +135,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_starts_at_once(tmp_path: Pa
         assert second.answers()
 
 
+@pytest.mark.proof
 def test_what_outlived_its_supervisor_too_is_ended_by_the_next_start(tmp_path: Path) -> None:
     with dev_run(tmp_path) as run:
         supervisors = [pid for pid, line in run.processes().items() if "credits.ops.supervise" in line]

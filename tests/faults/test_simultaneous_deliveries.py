@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy import Engine, func, select
 
 from credits.db import snapshot
@@ -14,6 +15,8 @@ from credits.ledger.tables import entries
 from tests.support.installation import Answer, Installation, signed_purchase
 from tests.support.ledger import assert_ledger_is_sound, balance_of
 from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.proof
 
 
 def test_fifty_deliveries_of_one_event_grant_once(installation: Installation, engine: Engine) -> None:

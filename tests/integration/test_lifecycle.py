@@ -56,6 +56,7 @@ def test_the_same_seed_gives_the_same_statement_to_the_last_byte(life: Any, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.proof
 def test_other_bad_luck_and_the_old_shape_change_no_fact_of_a_life(life: Any) -> None:
     orderly = life(*PRO, "--orderly", "--json")[1]
     disorderly = life(*PRO, "--disorder", "3", "--api-version", "old", "--json")[1]
