@@ -182,13 +182,13 @@ def one_thread(call, order, number, thread):
     first = (number * 37 + thread * 11) % len(accounts)
     rate, latencies, count = order["rate"], [], 0
     while time.monotonic() < order["start_s"]:
-        time.sleep(0.001)
+        time.sleep(max(0.0, 0.001))
     began_s = clock()
     until_s = began_s + order["seconds"]
     while True:
         due_s = began_s + count / rate if rate else clock()
         if due_s > clock():
-            time.sleep(due_s - clock())
+            time.sleep(max(0.0, due_s - clock()))
         if clock() >= until_s:
             return count, latencies
         call(accounts[(first + count) % len(accounts)], f"{order['name']}-{number}-{thread}-{count}")
