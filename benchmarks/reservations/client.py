@@ -182,7 +182,7 @@ def one_thread(call, order, number, thread):
     first = (number * 37 + thread * 11) % len(accounts)
     rate, latencies, count = order["rate"], [], 0
     while time.monotonic() < order["start_s"]:
-        time.sleep(max(0.0, 0.001))
+        time.sleep(0.001)
     began_s = clock()
     until_s = began_s + order["seconds"]
     while True:
