@@ -9,44 +9,30 @@ from credits.ids import digest
 from credits.ledger import moves
 from credits.ledger.model import DebitKind
 from credits.ledger.moves import Move
-from credits.ledger.orders import order_command
 from credits.ledger.store import lock_accounts
 from credits.ledger.tables import entries, entry_lots, grants
 from credits.reservations.protocol import apply_credits
 from credits.reservations.steps import Sql, Steps
-from credits.reservations.torture.actors import Scene, insist
-from credits.reservations.torture.staff import sweep_commands
+from credits.reservations.torture.actors import Scene
+from credits.reservations.torture.staff import order_debit
 from credits.reservations.torture.world import TENANT
 
 
 def freezer(scene: Scene) -> Steps[None]:
     """Order that some of a lot is frozen, and see it done."""
-    rng, op, now_ms = scene.rng, f"freeze:{next(scene.serial)}", scene.runtime.clock()
+    rng, op = scene.rng, f"freeze:{next(scene.serial)}"
     lot: Any = yield Sql(lambda c: _a_lot(c, scene, grants.c.remaining > grants.c.frozen), is_read=True)
     if lot is None:
         return
-    amount = rng.randint(1, lot.remaining - lot.frozen)
-
-    def order(connection: Connection) -> bool:
-        return order_command(
-            connection,
-            TENANT,
-            scene.account_id,
-            kind=DebitKind.FREEZE,
-            credit_type=lot.credit_type,
-            amount=amount,
-            grant_ids=[lot.id],
-            allow_debt=False,
-            op=op,
-            fingerprint=digest(op)[:32],
-            actor="simulator",
-            reason="simulated",
-            now_ms=now_ms,
-        )
-
-    if (yield from insist(scene, lambda: _once(order))):
-        scene.outcomes["freeze ordered"] += 1
-        yield from sweep_commands(scene)
+    yield from order_debit(
+        scene,
+        DebitKind.FREEZE,
+        lot.credit_type,
+        amount=rng.randint(1, lot.remaining - lot.frozen),
+        grant_ids=[lot.id],
+        op=op,
+        outcome="freeze ordered",
+    )
 
 
 def thawer(scene: Scene) -> Steps[None]:

@@ -1,6 +1,6 @@
 """The installation's own workers in the simulator: who grants, loads, settles, expires, claws back and sweeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -59,17 +59,41 @@ def clawer(scene: Scene) -> Steps[None]:
     picked, allow_debt = rng.sample(lots, rng.randint(1, min(3, len(lots)))), rng.random() < 0.5
     if allow_debt:
         scene.promises.may_owe.add(op)
-    amount, now_ms = rng.randint(1, 25), scene.runtime.clock()
+    yield from order_debit(
+        scene,
+        DebitKind.CLAWBACK,
+        kind,
+        amount=rng.randint(1, 25),
+        grant_ids=picked,
+        allow_debt=allow_debt,
+        op=op,
+        outcome="clawback ordered",
+    )
+
+
+def order_debit(
+    scene: Scene,
+    kind: DebitKind,
+    credit_type: str,
+    *,
+    amount: int,
+    grant_ids: Sequence[int],
+    allow_debt: bool = False,
+    op: str,
+    outcome: str,
+) -> Steps[None]:
+    """Order in SQL that the gate takes or freezes credits of some lots, and see it done."""
+    now_ms = scene.runtime.clock()
 
     def order(connection: Connection) -> bool:
         return order_command(
             connection,
             TENANT,
             scene.account_id,
-            kind=DebitKind.CLAWBACK,
-            credit_type=kind,
+            kind=kind,
+            credit_type=credit_type,
             amount=amount,
-            grant_ids=picked,
+            grant_ids=grant_ids,
             allow_debt=allow_debt,
             op=op,
             fingerprint=digest(op)[:32],
@@ -79,7 +103,7 @@ def clawer(scene: Scene) -> Steps[None]:
         )
 
     if (yield from insist(scene, lambda: _once(order))):
-        scene.outcomes["clawback ordered"] += 1
+        scene.outcomes[outcome] += 1
         yield from sweep_commands(scene)
 
 
