@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from credits.config.settings import Tenant, load_settings, read_environment
+from credits.config.settings import Tenant, load_settings, read_environment, secret_variable
 from credits.ops.dev.environment import complete, given_environment, read_dev_env, write_dev_env
+from webhooks.providers import REGISTRY
 
 FOLDER = Path("/home/somebody/shop")
 REDIS = "redis://:password@127.0.0.1:7001/0"
@@ -34,9 +35,9 @@ def completed(
 def test_the_first_start_makes_a_secret_for_each_provider_and_no_two_alike() -> None:
     values = completed()
 
-    made = [values[f"{name}_TEST_WEBHOOK_SECRETS"] for name in ("STRIPE", "LEMONSQUEEZY", "FAKE")]
+    made = [values[secret_variable(name, Tenant.SANDBOX)] for name in REGISTRY]
     assert all(value.startswith("whsec_") for value in made)
-    assert len({*made, values["CREDITGATE_SECRET_KEY"]}) == 4
+    assert len({*made, values["CREDITGATE_SECRET_KEY"]}) == len(REGISTRY) + 1
     assert values["CREDITGATE_TENANT"] == "sandbox"
 
 

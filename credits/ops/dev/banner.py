@@ -18,7 +18,7 @@ def banner(
 ────────────────────────────────────────────────────────────────────────────────
  Creditgate is up (sandbox)                                    Ctrl-C stops it
 
-   Webhooks    {base_url}/webhooks/stripe   (also lemonsqueezy, fake)
+   Webhooks    {base_url}/webhooks/stripe   (also lemonsqueezy, paddle, fake)
    API         {base_url}/v1
    Health      {base_url}/healthz   {base_url}/readyz   {base_url}/metrics
    API key     {api_key}

@@ -17,7 +17,7 @@ REDIS_URL: Final = "CREDITGATE_REDIS_URL"
 # Either name of a pair, given by the user, stands for the whole pair; our own value would hide theirs.
 _PAIRS: Final = {DATABASE_URL: "DATABASE_URL", REDIS_URL: "REDIS_URL"}
 
-_PROVIDERS: Final = ("stripe", "lemonsqueezy", "fake")
+_PROVIDERS: Final = ("stripe", "lemonsqueezy", "paddle", "fake")
 
 _FAKE_ACCESS: Final[Mapping[str, Mapping[str, str]]] = {
     "stripe": {"STRIPE_TEST_API_KEY": "sk_test_fake", "STRIPE_TEST_API_BASE": "{base}"},
