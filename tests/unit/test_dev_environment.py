@@ -101,4 +101,4 @@ def test_settings_are_made_of_what_was_written(tmp_path: Path) -> None:
     assert settings.tenant is Tenant.SANDBOX
     assert settings.redis_url == REDIS
     assert settings.database_url == f"sqlite:///{tmp_path}/.creditgate/creditgate.sqlite3"
-    assert set(settings.webhook_secrets) == {"stripe", "lemonsqueezy", "fake"}
+    assert set(settings.webhook_secrets) == {"stripe", "lemonsqueezy", "paddle", "fake"}
