@@ -308,6 +308,17 @@ class AuthenticationError(CreditsError):
     fix = "Send `Authorization: Bearer <key>` with a key that is neither expired nor revoked."
 
 
+class PassExpiredError(AuthenticationError):
+    """A link, session or token of ours whose time is over. Nobody changed it: where it leads back to can be trusted."""
+
+    code = "pass_expired"
+    fix = "Ask the app's server for a new one; docs/pages.md says how long each lasts."
+
+    def __init__(self, return_url: str | None) -> None:
+        super().__init__("it is over")
+        self.return_url = return_url
+
+
 class PermissionDeniedError(CreditsError):
     """The key is valid, but not for this."""
 

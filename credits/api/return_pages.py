@@ -8,7 +8,7 @@ _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-  :root {{ color-scheme: light dark }}
+  :root {{ color-scheme: light dark; background: Canvas; color: CanvasText }}
   body {{ font: 1rem/1.5 system-ui, sans-serif; display: grid; place-content: center; min-height: 90vh; margin: 1rem }}
   main {{ max-width: 32rem; text-align: center }}
 </style></head>
@@ -24,6 +24,7 @@ _HEADERS: Final = {
     "Cache-Control": "public, max-age=3600",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    # There is no form on these pages, so that the `Origin: null` that this makes browsers send with one hurts nobody.
     "Referrer-Policy": "no-referrer",
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from itsdangerous import BadData, URLSafeSerializer
 
 from credits.config.settings import Tenant
-from credits.errors import AuthenticationError, ConfigError
+from credits.errors import AuthenticationError, ConfigError, PassExpiredError
 
 MAX_TOKEN_LENGTH: Final = 4_096
 MAX_ORIGINS: Final = 10
@@ -59,7 +59,7 @@ def seal(purpose: Purpose, visitor: Visitor, secret_key: str) -> str:
 
 
 def unseal(purpose: Purpose, token: str, secret_key: str, *, now_ms: int) -> Visitor:
-    """Who a token was made for. Raises AuthenticationError if it is not ours, was changed, or is over."""
+    """Who a token was made for. Raises AuthenticationError if it is not ours or was changed, PassExpiredError."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise AuthenticationError("no valid link")
     try:
@@ -76,7 +76,7 @@ def unseal(purpose: Purpose, token: str, secret_key: str, *, now_ms: int) -> Vis
         origins=tuple(content.get("o", ())),
     )
     if now_ms >= visitor.expires_at_ms:
-        raise AuthenticationError("the link is over")
+        raise PassExpiredError(visitor.return_url)
     return visitor
 
 

@@ -7,6 +7,7 @@ from credits.checkout.quotes import PURCHASE_ID
 from credits.engine import Credits
 from credits.errors import CreditsError, InvalidAmountError, InvalidInputError
 from credits.ids import digest
+from credits.portal.faults import told
 from credits.portal.texts import Words
 from credits.pricing.money import rounded, to_minor
 from credits.pricing.rules import Price
@@ -30,7 +31,7 @@ def asked_price(library: Credits, account: str, sent: Mapping[str, str], words: 
         amount = chosen_amount(sent.get("amount", ""))
         price = library.price(credit_type, amount, account=account, currency=sent.get("currency") or None)
     except CreditsError as error:
-        return {"error": str(error)}
+        return {"error": told(error, library, words)}
     plan = None if price.plan is None else library.catalogue.plan(price.plan).name
     return {
         "error": None,

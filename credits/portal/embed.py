@@ -16,6 +16,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 
 from credits.api.bodies import read_json
 from credits.api.problems import problem, problem_of
+from credits.clock import Clock
 from credits.engine import Credits, balances_json
 from credits.errors import AuthenticationError, CreditsError, InvalidInputError, PermissionDeniedError
 from credits.ids import digest
@@ -45,7 +46,7 @@ def embed_routes(portal: Portal) -> Blueprint:
     for name, run in {"balances": _show_balances, "price": _show_price, "offers": _show_offers}.items():
         routes.add_url_rule(f"/{name}", name, _view(portal, run), methods=["GET", "OPTIONS"])
     routes.add_url_rule("/checkouts", "checkouts", _view(portal, _open_checkout), methods=["POST", "OPTIONS"])
-    stream = partial(_stream, BoundedSemaphore(MAX_STREAMS))
+    stream = partial(_stream, portal.clock, BoundedSemaphore(MAX_STREAMS))
     routes.add_url_rule("/stream", "stream", _view(portal, stream), methods=["GET", "OPTIONS"])
     return routes
 
@@ -95,10 +96,12 @@ def _open_checkout(visitor: Visitor, library: Credits) -> Response:
     return jsonify({name: bought[name] for name in ("purchase_id", "state", "checkout_url", "formatted")})
 
 
-def _stream(places: BoundedSemaphore, visitor: Visitor, library: Credits) -> Response:
+def _stream(clock: Clock, places: BoundedSemaphore, visitor: Visitor, library: Credits) -> Response:
     if not places.acquire(blocking=False):
         return problem(503, "too_many_streams", "every place is taken; ask for the balances", retry_after_s=5)
-    response = Response(_changes(visitor, library), mimetype="text/event-stream")
+    # No longer than the token that opened it: who has logged out by then is told nothing more.
+    lasts_s = min(STREAM_S, (visitor.expires_at_ms - clock()) / 1000)
+    response = Response(_changes(visitor, library, lasts_s=lasts_s), mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
     # Called however the stream ends: by itself, or because the browser has gone.
     response.call_on_close(places.release)
@@ -155,9 +158,9 @@ def _balances(visitor: Visitor, library: Credits) -> dict[str, Any]:
     return {**shown, "names": {name: view.name_of(library, name) for name in library.catalogue.credit_types}}
 
 
-def _changes(visitor: Visitor, library: Credits) -> Iterator[str]:
+def _changes(visitor: Visitor, library: Credits, *, lasts_s: float) -> Iterator[str]:
     """Balances as server-sent events, one whenever they changed; it ends by itself, and the browser comes back."""
-    ends_s, last = monotonic() + STREAM_S, ""
+    ends_s, last = monotonic() + lasts_s, ""
     yield f"retry: {_RETRY_MS}\n\n"
     while monotonic() < ends_s:
         try:

@@ -19,6 +19,7 @@ from credits.passes.issuing import SESSION_S
 from credits.portal import store, view
 from credits.portal.brand import colours_css
 from credits.portal.buying import asked_price, buy, chosen_amount
+from credits.portal.faults import told
 from credits.portal.session import HEADERS, check_form, opened, start_session
 from credits.portal.topping import WAYS, can_top_up, cards, save
 from credits.portal.visit import Portal, Visit, sorry, visit_of
@@ -146,7 +147,9 @@ def buying(visit: Visit) -> Response:
         try:
             bought = buy(visit.library, visit.account, request.form, back_url=back_url)
         except InvalidInputError as error:
-            return _buy_form(visit, sellers, request.form, {"error": str(error)}, status=422)
+            return _buy_form(
+                visit, sellers, request.form, {"error": told(error, visit.library, visit.words)}, status=422
+            )
         # A redirect after a form is held to form-action by browsers, and the provider's host is not ours to list.
         return visit.page("leaving", url=bought["checkout_url"])
     asked = asked_price(visit.library, visit.account, request.args, visit.words)

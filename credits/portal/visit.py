@@ -16,6 +16,7 @@ from credits.errors import (
     CreditsError,
     DependencyError,
     InvalidInputError,
+    PassExpiredError,
     PermissionDeniedError,
     PurchaseNotFoundError,
 )
@@ -108,9 +109,12 @@ def words_of(portal: Portal, tenant: Tenant, wanted: str | None, owner: store.Ow
 def sorry(portal: Portal, error: Exception) -> Response:
     """A page that says what went wrong in the visitor's own terms; nothing of our insides."""
     words = words_of(portal, Tenant.LIVE, None, None)
+    title, return_url = words("error_title"), None
     match error:
+        case PassExpiredError():
+            title, status, text, return_url = words("link_over_title"), 403, words("link_over"), error.return_url
         case AuthenticationError():
-            status, text = 403, words("link_over")
+            title, status, text = words("link_over_title"), 403, words("link_over")
         case PermissionDeniedError():
             status, text = 403, words("csrf")
         case PurchaseNotFoundError():
@@ -124,5 +128,6 @@ def sorry(portal: Portal, error: Exception) -> Response:
         case _:
             status, text = 503 if is_unavailable(error) else 500, words("something_wrong")
             log.error("portal.failed", exc_info=error)
-    page = render_template("portal/sorry.html", t=words, brand=portal.brand, text=text, return_url=None)
+    shown = {"title": title, "text": text, "return_url": return_url}
+    page = render_template("portal/sorry.html", t=words, brand=portal.brand, **shown)
     return Response(page, status, mimetype="text/html")

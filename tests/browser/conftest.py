@@ -8,20 +8,18 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from credits.ops.dev.start import EXAMPLE_CONFIG
 from tests.support.dev import dev_run
 from tests.support.pages import Stand
 
-_BRAND: Final = '[portal]\nname = "Acme <Studio>"\ncolour = "#0f766e"\n\n[checkout]\nallowed_hosts = ["localhost"]\n'
+_BRAND: Final = '\n[portal]\nname = "Acme <Studio>"\ncolour = "#0f766e"\n\n[checkout]\nallowed_hosts = ["localhost"]\n'
 
 
 @pytest.fixture(scope="session")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """What `credits dev` would begin with, with a brand and a host to come back to."""
     folder = tmp_path_factory.mktemp("pages")
-    with dev_run(folder) as first:
-        first.stop()
-    # What `credits dev` wrote, with a brand and a host to come back to.
-    with (folder / "credits.toml").open("a") as config:
-        config.write(f"\n{_BRAND}")
+    (folder / "credits.toml").write_text(EXAMPLE_CONFIG.read_text() + _BRAND)
     with dev_run(folder) as run:
         yield Stand(run)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.support.dev import COMMAND, DevRun, clean_environment
-from tests.support.pages import Stand
+from tests.support.pages import Stand, serious_faults
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -58,3 +58,27 @@ def test_what_happens_next_is_decided_on_the_page(run: DevRun, page: Page) -> No
 
     wait_until(lambda: run.balance("buyer_late") == 100, timeout_s=30, what="the money has arrived")
     assert page.get_by_role("button", name="Refund all").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_the_fakes_and_where_one_lands(run: DevRun, browser: Browser, scheme: str) -> None:
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    found = {}
+    for provider in ("stripe", "lemonsqueezy"):
+        account = f"axe_{provider}_{scheme}"
+        made = credits_command(run, "checkout", account, "image_generation", "100", "--provider", provider)
+        page.goto(made["checkout_url"])
+        found[f"{provider}, open"] = serious_faults(page)
+        page.get_by_role("button", name="declined").click()
+        found[f"{provider}, declined"] = serious_faults(page)
+        page.get_by_role("button", name="Pay", exact=True).click()
+        found["done"] = serious_faults(page)
+        page.goto(made["checkout_url"])
+        found[f"{provider}, paid"] = serious_faults(page)
+    for address in (f"{run.url}/checkout/cancelled", made["checkout_url"].partition("/lemonsqueezy")[0]):
+        page.goto(address)
+        found[address] = serious_faults(page)
+    context.close()
+
+    assert {place: faults for place, faults in found.items() if faults} == {}

@@ -1,10 +1,13 @@
 """The hosted page as its visitors meet it: buying with both fakes, mistakes, keyboards, phones, and closed doors."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from credits.config.settings import Tenant
+from credits.passes.seals import Purpose, Visitor, seal
 from tests.support.pages import Stand, Watch, serious_faults
 from tests.support.processes import wait_until
 
@@ -43,7 +46,9 @@ def test_what_is_bought_on_the_page_arrives_by_itself(stand: Stand, page: Page, 
     assert faults == []
 
 
-@pytest.mark.parametrize(("amount", "named"), [("5", "10"), ("0", "amount"), ("9999999999999999999", "amount")])
+@pytest.mark.parametrize(
+    ("amount", "named"), [("5", "10 or more"), ("0", "a whole number"), ("9999999999999999999", "a whole number")]
+)
 def test_a_wrong_amount_is_told_beside_the_field_with_its_bound(
     stand: Stand, page: Page, amount: str, named: str
 ) -> None:
@@ -58,16 +63,39 @@ def test_a_wrong_amount_is_told_beside_the_field_with_its_bound(
     expect(page.locator("#price .error")).to_contain_text(named)
 
 
-def test_a_link_that_is_over_or_was_changed_opens_nothing_and_says_so(stand: Stand, page: Page) -> None:
-    link = stand.link("page_links")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_link_that_was_changed_opens_nothing_and_says_what_to_do(stand: Stand, browser: Browser, scheme: str) -> None:
+    link = stand.link("page_links", return_url="https://app.example.com/")
     changed = link[:-6] + ("A" if link[-6] != "A" else "B") + link[-5:]
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", locale="en-US")
+    page = context.new_page()
 
     answer = page.goto(changed)
 
     assert answer is not None
     assert answer.status == 403
-    expect(page.get_by_role("alert")).to_contain_text("This link is over.")
+    expect(page.get_by_role("alert")).to_contain_text("open the page from there again")
+    assert page.locator("main a").count() == 0
     assert serious_faults(page) == []
+    context.close()
+
+
+def test_a_link_that_is_over_says_so_and_leads_back_to_where_another_can_be_had(stand: Stand, page: Page) -> None:
+    over = Visitor(
+        tenant=Tenant.SANDBOX,
+        account="page_over",
+        expires_at_ms=int(time.time() * 1000) - 1,
+        nonce="n",
+        return_url="https://app.example.com/credits",
+    )
+    token = seal(Purpose.LINK, over, stand.run.environment["CREDITGATE_SECRET_KEY"])
+
+    answer = page.goto(f"{stand.url}/portal/enter?link={token}")
+
+    assert answer is not None
+    assert answer.status == 403
+    expect(page.locator("h1")).to_have_text("This link does not work any more")
+    expect(page.get_by_role("link", name="Back")).to_have_attribute("href", "https://app.example.com/credits")
 
 
 def test_going_back_after_paying_buys_nothing_more(stand: Stand, page: Page) -> None:

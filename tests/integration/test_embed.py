@@ -200,7 +200,7 @@ def test_the_script_may_be_loaded_by_any_page_and_depends_on_nothing(browser: Fl
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.mimetype == "text/javascript"
     assert "import " not in answer.text.replace("import.meta", "")
-    assert len(answer.data) < 15_000
+    assert len(answer.data) < 16_000
 
 
 def _json(answer: TestResponse) -> Any:

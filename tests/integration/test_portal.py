@@ -186,7 +186,7 @@ def test_a_price_is_shown_without_javascript_and_as_json_for_it(stand: Stand) ->
     assert said is not None
     assert said["total"] == "$15.00"
     assert refused is not None
-    assert "amount" in refused["error"]
+    assert "a whole number" in refused["error"]
 
 
 def test_a_purchase_is_followed_until_it_is_credited_and_is_nobody_else_s(stand: Stand) -> None:

@@ -1,0 +1,32 @@
+"""What is wrong with what a visitor typed, in their own words: the bound, and nothing of our fields and insides."""
+
+from credits.engine import Credits
+from credits.errors import AmountNotForSaleError, CreditsError, InvalidAmountError, InvalidInputError
+from credits.portal.texts import Words
+
+
+def told(error: CreditsError, library: Credits, words: Words) -> str:
+    """A sentence to stand beside the field. What there is no sentence for is told as the error says it."""
+    match error:
+        case AmountNotForSaleError():
+            return _not_for_sale(error, library, words)
+        case InvalidAmountError():
+            return words("whole_number", example=words.number(100))
+        case InvalidInputError():
+            return str(error).removeprefix(f"{error.field}: ")
+        case _:
+            return str(error)
+
+
+def _not_for_sale(error: AmountNotForSaleError, library: Credits, words: Words) -> str:
+    kind = library.catalogue.credit_types.get(error.credit_type)
+    if kind is None:
+        return words("not_for_sale")
+    if kind.pricing is None:
+        amounts = ", ".join(words.number(pack.amount) for pack in kind.packs)
+        return words("amount_packs", amounts=amounts) if amounts else words("not_for_sale")
+    if error.amount < kind.minimum_amount:
+        return words("amount_at_least", amount=words.number(kind.minimum_amount))
+    if error.amount > kind.largest_amount:
+        return words("amount_at_most", amount=words.number(kind.largest_amount))
+    return words("amount_not_for_sale")
