@@ -209,7 +209,7 @@ def settings(database_url: str) -> Settings:
                 WebhookSecret(tenant=Tenant.LIVE, value=f"{provider}_live_secret".encode()),
                 WebhookSecret(tenant=Tenant.SANDBOX, value=f"{provider}_test_secret".encode()),
             )
-            for provider in ("fake", "stripe", "lemonsqueezy")
+            for provider in ("fake", "stripe", "lemonsqueezy", "paddle")
         },
         alarm_age_s=300,
     )

@@ -24,7 +24,7 @@ class PriceQuery(Sent):
 class CheckoutBody(Sent):
     account: Annotated[str, fields.an_id("account")]
     provider: Annotated[str, fields.an_id("provider")]
-    """`stripe` or `lemonsqueezy`."""
+    """`stripe`, `lemonsqueezy` or `paddle`."""
     credit_type: Annotated[str | None, fields.an_id("credit_type").or_none()] = None
     amount: Annotated[int | None, fields.an_amount().or_none()] = None
     currency: Annotated[str | None, fields.an_id("currency").or_none()] = None

@@ -20,9 +20,16 @@ def _lemonsqueezy(access: ProviderAccess, tenant: Tenant) -> PaymentProvider:
     return LemonSqueezySeller(access, tenant)
 
 
+def _paddle(access: ProviderAccess, tenant: Tenant) -> PaymentProvider:
+    from credits.checkout.paddle import PaddleSeller
+
+    return PaddleSeller(access, tenant)
+
+
 _MAKERS: Final[Mapping[str, Callable[[ProviderAccess, Tenant], PaymentProvider]]] = {
     "stripe": _stripe,
     "lemonsqueezy": _lemonsqueezy,
+    "paddle": _paddle,
 }
 
 

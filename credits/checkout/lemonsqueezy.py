@@ -3,18 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
-
-from credits.checkout.cleaning import cleaned
+from credits.checkout.http import JsonApi, found_or_made
 from credits.checkout.marks import ACCOUNT, AMOUNT, CREDIT_TYPE, QUOTE
 from credits.checkout.model import CheckoutOrder, ProviderCheckout
 from credits.clock import iso
 from credits.config.settings import ProviderAccess, Tenant
-from credits.errors import NotSoldByError, ProviderKeyRefusedError, ProviderRefusedError, ProviderUnavailableError
+from credits.errors import NotSoldByError, ProviderUnavailableError
 from credits.units import Money
 
 _API: Final = "https://api.lemonsqueezy.com"
-_TIMEOUT_S: Final = 10.0
 _CONTENT_TYPE: Final = "application/vnd.api+json"
 # How many of the newest checkouts are looked through for the one that a cut-off call made.
 _LOOKED_THROUGH: Final = 100
@@ -28,16 +25,12 @@ class LemonSqueezySeller:
     def __init__(self, access: ProviderAccess, tenant: Tenant) -> None:
         self._access = access
         self._is_test = tenant is Tenant.SANDBOX
-        self._client = httpx.Client(
-            base_url=access.api_base or _API,
-            timeout=_TIMEOUT_S,
-            headers={
-                "Authorization": f"Bearer {access.api_key}",
-                "Accept": _CONTENT_TYPE,
-                "Content-Type": _CONTENT_TYPE,
-            },
-            # The fakes run on this machine, where no proxy leads.
-            trust_env=access.api_base is None,
+        self._api = JsonApi(
+            self.name,
+            access.api_base or _API,
+            access,
+            headers={"Accept": _CONTENT_TYPE, "Content-Type": _CONTENT_TYPE},
+            reason_of=_reason_of,
         )
 
     def chargeable(self, money: Money) -> Money:
@@ -49,14 +42,16 @@ class LemonSqueezySeller:
         return money
 
     def create_checkout(self, order: CheckoutOrder) -> ProviderCheckout:
-        found = self._made_before(order) if order.is_repeat else None
-        if found is None:
-            body = checkout_body(order, self._access, is_test=self._is_test)
-            found = self._ask("POST", "/v1/checkouts", json=body)["data"]
+        found = found_or_made(order, find=self._made_before, make=self._made)
         try:
             return ProviderCheckout(checkout_id=str(found["id"]), url=str(found["attributes"]["url"]), key=None)
         except (KeyError, TypeError):
             raise ProviderUnavailableError(self.name, "answered a checkout without an id or a URL") from None
+
+    def _made(self, order: CheckoutOrder) -> Mapping[str, Any]:
+        body = checkout_body(order, self._access, is_test=self._is_test)
+        made: Mapping[str, Any] = self._api.ask("POST", "/v1/checkouts", json=body)["data"]
+        return made
 
     def _made_before(self, order: CheckoutOrder) -> Mapping[str, Any] | None:
         """Lemon Squeezy knows no idempotency keys: a call that was cut off may have left its checkout there."""
@@ -65,31 +60,11 @@ class LemonSqueezySeller:
             "page[size]": str(_LOOKED_THROUGH),
             "sort": "-createdAt",
         }
-        for checkout in self._ask("GET", "/v1/checkouts", params=params)["data"]:
+        for checkout in self._api.ask("GET", "/v1/checkouts", params=params)["data"]:
             custom = ((checkout.get("attributes") or {}).get("checkout_data") or {}).get("custom") or {}
             if isinstance(custom, dict) and custom.get(QUOTE) == order.purchase_id:
                 return checkout  # type: ignore[no-any-return]
         return None
-
-    def _ask(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
-        try:
-            response = self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise ProviderUnavailableError(self.name, f"did not answer ({type(error).__name__})") from None
-        if response.is_success:
-            try:
-                answer = response.json()
-            except ValueError:
-                answer = None
-            if isinstance(answer, dict) and answer.get("data") is not None:
-                return answer
-            raise ProviderUnavailableError(self.name, "answered what is no JSON:API document")
-        message = cleaned(_errors_of(response), self._access.api_key)
-        if response.status_code in {401, 403}:
-            raise ProviderKeyRefusedError(self.name, message)
-        if response.status_code in {408, 409, 425, 429} or response.status_code >= 500:
-            raise ProviderUnavailableError(self.name, f"{response.status_code} {message}")
-        raise ProviderRefusedError(self.name, message)
 
 
 def checkout_body(order: CheckoutOrder, access: ProviderAccess, *, is_test: bool) -> dict[str, Any]:
@@ -116,9 +91,5 @@ def checkout_body(order: CheckoutOrder, access: ProviderAccess, *, is_test: bool
     return {"data": {"type": "checkouts", "attributes": attributes, "relationships": relationships}}
 
 
-def _errors_of(response: httpx.Response) -> str:
-    try:
-        errors = response.json()["errors"]
-        return "; ".join(str(error.get("detail") or error.get("title") or "?") for error in errors)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"answered {response.status_code}"
+def _reason_of(document: Any) -> str:
+    return "; ".join(str(error.get("detail") or error.get("title") or "?") for error in document["errors"])

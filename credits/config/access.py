@@ -8,6 +8,20 @@ from urllib.parse import urlsplit
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _MODES: Final = ("live", "test")
+_TAX_CATEGORIES: Final = frozenset(
+    {
+        "digital-goods",
+        "ebooks",
+        "implementation-services",
+        "professional-services",
+        "saas",
+        "software-programming-services",
+        "standard",
+        "training-services",
+        "website-hosting",
+    }
+)
+"""Paddle's; the account has to be approved for each."""
 
 
 class Tenant(StrEnum):
@@ -29,17 +43,22 @@ class ProviderAccess:
     """Lemon Squeezy: the variant that credits are sold as, at a price of our own."""
     currency: str = "USD"
     """Lemon Squeezy: the store's."""
+    product_id: str = ""
+    """Paddle: the product whose prices credits are sold at; empty: each checkout names one of its own."""
+    tax_category: str = "standard"
+    """Paddle: of the products that checkouts name."""
+    checkout_url: str = ""
+    """Paddle: the page that takes the payment; empty: the account's default payment link."""
 
 
 def read_access(env: Mapping[str, str], problems: dict[str, str]) -> dict[tuple[Tenant, str], ProviderAccess]:
     """The access that the variables `env` give; what is wrong with one is added to `problems`."""
     found: dict[tuple[Tenant, str], ProviderAccess] = {}
     for tenant in Tenant:
-        stripe, lemonsqueezy = _stripe(env, tenant, problems), _lemonsqueezy(env, tenant, problems)
-        if stripe is not None:
-            found[tenant, "stripe"] = stripe
-        if lemonsqueezy is not None:
-            found[tenant, "lemonsqueezy"] = lemonsqueezy
+        for provider, read in _READERS.items():
+            access = read(env, tenant, problems)
+            if access is not None:
+                found[tenant, provider] = access
     return found
 
 
@@ -81,6 +100,38 @@ def _lemonsqueezy(env: Mapping[str, str], tenant: Tenant, problems: dict[str, st
         variant_id=values["VARIANT_ID"],
         currency=currency,
     )
+
+
+def _paddle(env: Mapping[str, str], tenant: Tenant, problems: dict[str, str]) -> ProviderAccess | None:
+    variables = {
+        name: access_variable("paddle", tenant, name)
+        for name in ("API_KEY", "PRODUCT_ID", "TAX_CATEGORY", "CHECKOUT_URL")
+    }
+    base = _base(env, "paddle", tenant, problems)
+    values = {name: env.get(variable, "") for name, variable in variables.items()}
+    if not values["API_KEY"]:
+        return None
+    own, other = ("sdbx", "live") if tenant is Tenant.SANDBOX else ("live", "sdbx")
+    # Sandbox and live are accounts of their own, and keys made before May 2025 do not say whose they are.
+    if values["API_KEY"].startswith(f"pdl_{other}_"):
+        problems[variables["API_KEY"]] = f"must be a key of the other account at Paddle (pdl_{own}_apikey_…)"
+    if values["PRODUCT_ID"] and not values["PRODUCT_ID"].startswith("pro_"):
+        problems[variables["PRODUCT_ID"]] = "must be a product of Paddle (pro_…)"
+    category = values["TAX_CATEGORY"] or "standard"
+    if category not in _TAX_CATEGORIES:
+        problems[variables["TAX_CATEGORY"]] = f"must be one of {', '.join(sorted(_TAX_CATEGORIES))}"
+    if values["CHECKOUT_URL"] and urlsplit(values["CHECKOUT_URL"]).scheme != "https":
+        problems[variables["CHECKOUT_URL"]] = "must be an https:// address of a website that Paddle has approved"
+    return ProviderAccess(
+        api_key=values["API_KEY"],
+        api_base=base,
+        product_id=values["PRODUCT_ID"],
+        tax_category=category,
+        checkout_url=values["CHECKOUT_URL"],
+    )
+
+
+_READERS: Final = {"stripe": _stripe, "lemonsqueezy": _lemonsqueezy, "paddle": _paddle}
 
 
 def _base(env: Mapping[str, str], provider: str, tenant: Tenant, problems: dict[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Buy on a laptop: `credits dev`, a real browser, the checkout pages of both fakes, and the credits in the balance."""
+"""Buy on a laptop: `credits dev`, a real browser, the checkout pages of the fakes, and the credits in the balance."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ def credits_command(run: DevRun, *arguments: str) -> dict[str, Any]:
     return printed
 
 
-@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy"])
+@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
 def test_a_click_on_pay_brings_the_credits(run: DevRun, page: Page, provider: str) -> None:
     account = f"buyer_{provider}"
     made = credits_command(run, "checkout", account, "image_generation", "100", "--provider", provider)

@@ -26,7 +26,7 @@ def pay(page: Page) -> None:
     page.wait_for_url("**/portal/purchases/**")
 
 
-@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy"])
+@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
 def test_what_is_bought_on_the_page_arrives_by_itself(stand: Stand, page: Page, provider: str) -> None:
     account = f"page_{provider}"
     page.goto(stand.link(account))

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from credits.checkout.connect import Sellers
-from credits.checkout.model import CheckoutOrder, CheckoutRequest, PaymentProvider, ProviderCheckout, Shop
 from credits.checkout.service import open_checkout, purchase_row, state_of
 from credits.clock import system_clock_ms
 from credits.config.settings import ProviderAccess, Settings, Tenant
@@ -23,11 +21,13 @@ from credits.errors import (
     ProviderUnavailableError,
 )
 from credits.ids import signed_reference
-from credits.units import Money
 from tests.support.api import assert_problem
 from tests.support.market import KEYS, Market, market
+from tests.support.sellers import CutOff, DyingSeller, asked, library
 
-PROVIDERS = pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy"])
+PROVIDERS = pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
+MADE = {"stripe": "checkout.session", "lemonsqueezy": "checkouts", "paddle": "transactions"}
+"""What a checkout is at each fake."""
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
@@ -37,39 +37,9 @@ def shop(engine: Engine, settings: Settings, tmp_path: Path) -> Iterator[Market]
         yield made
 
 
-class CutOff(BaseException):
-    """The process ends here."""
-
-
-class DyingSeller:
-    """A seller whose process ends when the provider has made the checkout, and before anybody knows."""
-
-    def __init__(self, seller: PaymentProvider) -> None:
-        self.name = seller.name
-        self._seller = seller
-
-    def chargeable(self, money: Money) -> Money:
-        return self._seller.chargeable(money)
-
-    def create_checkout(self, order: CheckoutOrder) -> ProviderCheckout:
-        self._seller.create_checkout(order)
-        raise CutOff
-
-
-def library(shop: Market, **changes: Any) -> Shop:
-    """The shop without HTTP."""
-    sellers = Sellers(replace(shop.settings, **changes), Tenant.SANDBOX)
-    return replace(shop.pipeline.credits.shop, sellers=sellers, base_url=shop.settings.base_url, clock=system_clock_ms)
-
-
-def asked(provider: str, key: str | None = "k1", **changes: Any) -> CheckoutRequest:
-    said: dict[str, Any] = {"account": "user_1", "credit_type": "image_generation", "amount": 100, **changes}
-    return CheckoutRequest(provider=provider, key=key, **said)
-
-
 def made_at(shop: Market, provider: str) -> int:
     """How many checkouts the fake has."""
-    return len(shop.store.all(provider, "checkout.session" if provider == "stripe" else "checkouts"))
+    return len(shop.store.all(provider, MADE[provider]))
 
 
 # ── Once ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -166,5 +166,5 @@ def _status(request: urllib.request.Request) -> int:
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without anything that would configure Creditgate."""
-    pattern = re.compile(r"CREDITGATE_|REDIS_URL$|DATABASE_URL$|.*_WEBHOOK_SECRETS$|(STRIPE|LEMONSQUEEZY)_")
+    pattern = re.compile(r"CREDITGATE_|REDIS_URL$|DATABASE_URL$|.*_WEBHOOK_SECRETS$|(STRIPE|LEMONSQUEEZY|PADDLE)_")
     return {name: value for name, value in os.environ.items() if not pattern.match(name)}

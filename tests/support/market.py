@@ -30,7 +30,11 @@ from webhooks.fakes.store import FakeStore
 from webhooks.providers import REGISTRY
 
 SELLING_CONFIG = Path(__file__).with_name("selling.toml")
-KEYS = {"stripe": "sk_test_of_these_tests", "lemonsqueezy": "a lemon squeezy key"}
+KEYS = {
+    "stripe": "sk_test_of_these_tests",
+    "lemonsqueezy": "a lemon squeezy key",
+    "paddle": "pdl_sdbx_apikey_of_these_tests",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +146,7 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
 
 
 def access_to(fakes_url: str) -> dict[tuple[Tenant, str], ProviderAccess]:
-    """Access to both fakes at `fakes_url`."""
+    """Access to the fakes at `fakes_url`."""
     return {
         (Tenant.SANDBOX, "stripe"): ProviderAccess(api_key=KEYS["stripe"], api_base=fakes_url),
         (Tenant.SANDBOX, "lemonsqueezy"): ProviderAccess(
@@ -151,4 +155,5 @@ def access_to(fakes_url: str) -> dict[tuple[Tenant, str], ProviderAccess]:
             store_id="1",
             variant_id=CREDITS_VARIANT,
         ),
+        (Tenant.SANDBOX, "paddle"): ProviderAccess(api_key=KEYS["paddle"], api_base=f"{fakes_url}/paddle"),
     }

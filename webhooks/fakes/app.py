@@ -15,6 +15,8 @@ from credits.log import set_up_logging
 from webhooks.fakes.delivery import Deliverer, Post, post
 from webhooks.fakes.lemonsqueezy.api import lemonsqueezy_api
 from webhooks.fakes.lemonsqueezy.desk import Desk as SqueezyDesk
+from webhooks.fakes.paddle.api import paddle_api
+from webhooks.fakes.paddle.desk import Desk as PaddleDesk
 from webhooks.fakes.pages import pages
 from webhooks.fakes.store import FakeStore
 from webhooks.fakes.stripe.api import stripe_api
@@ -42,7 +44,7 @@ def create_fakes(
         raise ConfigError({"CREDITGATE_TENANT": "must be sandbox: fake providers would grant live credits for nothing"})
     deliverer = Deliverer(
         receiver_url=settings.base_url,
-        secrets={name: _sandbox_secret(settings, name) for name in ("stripe", "lemonsqueezy")},
+        secrets={name: _sandbox_secret(settings, name) for name in ("stripe", "lemonsqueezy", "paddle")},
         post=deliver,
         **({} if pauses_s is None else {"pauses_s": tuple(pauses_s)}),
     )
@@ -51,9 +53,11 @@ def create_fakes(
     variant = access.variant_id if access is not None else CREDITS_VARIANT
     stripe = StripeDesk(store=store, deliverer=deliverer, now_ms=clock)
     squeezy = SqueezyDesk(store=store, deliverer=deliverer, now_ms=clock, credits_variant=variant)
+    paddle = PaddleDesk(store=store, deliverer=deliverer, now_ms=clock)
     app = Flask("creditgate_fakes", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for routes in (stripe_api(stripe, lock), lemonsqueezy_api(squeezy, lock), pages(stripe, squeezy, lock)):
+    apis = (stripe_api(stripe, lock), lemonsqueezy_api(squeezy, lock), paddle_api(paddle, lock))
+    for routes in (*apis, pages(stripe, squeezy, paddle, lock)):
         app.register_blueprint(routes)
     app.add_url_rule("/healthz", "healthz", lambda: Response("ok", mimetype="text/plain"))
     app.after_request(_closed)

@@ -7,10 +7,14 @@ from typing import Any, Final
 from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from credits.checkout.marks import RETURN_URL
 from credits.errors import InvalidInputError
 from webhooks.fakes.lemonsqueezy import fate as squeezy_fate
 from webhooks.fakes.lemonsqueezy.desk import Desk as SqueezyDesk
 from webhooks.fakes.lemonsqueezy.page import till_of_checkout, till_of_order
+from webhooks.fakes.paddle import fate as paddle_fate
+from webhooks.fakes.paddle.desk import Desk as PaddleDesk
+from webhooks.fakes.paddle.page import till_of as till_of_transaction
 from webhooks.fakes.stripe import fate as stripe_fate
 from webhooks.fakes.stripe.desk import Desk as StripeDesk
 from webhooks.fakes.stripe.page import till_of
@@ -22,12 +26,15 @@ Happenings = Mapping[str, Callable[[Any, dict[str, Any], Extras], str]]
 _LISTED: Final = 100
 
 
-def pages(stripe: StripeDesk, squeezy: SqueezyDesk, lock: threading.Lock) -> Blueprint:
-    """`/`, `/stripe/pay/<id>`, `/lemonsqueezy/checkout/<id>`, `/lemonsqueezy/orders/<id>`."""
+def pages(stripe: StripeDesk, squeezy: SqueezyDesk, paddle: PaddleDesk, lock: threading.Lock) -> Blueprint:
+    """`/`, `/stripe/pay/<id>`, `/lemonsqueezy/checkout/<id>`, `/lemonsqueezy/orders/<id>`, `/paddle/pay?_ptxn=<id>`."""
     routes = Blueprint("pages", __name__, template_folder="templates")
 
     def session_till(session: dict[str, Any], message: str) -> Till:
         return till_of(session, stripe.notes(session["id"]), message)
+
+    def transaction_till(transaction: dict[str, Any], message: str) -> Till:
+        return till_of_transaction(transaction, paddle.notes(transaction["id"]), message)
 
     @routes.get("/")
     def index() -> str:
@@ -38,6 +45,11 @@ def pages(stripe: StripeDesk, squeezy: SqueezyDesk, lock: threading.Lock) -> Blu
         rows += [
             (till_of_order(squeezy, one), f"/lemonsqueezy/orders/{one['id']}")
             for one in squeezy.store.all("lemonsqueezy", "orders")
+        ]
+        rows += [
+            (transaction_till(one, ""), f"/paddle/pay?_ptxn={one['id']}")
+            for one in paddle.store.all("paddle", "transactions")
+            if one["origin"] == "api"
         ]
         return render_template("index.html", rows=rows[:_LISTED])
 
@@ -63,6 +75,16 @@ def pages(stripe: StripeDesk, squeezy: SqueezyDesk, lock: threading.Lock) -> Blu
             order = squeezy.find("orders", object_id) or abort(404)
             return _turn(squeezy, order, _bound(till_of_order, squeezy), squeezy_fate.ON_ORDERS, None)
 
+    @routes.route("/paddle/pay", methods=["GET", "POST"])
+    def paddle_page() -> Response | str:
+        with lock:
+            transaction = paddle.find("transactions", request.args.get("_ptxn", ""))
+            if transaction is None or transaction["origin"] != "api":
+                abort(404)
+            # As the page of a shop does with Paddle.js: docs/providers/paddle.md.
+            back = (transaction["custom_data"] or {}).get(RETURN_URL)
+            return _turn(paddle, transaction, transaction_till, paddle_fate.HAPPENINGS, back)
+
     return routes
 
 
@@ -71,7 +93,11 @@ def _bound(till: Callable[[SqueezyDesk, dict[str, Any], str], Till], desk: Squee
 
 
 def _turn(
-    desk: StripeDesk | SqueezyDesk, about: dict[str, Any], shown: Shown, happenings: Happenings, back_url: str | None
+    desk: StripeDesk | SqueezyDesk | PaddleDesk,
+    about: dict[str, Any],
+    shown: Shown,
+    happenings: Happenings,
+    back_url: str | None,
 ) -> Response | str:
     """Show the page; after a click, do what it says, if the page as it stands now offers it."""
     message = ""

@@ -66,7 +66,7 @@ def checkout(
     account: Account,
     credit_type: Annotated[str | None, typer.Argument(help="The credit type; not with --plan.")] = None,
     amount: Annotated[int | None, typer.Argument(help="How many credits; not with --plan.")] = None,
-    provider: Annotated[str, typer.Option("--provider", help="stripe or lemonsqueezy.")] = "stripe",
+    provider: Annotated[str, typer.Option("--provider", help="stripe, lemonsqueezy or paddle.")] = "stripe",
     plan: Annotated[str | None, typer.Option("--plan", help="Subscribe to this plan.")] = None,
     price: Annotated[str | None, typer.Option("--price", help="Which of the plan's products; else the first.")] = None,
     currency: Currency = None,

@@ -13,7 +13,9 @@ def banner(
 
     The API key is meant to be copied; no other secret is in it.
     """
-    shop = f"http://127.0.0.1:{fakes}   (fake Stripe and Lemon Squeezy)" if fakes else "at the providers of your keys"
+    shop = (
+        f"http://127.0.0.1:{fakes}   (fake Stripe, Lemon Squeezy, Paddle)" if fakes else "at the providers of your keys"
+    )
     return f"""
 ────────────────────────────────────────────────────────────────────────────────
  Creditgate is up (sandbox)                                    Ctrl-C stops it

@@ -27,6 +27,7 @@ _FAKE_ACCESS: Final[Mapping[str, Mapping[str, str]]] = {
         "LEMONSQUEEZY_TEST_VARIANT_ID": "900001",
         "LEMONSQUEEZY_TEST_API_BASE": "{base}/lemonsqueezy",
     },
+    "paddle": {"PADDLE_TEST_API_KEY": "fake", "PADDLE_TEST_API_BASE": "{base}/paddle"},
 }
 """What leads to the fakes, for each provider of which the user has given no key."""
 
@@ -60,7 +61,8 @@ def fakes_used(given: Mapping[str, str]) -> list[str]:
 
 def port_of_fakes(known: Mapping[str, str]) -> int | None:
     """The port of the last start; None before the first."""
-    for name in ("STRIPE_TEST_API_BASE", "LEMONSQUEEZY_TEST_API_BASE"):
+    for provider in _FAKE_ACCESS:
+        name = f"{provider.upper()}_TEST_API_BASE"
         if known.get(name):
             return urlsplit(known[name]).port
     return None

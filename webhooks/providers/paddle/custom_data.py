@@ -5,14 +5,9 @@ A payer can replace a checkout's custom data in the browser (Paddle.js: `customD
 is signed, and what was bought only by the quote that is stored here and compared with what was asked.
 """
 
-from typing import Final
-
-from credits.checkout.marks import QUOTE
+from credits.checkout.marks import QUOTE, REFERENCE
 from credits.facts import Payer
 from webhooks.fields import Node
-
-REFERENCE: Final = "creditgate_reference"
-"""The account, signed: `credits.client_reference("user_1")`."""
 
 
 def payer_of(node: Node, subscription_id: str | None) -> Payer:

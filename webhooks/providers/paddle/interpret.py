@@ -17,7 +17,7 @@ from credits.inbox.provider import Payload
 from credits.units import Money
 from webhooks.fields import Node
 from webhooks.providers.paddle.custom_data import payer_of
-from webhooks.providers.paddle.transactions import key_of, transaction_canceled, transaction_completed
+from webhooks.providers.paddle.transactions import key_of, transaction_canceled, transaction_completed, transaction_paid
 
 _RANK: Final = {"trialing": 1, "active": 2, "paused": 3, "past_due": 4, "canceled": 5}
 """Of two sights with one `updated_at` the one that is harder to leave counts."""
@@ -107,6 +107,7 @@ def _given_back(adjustment: Node) -> Money:
 
 
 READERS: Final[Mapping[str, Callable[[Payload], tuple[Fact, ...]]]] = {
+    "transaction.paid": transaction_paid,
     "transaction.completed": transaction_completed,
     "transaction.canceled": transaction_canceled,
     "subscription.created": _subscription_created,

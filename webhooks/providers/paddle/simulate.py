@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from credits.checkout.marks import QUOTE
+from credits.checkout.marks import QUOTE, REFERENCE
 from credits.ids import digest
 from credits.inbox.provider import SimulatedLine, Simulation
-from webhooks.providers.paddle.custom_data import REFERENCE
 from webhooks.simulated_periods import period_start_ms
 
 _PLAN_PRICE: Final = "pri_simulated_plan"
@@ -28,6 +27,7 @@ def _adjustment(status: str) -> Callable[[Simulation], bytes]:
 
 
 SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
+    "transaction.paid": _transaction("paid"),
     "transaction.completed": _transaction("completed"),
     "transaction.canceled": _transaction("canceled"),
     "subscription.created": _subscription("active"),
@@ -71,7 +71,7 @@ def _transaction_data(simulation: Simulation, status: str) -> dict[str, Any]:
             },
             "line_items": [_line_item(simulation, index, line, is_plan=is_plan) for index, line in enumerate(lines)],
         },
-        "payments": _payments(simulation, total_minor) if status == "completed" else [],
+        "payments": _payments(simulation, total_minor) if status in {"paid", "completed"} else [],
         "created_at": billed_at,
         "updated_at": _instant(simulation.at_ms),
         "billed_at": billed_at,

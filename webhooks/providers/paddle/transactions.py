@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from credits.facts import Fact, NothingToDo, PlanLine, PlanPaid, PurchasePaid, PurchaseVoided
+from credits.facts import (
+    CustomerLinked,
+    Fact,
+    NothingToDo,
+    PlanLine,
+    PlanPaid,
+    PurchasePaid,
+    PurchasePending,
+    PurchaseVoided,
+)
 from credits.inbox.provider import Payload
 from credits.units import Money
 from webhooks.fields import Node
@@ -29,18 +38,47 @@ def transaction_completed(payload: Payload) -> tuple[Fact, ...]:
     if any(price.has("billing_cycle") for price in prices.values()):
         if _is_change_of_card(transaction):
             return (NothingToDo(reason="a change of the card, which bills nothing"),)
-        return (_plan_paid(transaction, prices),)
+        return (*_begun(transaction), _plan_paid(transaction, prices))
     return (_purchase_paid(transaction, prices),)
+
+
+def transaction_paid(payload: Payload) -> tuple[Fact, ...]:
+    """The money was taken, and Paddle still looks at it: it completes the transaction, or gives the money back."""
+    transaction = Node(payload).child("data")
+    quote_id = _own_quote(transaction)
+    if quote_id is None:
+        return (NothingToDo(reason="a transaction that is not completed yet"),)
+    key, reason = key_of(transaction.required_text("id")), "Paddle has not completed the transaction yet"
+    return (PurchasePending(key=key, reason=reason, quote_id=quote_id),)
 
 
 def transaction_canceled(payload: Payload) -> tuple[Fact, ...]:
     """Called off before anything was paid."""
     transaction = Node(payload).child("data")
-    quote_id = quote_of(transaction)
+    quote_id = _own_quote(transaction)
     if quote_id is None:
         return (NothingToDo(reason="a transaction that was called off unpaid"),)
     key = key_of(transaction.required_text("id"))
     return (PurchaseVoided(key=key, reason="the transaction was called off", quote_id=quote_id, is_expired=True),)
+
+
+def _begun(transaction: Node) -> tuple[Fact, ...]:
+    """The quote of the checkout by which the subscription begins, if it began by one of ours."""
+    quote_id, subscription_id = _own_quote(transaction), transaction.text("subscription_id")
+    if quote_id is None:
+        return ()
+    key = key_of(transaction.required_text("id"))
+    return (CustomerLinked(payer=payer_of(transaction, subscription_id), quote_id=quote_id, key=key),)
+
+
+def _own_quote(transaction: Node) -> str | None:
+    """
+    The quote that this transaction was made for.
+
+    Paddle copies custom data to the subscription, and from there to what it bills later: that is another's quote.
+    """
+    origin = transaction.text("origin") or ""
+    return None if origin.startswith("subscription_") else quote_of(transaction)
 
 
 def _is_change_of_card(transaction: Node) -> bool:
@@ -53,7 +91,7 @@ def _purchase_paid(transaction: Node, prices: Mapping[str, Node]) -> PurchasePai
     return PurchasePaid(
         key=key_of(transaction.required_text("id")),
         payer=payer_of(transaction, transaction.text("subscription_id")),
-        quote_id=quote_of(transaction),
+        quote_id=_own_quote(transaction),
         product_id=next(iter(prices), None),
         asked=_asked(transaction),
         paid=_totals(transaction, "total"),
@@ -140,14 +178,19 @@ def _asked(transaction: Node) -> Money:
     """
     What the prices say, before discounts: with their tax or without it, as they were set.
 
-    Paddle's own subtotal leaves out a tax that the price includes, so it is no price that anybody was quoted. It has
-    to do where a price was charged in another currency than its own.
+    Paddle's own subtotal leaves out a tax that the price includes, so it is no price that anybody was quoted. Paddle
+    may charge a price in the payer's currency: what was asked is the price as it was set. The subtotal has to do where
+    prices are of several currencies, or where one has others for some countries.
     """
-    currency = transaction.required_text("currency_code")
+    items = transaction.children("items")
+    if not items:
+        return _totals(transaction, "subtotal")
+    currency = items[0].child("price").child("unit_price").required_text("currency_code")
     total_minor = 0
-    for item in transaction.children("items"):
-        unit, quantity = item.child("price").child("unit_price"), item.integer("quantity")
-        if unit.required_text("currency_code") != currency:
+    for item in items:
+        price, quantity = item.child("price"), item.integer("quantity")
+        unit = price.child("unit_price")
+        if unit.required_text("currency_code") != currency or price.children("unit_price_overrides"):
             return _totals(transaction, "subtotal")
         each_minor = unit.required_money_in_text("amount", currency).amount_minor
         total_minor += each_minor * (1 if quantity is None else quantity)

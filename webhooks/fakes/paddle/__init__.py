@@ -1,0 +1,1 @@
+"""A fake Paddle Billing: its API, its payment page, its webhooks."""
