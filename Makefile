@@ -12,7 +12,7 @@ SEED ?= 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check lint format types contracts bench torture proofs cluster browser hammer clean
+.PHONY: help install dev test check lint format types contracts bench torture proofs cluster browser screenshots hammer clean
 
 help: ## List these targets
 	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000] [STEPS=400000] [SEED=1]"
@@ -57,6 +57,9 @@ cluster: $(READY) ## The gate on a Redis Cluster of three nodes, which the tests
 
 browser: $(READY) ## Pages in a real browser (Chromium on PATH, or where CREDITGATE_TEST_CHROMIUM says)
 	$(BIN)/python -m pytest -m browser $(ARGS)
+
+screenshots: $(READY) ## Take the pictures in docs/images anew, of the real pages in a real browser
+	$(BIN)/python -m pytest -m screenshots $(ARGS)
 
 bench: $(READY) ## List the benchmarks; docs/benchmarks.md says what each measures
 	@echo "  $(BIN)/python -m benchmarks.webhooks      webhooks and events per second beside bare Flask and an empty task"

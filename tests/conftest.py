@@ -19,9 +19,13 @@ from credits.config.settings import Settings, Tenant, WebhookSecret
 from credits.db import metadata, open_engine
 from credits.log import set_up_logging
 from credits.ops.migrate import migrate
+from credits.redis_client import open_redis
+from credits.reservations.gate import Gate
+from credits.reservations.steps import GateRuntime
 from tests.support.clock import VirtualClock
 from tests.support.cluster import ValkeyCluster
 from tests.support.library import Shop
+from tests.support.pipeline import Pipeline
 from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.rabbitmq import find_rabbitmq
 from tests.support.valkey import ValkeyServer
@@ -231,6 +235,20 @@ def runtime(engine: Engine, catalogue: Catalogue, settings: Settings, clock: Vir
         secret_key=settings.secret_key,
         clock=clock,
     )
+
+
+@pytest.fixture
+def gate(runtime: Runtime, redis_url: str) -> Iterator[GateRuntime]:
+    """The gate on an empty Redis, at the time of the test's clock."""
+    client = open_redis(redis_url)
+    yield GateRuntime(gate=Gate(client), engine=runtime.engine, clock=runtime.clock, is_virtual=True)
+    client.close()
+
+
+@pytest.fixture
+def pipeline(runtime: Runtime, gate: GateRuntime) -> Pipeline:
+    """Inbox, allocation, ledger and gate of the sandbox, once per database."""
+    return Pipeline(runtime=runtime, gate=gate)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def show_overview(visit: Visit) -> Response:
         "overview",
         shown=shown,
         offers=view.offers(visit.library) if sellers else (),
-        plans=view.plans_for_sale(visit.library, sellers),
+        plans=view.plans_for_sale(visit.library, sellers, shown.subscriptions),
         sellers=sellers,
         can_top_up=can_top_up(visit.library),
         request_key=secrets.token_urlsafe(12),

@@ -11,13 +11,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale, negotiate_locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_decimal, format_percent
 
 from credits.pricing.money import written
 from credits.units import Money
 
 LANGUAGES: Final = ("en", "de")
+
+_DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Words:
         """The sentence `name`; a word that has no translation is shown by its name."""
         return _texts(self.language).get(name, name).format(**values)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a sentence `name`: providers have words of their own for what they tell."""
+        return name in _texts(self.language)
+
     def number(self, value: int) -> str:
         return str(format_decimal(value, locale=self.locale))
 
@@ -59,7 +65,10 @@ class Words:
         return str(format_date(self._local(at_ms), format="medium", locale=self.locale))
 
     def instant(self, at_ms: int) -> str:
-        return str(format_datetime(self._local(at_ms), format="medium", locale=self.locale))
+        """Day and minute; `iso` has the second."""
+        local = self._local(at_ms)
+        day, time = (how(local, format=form, locale=self.locale) for how, form in _DAY_AND_TIME)
+        return str(get_datetime_format("medium", locale=self.locale)).replace("'", "").format(time, day)
 
     def iso(self, at_ms: int) -> str:
         """For the `datetime` attribute."""

@@ -140,12 +140,15 @@ def offers(library: Credits) -> tuple[Offer, ...]:
     )
 
 
-def plans_for_sale(library: Credits, providers: Sequence[str]) -> tuple[tuple[Plan, str], ...]:
-    """Plans that can be subscribed to, each with the first provider that sells it."""
+def plans_for_sale(
+    library: Credits, providers: Sequence[str], subscriptions: Sequence[Mapping[str, Any]]
+) -> tuple[tuple[Plan, str], ...]:
+    """Plans that can be subscribed to and are not yet, each with the first provider that sells it."""
+    running = {key for one in subscriptions if not one["has_ended"] for key in one["plan_keys"]}
     found = []
     for plan in library.catalogue.plans.values():
         seller = next((name for name in providers if plan.product_ids.get(name)), None)
-        if seller is not None:
+        if seller is not None and plan.key not in running:
             found.append((plan, seller))
     return tuple(found)
 
@@ -157,9 +160,11 @@ def name_of(library: Credits, credit_type: str) -> str:
 
 
 def _subscription(library: Credits, row: Mapping[str, Any]) -> dict[str, Any]:
-    plans = [library.catalogue.plan_of(row["provider"], product_id) for product_id in row["product_ids"]]
+    known = [library.catalogue.plan_of(row["provider"], product_id) for product_id in row["product_ids"]]
+    plans = {plan.key: plan.name for plan in known if plan is not None}
     return {
-        "plan": ", ".join(dict.fromkeys(plan.name for plan in plans if plan is not None)) or row["subscription_id"],
+        "plan": ", ".join(plans.values()) or row["subscription_id"],
+        "plan_keys": tuple(plans),
         "status": row["status"] or "",
         "period_end_ms": row["period_end_ms"],
         "has_ended": bool(row["ended"]),

@@ -37,7 +37,9 @@ class PaperSeller:
         )
 
 
-def library_of(pipeline: Pipeline, seller: PaperSeller, *, tenant: Tenant = Tenant.SANDBOX) -> Credits:
+def library_of(
+    pipeline: Pipeline, seller: PaperSeller, *, tenant: Tenant = Tenant.SANDBOX, base_url: str = BASE_URL
+) -> Credits:
     """The pipeline's library with something to sell."""
     return Credits(
         engine=pipeline.runtime.engine,
@@ -47,7 +49,7 @@ def library_of(pipeline: Pipeline, seller: PaperSeller, *, tenant: Tenant = Tena
         clock=pipeline.runtime.clock,
         gate=pipeline.gate,
         sellers={seller.name: seller},
-        base_url=BASE_URL,
+        base_url=base_url,
     )
 
 
