@@ -8,7 +8,7 @@ from typing import Any
 from credits.errors import InvalidInputError
 from credits.inbox.provider import SimulatedLine, Simulation
 from credits.plans.calendar import add_months, instant, to_ms
-from credits.simulation.dialects import DIALECTS, Happening, Told, shape_of_version
+from credits.simulation.dialects import DIALECTS, SIGNED_AND_QUOTED, Happening, Told, shape_of_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ class ProviderAccount:
     account: str | None
     api_version: str | None = None
     currency: str = "USD"
+    client_reference: str | None = None
+    """The account, signed: `credits.client_reference("user_1")`. Paddle's events say whose they are by it alone."""
     happened: list[Happened] = field(default_factory=list)
 
     def knows(self, what: Happening) -> bool:
@@ -57,8 +59,14 @@ class ProviderAccount:
         return what in self._dialect
 
     def purchase(self, name: str, credit_type: str, amount: int, *, paid_minor: int, at_ms: int) -> Happened:
-        """A single purchase of `amount` credits."""
+        """
+        A single purchase of `amount` credits.
+
+        At Paddle it answers a quote, which has to be stored where it is delivered: `store_quotes` of a sandbox does it.
+        """
         said = {"payment": name, "credit_type": credit_type, "amount": amount, "paid_minor": paid_minor}
+        if self.provider in SIGNED_AND_QUOTED:
+            said["quote_id"] = f"{self.account}-{name}"
         return self._tell(Happening.PURCHASED, at_ms, f"{amount} {credit_type} bought", started_at_ms=at_ms, **said)
 
     def subscribe(self, name: str, product_id: str, *, price_minor: int, at_ms: int) -> Subscription:
@@ -167,7 +175,8 @@ class ProviderAccount:
         return self._made(replace(paid, status=None, **said), what, at_ms, words)
 
     def _tell(self, what: Happening, at_ms: int, words: str, **said: Any) -> Happened:
-        common: dict[str, Any] = {"account": self.account, "api_version": self.api_version, "currency": self.currency}
+        names = ("account", "api_version", "currency", "client_reference")
+        common: dict[str, Any] = {name: getattr(self, name) for name in names}
         base = Simulation(event_type="", at_ms=at_ms, delivery="", **common, **said)
         return self._made(base, what, at_ms, words)
 

@@ -120,11 +120,48 @@ _LEMON_SQUEEZY: Final[Mapping[Happening, tuple[Told, ...]]] = {
 }
 """No dispute, and no refund that fails: Lemon Squeezy has no events of them."""
 
+_ADJUSTED: Final = (told("adjustment.created"), told("adjustment.updated"))
+_COMPLETED: Final = (told("transaction.paid"), told("transaction.completed"))
+
+_PADDLE: Final[Mapping[Happening, tuple[Told, ...]]] = {
+    Happening.PURCHASED: (told("transaction.created"), *_COMPLETED),
+    Happening.SUBSCRIBED: (
+        told("transaction.created"),
+        told("transaction.paid"),
+        told("subscription.created"),
+        told("subscription.activated"),
+        told("transaction.completed"),
+    ),
+    Happening.RENEWED: (told("subscription.updated"), told("transaction.created"), *_COMPLETED),
+    Happening.PAYMENT_FAILED: (
+        told("transaction.created"),
+        told("transaction.payment_failed"),
+        told("subscription.past_due"),
+    ),
+    Happening.PAYMENT_RECOVERED: (*_COMPLETED, told("subscription.updated")),
+    Happening.PLAN_CHANGED: (told("subscription.updated"), told("transaction.created"), *_COMPLETED),
+    Happening.PAUSED: (told("subscription.paused"),),
+    Happening.RESUMED: (told("subscription.resumed"),),
+    Happening.CANCELLED: (told("subscription.updated", cancels_at_period_end=True),),
+    Happening.ENDED: (told("subscription.canceled"),),
+    Happening.PURCHASE_REFUNDED: _ADJUSTED,
+    Happening.PERIOD_REFUNDED: _ADJUSTED,
+    Happening.REFUND_FAILED: (told("adjustment.updated", status="reversed"),),
+    Happening.DISPUTE_OPENED: (told("adjustment.created", status="chargeback"),),
+    Happening.DISPUTE_LOST: (),
+    Happening.DISPUTE_WON: (told("adjustment.created", status="chargeback_reverse"),),
+}
+"""A chargeback is told once the bank has taken the money: unless it is reversed, nothing more is said of it."""
+
 DIALECTS: Final[Mapping[str, Mapping[Happening, tuple[Told, ...]]]] = {
     "stripe": _STRIPE,
     "lemonsqueezy": _LEMON_SQUEEZY,
+    "paddle": _PADDLE,
 }
 """By provider name."""
+
+SIGNED_AND_QUOTED: Final = frozenset({"paddle"})
+"""Where payers can edit what we write: an account counts there if it is signed, and a purchase by its quote."""
 
 SHAPES: Final[Mapping[str, str]] = {"old": "2020-08-27", "basil": "2025-03-31.basil"}
 """API versions by the names of their shapes."""

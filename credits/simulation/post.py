@@ -32,8 +32,17 @@ RETRIES_S: Final[Mapping[str, tuple[int, ...]]] = {
     ),
     # Three more times, and then never again.
     "lemonsqueezy": (5, 25, 125),
+    # Sixty times in three days: twenty of them in the first hour, forty-seven in the first day.
+    "paddle": (
+        *(3 * _MINUTE_S for _ in range(20)),
+        *(51 * _MINUTE_S for _ in range(27)),
+        *(220 * _MINUTE_S for _ in range(13)),
+    ),
 }
 """By provider: the pauses between the attempts to deliver one event."""
+
+
+_INSIST_ON_200: Final = frozenset({"lemonsqueezy", "paddle"})
 
 
 class Target(Protocol):
@@ -219,8 +228,8 @@ class Postman:
             and waiting.fortune.random() < self.disorder.drops
         )
         status = 0 if is_dropped else self.target.post(self._signed(waiting.simulation))
-        # Of these providers only Lemon Squeezy insists on 200 itself; that is what a receiver should answer everywhere.
-        if status == 200 or (200 <= status < 300 and self.provider.name != "lemonsqueezy"):
+        # That is what a receiver should answer everywhere.
+        if status == 200 or (200 <= status < 300 and self.provider.name not in _INSIST_ON_200):
             return self._arrived(waiting, status)
         fate = Fate.DROPPED if is_dropped else Fate.REFUSED
         pauses_s = RETRIES_S.get(self.provider.name, RETRIES_S["stripe"])

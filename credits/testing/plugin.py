@@ -99,7 +99,10 @@ def credits_provider(credits_sandbox: "Sandbox") -> "Callable[..., SimulatedProv
     def make(
         provider: str, account: str, *, api_version: str | None = None, disorder: Disorder = ORDERLY
     ) -> SimulatedProvider:
-        there: Any = ProviderAccount(provider=provider, account=account, api_version=api_version)
+        reference = credits_sandbox.reference(provider, account)
+        there: Any = ProviderAccount(
+            provider=provider, account=account, api_version=api_version, client_reference=reference
+        )
         return SimulatedProvider(sandbox=credits_sandbox, account=there, disorder=disorder)
 
     return make

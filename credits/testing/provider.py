@@ -25,6 +25,7 @@ class SimulatedProvider:
         """
         postman = self._at_work()
         for happened in self.account.happened[self._told :]:
+            self.sandbox.store_quotes(happened.events)
             postman.send(*happened.events)
         self._told = len(self.account.happened)
         done: list[Delivery] = []

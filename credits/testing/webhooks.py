@@ -22,7 +22,8 @@ class Webhooks:
         Post one webhook and let the workers process it; answers the receiver's HTTP status.
 
         `said` are fields of `credits.inbox.provider.Simulation`, such as account, payment, credit_type, amount,
-        product_id, subscription, period, paid_minor. The same `delivery` is the same event again.
+        product_id, subscription, period, paid_minor. The same `delivery` is the same event again. The quote that
+        `quote_id` names is stored: at Paddle nothing else says what was bought.
         """
         status = self.sandbox.target(provider).post(self.signed(provider, event_type, **said))
         self.sandbox.work()
@@ -39,7 +40,11 @@ class Webhooks:
         number = next(self._numbers)
         about = {"payment": f"payment-{number}", "account": None, "at_ms": now_ms, "started_at_ms": now_ms}
         whole: dict[str, Any] = {**about, "delivery": f"delivery-{number}", **said}
-        body = found.simulate(Simulation(event_type=event_type, **whole))
+        if whole["account"] is not None:
+            whole.setdefault("client_reference", self.sandbox.reference(provider, whole["account"]))
+        simulation = Simulation(event_type=event_type, **whole)
+        self.sandbox.store_quotes([simulation])
+        body = found.simulate(simulation)
         return found.sign(body, secret or self.sandbox.secret(provider), now_ms // 1000)
 
     def _provider(self, name: str) -> Provider:

@@ -88,6 +88,19 @@ def test_a_life_at_lemon_squeezy_says_what_that_provider_has_no_events_of(life: 
     assert {row["credit_type"] for row in told["entries"]} >= {TYPE}
 
 
+@pytest.mark.proof
+def test_a_life_at_paddle_leaves_nothing_out_and_ends_the_same_however_it_is_told(life: Any) -> None:
+    asked = [*PRO, "--provider", "paddle", "--json"]
+
+    orderly, disorderly = life(*asked, "--orderly"), life(*asked, "--disorder", "3")
+
+    told = json.loads(orderly[1])
+    assert (orderly[0], disorderly[0], told["left_out"]) == (0, 0, [])
+    assert {"grant", "clawback", "spend", "expire"} <= {row["kind"] for row in told["entries"]}
+    assert facts(orderly[1]) == facts(disorderly[1])
+    assert told["balances"] == json.loads(disorderly[1])["balances"]
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -105,7 +118,7 @@ def test_what_cannot_be_simulated_is_an_error_that_names_it(life: Any, words: li
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy"])
+@pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
 @pytest.mark.parametrize("seed", range(2))
 def test_long_lives_end_the_same_however_they_are_told(
     life: Any, monkeypatch: pytest.MonkeyPatch, provider: str, seed: int

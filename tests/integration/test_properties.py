@@ -1,7 +1,6 @@
 """Whatever is doubled, reordered, delayed or split: the same payments end in the same ledger."""
 
 import itertools
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -16,7 +15,7 @@ from credits.inbox.tables import events
 from credits.ledger.tables import accounts, entries, grants
 from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.ledger import assert_ledger_is_sound
-from tests.support.lives import MONTH_MS, Told, lives, retold
+from tests.support.lives import MONTH_MS, Told, lives, named, retold
 from tests.support.pipeline import Pipeline
 
 EXAMPLES = {"sqlite": 25, "postgresql": 5}
@@ -92,18 +91,14 @@ def tell(pipeline: Pipeline, account: str, batches: list[list[Told]], pauses_ms:
     assert isinstance(clock, VirtualClock)
     for number, batch in enumerate(batches):
         for event in batch:
-            pipeline.deliver(event.event_type, provider=event.provider, edit=event.edit, **named(event, account))
+            pipeline.deliver(
+                event.event_type, provider=event.provider, edit=event.edit, **named(pipeline, event, account)
+            )
         pipeline.process()
         clock.advance_ms(pauses_ms[number] if pauses_ms else 0)
     while (due_at_ms := next_due_ms(pipeline.runtime)) is not None:
         clock.set_ms(max(clock(), due_at_ms))
         pipeline.process()
-
-
-def named(event: Told, account: str) -> dict[str, Any]:
-    """What the event says, about objects of this account alone."""
-    own = {name: f"{account}-{event.said[name]}" for name in ("payment", "subscription", "delivery")}
-    return {**event.said, **own, "account": account}
 
 
 def shaped(event: Told, shape: str) -> Told:

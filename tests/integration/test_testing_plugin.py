@@ -90,6 +90,19 @@ def test_a_simulated_provider_moves_the_clock_and_delivers_only_what_is_new(
     assert credits_sandbox.credits.balances("ada")[TYPE].available == 10
 
 
+def test_accounts_at_paddle_are_signed_and_purchases_quoted_without_being_asked(
+    credits_provider: Callable[..., SimulatedProvider], credits_webhook: Webhooks, credits_sandbox: Sandbox
+) -> None:
+    shop = credits_provider("paddle", "ada")
+    shop.account.purchase("p1", TYPE, 10, paid_minor=100, at_ms=NOON_MS + 60_000)
+
+    shop.deliver()
+    credits_webhook("paddle", "transaction.completed", account="bob", credit_type=TYPE, amount=20, quote_id="quote-1")
+
+    found = credits_sandbox.credits
+    assert (found.balances("ada")[TYPE].available, found.balances("bob")[TYPE].available) == (10, 20)
+
+
 @pytest.mark.proof
 def test_the_example_of_the_document_passes_outside_of_this_repository(tmp_path: Path) -> None:
     folder = shutil.copytree(REPOSITORY / "examples" / "testing", tmp_path / "app")

@@ -6,10 +6,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from credits.checkout.marks import ACCOUNT, REFERENCE
+from credits.db import transaction
+from credits.ids import signed_reference
+from credits.pricing import store as purchases_store
+from credits.pricing.store import Quote
+from credits.units import Money
 from tests.support.clock import NOON_MS
-from tests.support.pipeline import Edit
+from tests.support.pipeline import Edit, Pipeline
 
 MONTH_MS = 31 * 86_400_000
+_PRICE_MINOR = 1000
+"""What a simulated purchase costs."""
 _PLAN = {"credit_type": None, "amount": None}
 
 
@@ -21,6 +29,8 @@ class Told:
     provider: str
     said: dict[str, Any] = field(default_factory=dict)
     edit: Edit | None = None
+    quoted_minor: int | None = None
+    """The price of the quote that it answers, where a purchase is granted by its quote alone."""
 
     @property
     def order(self) -> int:
@@ -44,7 +54,8 @@ def begins_subscription(payload: dict[str, Any]) -> None:
 def anonymous(payload: dict[str, Any]) -> None:
     """An event that our checkout did not sign: our metadata is gone, wherever it stood."""
     values = list(payload.values())
-    payload.pop("creditgate_account", None)
+    for mark in (ACCOUNT, REFERENCE):
+        payload.pop(mark, None)
     for value in values:
         for inner in value if isinstance(value, list) else [value]:
             if isinstance(inner, dict):
@@ -55,7 +66,18 @@ def purchases() -> st.SearchStrategy[list[Told]]:
     """A purchase: at once, delayed, or in vain; told once or by two events of other ids."""
     return st.builds(
         _purchase,
-        kind=st.sampled_from(["stripe", "stripe delayed", "stripe in vain", "stripe topup", "lemonsqueezy", "fake"]),
+        kind=st.sampled_from(
+            [
+                "stripe",
+                "stripe delayed",
+                "stripe in vain",
+                "stripe topup",
+                "lemonsqueezy",
+                "fake",
+                "paddle",
+                "paddle in vain",
+            ]
+        ),
         amount=st.integers(1, 10**6),
     )
 
@@ -64,7 +86,7 @@ def subscriptions() -> st.SearchStrategy[list[Told]]:
     """A subscription of one to three periods, in which one event alone may say whose it is."""
     return st.builds(
         _subscription,
-        provider=st.sampled_from(["stripe", "lemonsqueezy", "fake"]),
+        provider=st.sampled_from(["stripe", "lemonsqueezy", "fake", "paddle"]),
         periods=st.integers(1, 3),
         names_itself_once=st.booleans(),
         ends=st.booleans(),
@@ -88,6 +110,26 @@ def retold(told: list[Told]) -> st.SearchStrategy[list[list[Told]]]:
     return copies.flatmap(st.permutations).flatmap(split)
 
 
+def named(pipeline: Pipeline, event: Told, account: str) -> dict[str, Any]:
+    """
+    What the event says, about objects of this account alone, and signed where the provider's payers could edit it.
+
+    Stores the quote that a purchase answers.
+    """
+    own: dict[str, Any] = {name: f"{account}-{event.said[name]}" for name in ("payment", "subscription", "delivery")}
+    if event.provider == "paddle":
+        own["client_reference"] = signed_reference(account, pipeline.runtime.secret_key)
+    if event.quoted_minor is not None:
+        own["quote_id"] = f"quote-{own['payment']}"
+        price = Money(amount_minor=event.quoted_minor, currency="USD")
+        bought = {name: event.said[name] for name in ("credit_type", "amount")}
+        with transaction(pipeline.runtime.engine) as connection:
+            if purchases_store.find_quote(connection, pipeline.tenant, own["quote_id"]) is None:
+                quote = Quote(quote_id=own["quote_id"], account=account, price=price, **bought)
+                purchases_store.insert_quote(connection, pipeline.tenant, quote, now_ms=pipeline.runtime.clock())
+    return {**event.said, **own, "account": account}
+
+
 def _purchase(kind: str, amount: int) -> list[Told]:
     provider, _, how = kind.partition(" ")
     said = {"amount": amount, "credit_type": "image_generation", "at_ms": NOON_MS}
@@ -100,6 +142,10 @@ def _purchase(kind: str, amount: int) -> list[Told]:
         ]
     if provider == "lemonsqueezy":
         return [Told(event_type="order_created", provider=provider, said=said)]
+    if provider == "paddle":
+        ends = "transaction.canceled" if how == "in vain" else "transaction.completed"
+        kinds = ((ends, later),) if how == "in vain" else (("transaction.paid", said), (ends, later))
+        return [Told(event_type=kind, provider=provider, said=one, quoted_minor=_PRICE_MINOR) for kind, one in kinds]
     match how:
         case "topup":
             return [Told(event_type="payment_intent.succeeded", provider=provider, said=said)]
@@ -123,11 +169,13 @@ _KINDS = {
     "stripe": ("customer.subscription.created", "invoice.paid", "customer.subscription.deleted", "price_pro_monthly"),
     "lemonsqueezy": ("subscription_created", "subscription_payment_success", "subscription_expired", "111111"),
     "fake": ("subscription.seen", "plan.paid", "customer.linked", "pro"),
+    "paddle": ("subscription.created", "transaction.completed", "subscription.canceled", "pri_pro_monthly"),
 }
 _ALSO_SENT = {
     "stripe": ("invoice.payment_succeeded", "customer.subscription.updated"),
     "lemonsqueezy": ("subscription_payment_recovered", "subscription_updated"),
     "fake": ("subscription.seen",),
+    "paddle": ("transaction.paid", "subscription.updated"),
 }
 
 

@@ -26,7 +26,7 @@ def lifecycle(
     ] = None,
     orderly: Annotated[bool, typer.Option("--orderly", help="Each event arrives once, at once, in order.")] = False,
     account: Annotated[str, typer.Option("--account", help="Its name in the sandbox.")] = "lifecycle",
-    provider: Annotated[str, typer.Option("--provider", help="stripe or lemonsqueezy.")] = "stripe",
+    provider: Annotated[str, typer.Option("--provider", help="stripe, lemonsqueezy or paddle.")] = "stripe",
     api_version: Annotated[
         str | None, typer.Option("--api-version", help="Shape of Stripe's payloads: old, basil, or a version.")
     ] = None,

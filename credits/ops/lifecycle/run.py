@@ -35,7 +35,8 @@ def run_lifecycle(
     """
     clock = VirtualClock(START_MS)
     with sandbox(config_path, providers, make_receiver, clock=clock) as box:
-        return live(box, story(asked, box.catalogue), asked, disorder)
+        reference = box.reference(asked.provider, asked.account)
+        return live(box, story(asked, box.catalogue, client_reference=reference), asked, disorder)
 
 
 def live(box: Sandbox, life: Story, asked: Asked, disorder: Disorder) -> Statement:
@@ -47,6 +48,7 @@ def live(box: Sandbox, life: Story, asked: Asked, disorder: Disorder) -> Stateme
         clock=box.clock,
         disorder=disorder,
     )
+    box.store_quotes(event for one in life.happened for event in one.events)
     postman.send(*(event for one in life.happened for event in one.events))
     refused = []
     for job in life.jobs:

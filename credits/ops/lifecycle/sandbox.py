@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +20,10 @@ from credits.allocation.service import sweep
 from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, WebhookSecret
-from credits.db import open_engine
+from credits.db import open_engine, transaction
 from credits.engine import Credits
-from credits.inbox.provider import Provider
+from credits.ids import signed_reference
+from credits.inbox.provider import Provider, Simulation
 from credits.ops.audit.model import Report
 from credits.ops.audit.service import audit
 from credits.ops.cli.context import MakeReceiver
@@ -30,11 +31,14 @@ from credits.ops.dev.errors import CannotStartError
 from credits.ops.dev.redis_server import any_free_port, find_server
 from credits.ops.migrate import migrate
 from credits.plans import drips
+from credits.pricing import store as purchases
 from credits.reservations.connect import open_gate
 from credits.reservations.steps import GateRuntime
 from credits.reservations.sweeps import sweep_gate
 from credits.simulation.clock import VirtualClock
+from credits.simulation.dialects import SIGNED_AND_QUOTED
 from credits.simulation.post import WsgiApp, WsgiTarget
+from credits.units import Money
 
 _START_S: Final = 10.0
 _ROUNDS: Final = 4
@@ -83,6 +87,26 @@ class Sandbox:
     def target(self, provider: str) -> WsgiTarget:
         """Where this provider's webhooks go."""
         return WsgiTarget(app=self.app, path=f"/webhooks/{provider}")
+
+    def reference(self, provider: str, account: str) -> str | None:
+        """The signed account, for a provider whose events say whose they are by it alone; None for the others."""
+        return signed_reference(account, self.settings.secret_key) if provider in SIGNED_AND_QUOTED else None
+
+    def store_quotes(self, events: Iterable[Simulation]) -> None:
+        """Store the quotes that these purchases answer, each once."""
+        with transaction(self.engine) as connection:
+            for one in events:
+                if one.quote_id is None or one.account is None or one.credit_type is None or one.amount is None:
+                    continue
+                if purchases.find_quote(connection, Tenant.SANDBOX, one.quote_id) is None:
+                    quote = purchases.Quote(
+                        quote_id=one.quote_id,
+                        account=one.account,
+                        credit_type=one.credit_type,
+                        amount=one.amount,
+                        price=Money(amount_minor=one.paid_minor, currency=one.currency),
+                    )
+                    purchases.insert_quote(connection, Tenant.SANDBOX, quote, now_ms=self.clock())
 
     def work(self) -> None:
         """Do everything that workers and beat have to do at this instant. Safe to repeat."""

@@ -67,9 +67,9 @@ class _Turns:
         return self.at.get(turn) == period
 
 
-def story(asked: Asked, catalogue: Catalogue) -> Story:
+def story(asked: Asked, catalogue: Catalogue, *, client_reference: str | None = None) -> Story:
     """
-    The life that `asked.seed` draws.
+    The life that `asked.seed` draws; `client_reference` is the signed account, for providers that go by it.
 
     Raises UnknownPlanError for a plan that credits.toml does not have, InvalidInputError for one that has no product
     at the provider, and for months out of bounds.
@@ -79,7 +79,12 @@ def story(asked: Asked, catalogue: Catalogue) -> Story:
     fortune = Random(f"life {asked.seed}")  # noqa: S311
     first = _product(catalogue, asked.plan, asked.provider)
     other = _other(catalogue, asked)
-    account = ProviderAccount(provider=asked.provider, account=asked.account, api_version=asked.api_version)
+    account = ProviderAccount(
+        provider=asked.provider,
+        account=asked.account,
+        api_version=asked.api_version,
+        client_reference=client_reference,
+    )
     left_out = [] if other is not None else [f"an upgrade: no other plan is sold at {asked.provider}"]
     left_out += [f"a {name}: {asked.provider} has no events of it" for name in _missing(account)]
     turns = _turns(fortune, asked.months)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from credits.errors import InvalidInputError
-from credits.facts import PlanPaid, RefundsCounted, RefundSeen, SubscriptionSeen
+from credits.facts import PlanPaid, RefundsCounted, RefundSeen, RefundStatus, SubscriptionSeen
 from credits.payload import parse
 from credits.simulation.account import Happened, ProviderAccount
 from credits.simulation.clock import NOON_MS
@@ -46,6 +46,42 @@ def test_a_change_of_plan_gives_back_the_old_price_and_charges_the_new_in_propor
         ("price_b", 2000, True),
     ]
     assert paid.total.amount_minor == 1000
+
+
+def test_a_change_of_plan_at_paddle_is_charged_in_proportion_under_a_signed_name() -> None:
+    one = ProviderAccount(provider="paddle", account="user_1", client_reference="signed")
+    subscription = one.subscribe("s1", "pri_a", price_minor=3100, at_ms=NOON_MS)
+
+    changed = one.change_plan(subscription, "pri_b", price_minor=6200, at_ms=NOON_MS + 21 * DAY_MS)
+
+    (paid,) = (fact for fact in facts("paddle", changed) if isinstance(fact, PlanPaid))
+    assert [(line.product_id, line.amount.amount_minor) for line in paid.lines] == [("pri_a", -1000), ("pri_b", 2000)]
+    assert (paid.payer.client_reference, paid.payer.account) == ("signed", None)
+
+
+def test_a_refund_at_paddle_that_is_reversed_is_the_same_refund() -> None:
+    one = ProviderAccount(provider="paddle", account="user_1", client_reference="signed")
+    bought = one.purchase("p1", "tokens", 100, paid_minor=1000, at_ms=NOON_MS)
+
+    refund = one.refund(bought, "r1", refunded_minor=300, at_ms=NOON_MS)
+    failed = one.fail_refund(refund, at_ms=NOON_MS + DAY_MS)
+
+    (given,), (undone,) = (
+        [fact for fact in facts("paddle", happened) if isinstance(fact, RefundSeen)] for happened in (refund, failed)
+    )
+    assert given.ref == undone.ref
+    assert (given.status, undone.status) == (RefundStatus.SUCCEEDED, RefundStatus.FAILED)
+
+
+def test_a_lost_chargeback_at_paddle_is_told_when_it_is_made_and_then_no_more() -> None:
+    one = ProviderAccount(provider="paddle", account="user_1", client_reference="signed")
+    bought = one.purchase("p1", "tokens", 100, paid_minor=1000, at_ms=NOON_MS)
+
+    made = one.open_dispute(bought, at_ms=NOON_MS)
+    lost = one.close_dispute(bought, is_won=False, at_ms=NOON_MS + DAY_MS)
+
+    assert len(facts("paddle", made)) == 1
+    assert lost.events == ()
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))

@@ -58,6 +58,16 @@ def test_stripe_tries_again_for_three_days() -> None:
     assert 2 * 86_400_000 < tried[-1].at_ms - NOON_MS <= 3 * 86_400_000
 
 
+def test_paddle_tries_again_sixty_times_in_three_days_most_of_them_on_the_first() -> None:
+    post = postman("paddle", Receiver(*[202] * 80))
+
+    post.send(bought("paddle"))
+    tried = [one.at_ms - NOON_MS for one in post.deliver_all()]
+
+    within = [sum(0 < at_ms <= hours * 3_600_000 for at_ms in tried) for hours in (1, 24, 72)]
+    assert (len(tried), within) == (61, [20, 47, 60])
+
+
 def test_an_event_that_is_dropped_arrives_later_with_the_same_body() -> None:
     receiver = Receiver()
     post = postman("stripe", receiver, Disorder(drops=1.0, max_drops=2))

@@ -10,6 +10,7 @@ from credits.ids import digest
 from credits.inbox.provider import SimulatedLine, Simulation
 from webhooks.simulated_periods import period_start_ms
 
+_UNDONE: Final = ("rejected", "reversed")
 _PLAN_PRICE: Final = "pri_simulated_plan"
 _PACK_PRICE: Final = "pri_simulated_pack"
 
@@ -27,6 +28,8 @@ def _adjustment(status: str) -> Callable[[Simulation], bytes]:
 
 
 SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
+    "transaction.created": _transaction("draft"),
+    "transaction.payment_failed": _transaction("past_due"),
     "transaction.paid": _transaction("paid"),
     "transaction.completed": _transaction("completed"),
     "transaction.canceled": _transaction("canceled"),
@@ -176,14 +179,15 @@ def _subscription_data(simulation: Simulation, status: str) -> dict[str, Any]:
 
 
 def _adjustment_data(simulation: Simulation, status: str) -> dict[str, Any]:
-    """A refund, unless the simulation's status names another action, such as `chargeback`."""
+    """A refund, or the `rejected` or `reversed` one; unless the status names another action, such as `chargeback`."""
     left_minor = simulation.paid_minor - simulation.refunded_before_minor
     amount_minor = left_minor if simulation.refunded_minor is None else simulation.refunded_minor
-    action = simulation.status or "refund"
+    undone = simulation.status if simulation.status in _UNDONE else None
+    action = "refund" if undone else simulation.status or "refund"
     return {
         "id": _id("adj", _transaction_id(simulation), simulation.refund or "", action),
         "action": action,
-        "status": status if action in {"refund", "credit"} else "approved",
+        "status": undone or (status if action in {"refund", "credit"} else "approved"),
         "transaction_id": _transaction_id(simulation),
         "subscription_id": _subscription_id(simulation) if _is_plan(simulation) else None,
         "customer_id": _id("ctm", "customer", simulation.account or simulation.payment),
