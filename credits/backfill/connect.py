@@ -5,14 +5,16 @@ from typing import Final
 
 from credits.backfill.lemonsqueezy import LemonSqueezyListing
 from credits.backfill.model import Listing
+from credits.backfill.paddle import PaddleListing
 from credits.backfill.stripe import StripeListing
 from credits.config.access import access_variable
 from credits.config.settings import ProviderAccess, Settings, Tenant
 from credits.errors import InvalidInputError, UnknownProviderError
 
-_MAKERS: Final[Mapping[str, Callable[[ProviderAccess], Listing]]] = {
-    "lemonsqueezy": LemonSqueezyListing,
-    "stripe": StripeListing,
+_MAKERS: Final[Mapping[str, Callable[[ProviderAccess, Tenant], Listing]]] = {
+    "lemonsqueezy": lambda access, _: LemonSqueezyListing(access),
+    "paddle": PaddleListing,
+    "stripe": lambda access, _: StripeListing(access),
 }
 
 
@@ -24,4 +26,4 @@ def open_listing(settings: Settings, tenant: Tenant, provider: str) -> Listing:
     if access is None:
         variable = access_variable(provider, tenant, "API_KEY")
         raise InvalidInputError("provider", f"{provider} can only be listed with an API key: set {variable}")
-    return _MAKERS[provider](access)
+    return _MAKERS[provider](access, tenant)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from credits.backfill.connect import open_listing
+from credits.backfill.paddle import READ_TYPES
 from credits.backfill.service import Report, Search, backfill, reconcile
 from credits.backfill.store import read_cursor
 from credits.clock import system_clock_ms
@@ -40,9 +41,12 @@ def search_of(shop: Market, provider: str) -> Search:
     )
 
 
+def look(search: Search) -> Report:
+    return backfill(search, since_ms=system_clock_ms() - WEEK_MS, opened=lambda: transaction(search.engine))
+
+
 def fill(shop: Market, provider: str) -> Report:
-    search = search_of(shop, provider)
-    report = backfill(search, since_ms=system_clock_ms() - WEEK_MS, opened=lambda: transaction(search.engine))
+    report = look(search_of(shop, provider))
     shop.pipeline.process()
     return report
 
@@ -130,6 +134,65 @@ def test_lemon_squeezys_renewals_and_refunds_of_a_downtime_are_credited_once(sho
     assert taken_back(shop) == 50
     assert [new_in(report) > 0 for report in reports] == [True, False]
     assert (shop.pipeline.balance("a"), shop.pipeline.balance("c")) == after
+
+
+@pytest.mark.parametrize("kinds", ["all of them", "objects alone"])
+def test_what_paddle_sold_and_took_back_in_a_week_of_downtime_is_credited_once(shop: Market, kinds: str) -> None:
+    shop.down.set()
+    bought, refunded, plan, taken = (
+        shop.checkout(account, provider="paddle", **asked)
+        for account, asked in (("a", {}), ("b", {}), ("c", {"plan": "pro"}), ("d", {}))
+    )
+    for made in (bought, refunded, plan, taken):
+        shop.click(made["checkout_url"], "pay")
+    for made, action in ((refunded, "refund_half"), (plan, "renew"), (taken, "chargeback")):
+        shop.click(made["checkout_url"], action)
+    accounts = ("a", "b", "c", "d")
+    before = [shop.pipeline.balance(account) for account in accounts]
+    search = search_of(shop, "paddle")
+    if kinds == "objects alone":
+        search.listing.kinds = search.listing.kinds[1:]  # type: ignore[misc]
+
+    reports = []
+    for _ in range(2):
+        reports.append(look(search))
+        shop.pipeline.process()
+    after = [shop.pipeline.balance(account) for account in accounts]
+    shop.deliver_late()
+
+    assert (before, after, taken_back(shop)) == ([0] * 4, [100, 100, 2000, 100], 150)
+    assert [new_in(report) > 0 for report in reports] == [True, False]
+    assert ([shop.pipeline.balance(account) for account in accounts], taken_back(shop)) == (after, 150)
+    assert (shop.purchase(bought)["state"], shop.purchase(plan)["state"]) == ("credited", "subscribed")
+    assert set(shop.pipeline.states()) <= {"done", "ignored"}
+
+
+@ON_SQLITE
+def test_paddle_is_looked_through_page_by_page_and_no_further_than_needed(shop: Market) -> None:
+    shop.down.set()
+    for number in range(33):
+        shop.click(shop.checkout(f"user_{number}", provider="paddle")["checkout_url"], "pay")
+    listing = search_of(shop, "paddle").listing
+
+    def pages_of(kind: str, since_ms: int) -> list[int]:
+        sizes, token = [], None
+        while True:
+            page = listing.page(kind, since_ms=since_ms, token=token, now_ms=system_clock_ms())
+            sizes.append(len(page.events))
+            token = page.next_token
+            if token is None:
+                return sizes
+
+    assert pages_of("transactions", system_clock_ms() - WEEK_MS) == [30, 3]
+    assert pages_of("transactions", system_clock_ms() + WEEK_MS) == [0]
+    assert pages_of("events", system_clock_ms() + WEEK_MS) == [0]
+
+
+def test_all_that_is_read_of_paddle_is_asked_for() -> None:
+    provider = REGISTRY["paddle"]
+
+    assert all(provider.reads(event_type) for event_type in READ_TYPES)
+    assert {one for one in provider.event_types() if provider.reads(one)} <= set(READ_TYPES)
 
 
 @ON_SQLITE

@@ -19,7 +19,7 @@ from credits.ops.cli.doorbell import ring
 _UNIT_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LONGEST_MS: Final = 3_650 * 86_400_000
 
-Provider = Annotated[str, typer.Argument(help="stripe or lemonsqueezy.")]
+Provider = Annotated[str, typer.Argument(help="stripe, lemonsqueezy or paddle.")]
 
 
 def register(app: typer.Typer) -> None:
