@@ -66,6 +66,7 @@ bench: $(READY) ## List the benchmarks; docs/benchmarks.md says what each measur
 	@echo "  $(BIN)/python -m benchmarks.reservations  reservations per second beside bare Redis, PostgreSQL by hand, and peers"
 	@echo "  $(BIN)/python -m benchmarks.http          reservations over HTTP beside an empty route, by gunicorn and by granian"
 	@echo "  $(BIN)/python -m benchmarks.clients       what the clients and @spends cost the one who calls"
+	@echo "  $(BIN)/python -m benchmarks.portal        the hosted page at 50 a second beside an empty route, and what its first view weighs"
 	@echo "  $(BIN)/python -m benchmarks.renewals      ten thousand renewals in the same minute; cost of an event as the ledger grows"
 	@echo "  each with --short for a small run"
 

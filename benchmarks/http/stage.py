@@ -48,7 +48,7 @@ def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterat
         redis = ValkeyServer(folder / "valkey")
         cleanup.callback(redis.stop)
         redis.start()
-        url = _database(database, folder, cleanup)
+        url = database_url(database, folder, cleanup)
         migrate(url)
         ours = cleanup.enter_context(Installation(folder / "ours", database_url=url, broker_url=redis.url))
         empty = cleanup.enter_context(Installation(folder / "empty", database_url=url, broker_url=redis.url))
@@ -65,7 +65,8 @@ def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterat
         yield Stage(engine=engine, our_port=ports[0], empty_port=ports[1], key=_furnish(engine))
 
 
-def _database(database: str, folder: Path, cleanup: ExitStack) -> str:
+def database_url(database: str, folder: Path, cleanup: ExitStack) -> str:
+    """Of a new database, `sqlite` or `postgresql`, that is gone at the end."""
     if database == "sqlite":
         return f"sqlite:///{folder / 'ours.sqlite3'}"
     server = PostgresServer(cleanup.enter_context(postgres_folder()), durable=True)

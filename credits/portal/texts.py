@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -48,10 +48,10 @@ class Words:
         return name in _texts(self.language)
 
     def number(self, value: int) -> str:
-        return str(format_decimal(value, locale=self.locale))
+        return str(format_decimal(value, locale=_known(self.locale)))
 
     def percent(self, share: Decimal) -> str:
-        return str(format_percent(share, format="#,##0.##%", locale=self.locale))
+        return str(format_percent(share, format="#,##0.##%", locale=_known(self.locale)))
 
     def money(self, amount_minor: int | None, currency: str | None) -> str:
         if amount_minor is None or currency is None:
@@ -59,16 +59,16 @@ class Words:
         return written(Money(amount_minor=amount_minor, currency=currency), self.locale)
 
     def date(self, at_ms: int) -> str:
-        return str(format_date(self._local(at_ms), format="long", locale=self.locale))
+        return str(format_date(self._local(at_ms), format="long", locale=_known(self.locale)))
 
     def short_date(self, at_ms: int) -> str:
-        return str(format_date(self._local(at_ms), format="medium", locale=self.locale))
+        return str(format_date(self._local(at_ms), format="medium", locale=_known(self.locale)))
 
     def instant(self, at_ms: int) -> str:
         """Day and minute; `iso` has the second."""
         local = self._local(at_ms)
-        day, time = (how(local, format=form, locale=self.locale) for how, form in _DAY_AND_TIME)
-        return str(get_datetime_format("medium", locale=self.locale)).replace("'", "").format(time, day)
+        day, time = (how(local, format=form, locale=_known(self.locale)) for how, form in _DAY_AND_TIME)
+        return str(get_datetime_format("medium", locale=_known(self.locale))).replace("'", "").format(time, day)
 
     def iso(self, at_ms: int) -> str:
         """For the `datetime` attribute."""
@@ -89,6 +89,12 @@ def chosen_locale(wanted: str | None, accepted: Iterable[str], default: str) -> 
         return str(Locale.parse(found)) if found else default
     except ValueError:
         return default
+
+
+@lru_cache(maxsize=64)
+def _known(locale: str) -> Locale:
+    # Babel would read the name anew for each number on a page.
+    return Locale.parse(locale)
 
 
 @cache

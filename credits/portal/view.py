@@ -23,6 +23,8 @@ MAX_RECEIPTS: Final = 10
 class Bar:
     """One day of the chart. Heights are in hundredths of the highest day."""
 
+    place: int
+    """Counted from the oldest day, 0."""
     at_ms: int
     spent: int
     percent: int
@@ -111,12 +113,13 @@ def bars_of(spent: Mapping[int, int], *, today: int, offset_ms: int) -> tuple[Ba
     highest = max(spent.values(), default=0)
     return tuple(
         Bar(
+            place=place,
             at_ms=day * DAY_MS - offset_ms,
             spent=spent.get(day, 0),
             # A day on which little was spent is still to be seen.
             percent=0 if not spent.get(day) else max(2, round(100 * spent[day] / highest)),
         )
-        for day in range(today - CHART_DAYS + 1, today + 1)
+        for place, day in enumerate(range(today - CHART_DAYS + 1, today + 1))
     )
 
 

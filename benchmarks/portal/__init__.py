@@ -1,0 +1,1 @@
+"""What the hosted page costs the server, and what its first view weighs."""
