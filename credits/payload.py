@@ -19,13 +19,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """
     try:
         text = body.decode("utf-8")
-        payload = json.loads(
-            text,
-            object_pairs_hook=_unique_pairs,
-            parse_constant=_no_constant,
-            parse_int=_short_int,
-            parse_float=_finite,
-        )
+        payload = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise MalformedPayloadError(f"the body is not UTF-8: byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -78,3 +72,9 @@ def _depth(value: object) -> int:
         if deepest > MAX_DEPTH:
             break
     return deepest
+
+
+# One for all: `json.loads` makes one for each text that it is given with hooks.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique_pairs, parse_constant=_no_constant, parse_int=_short_int, parse_float=_finite
+)

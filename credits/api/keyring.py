@@ -62,11 +62,11 @@ class KeyRing:
 
     def authenticate(self, key: str) -> ApiKey:
         """Who `key` belongs to. Raises AuthenticationError, which does not say why."""
-        kid, now_s = checked_key(key), self.monotonic()
-        digest = hashlib.sha256(key.encode()).digest()
+        now_s = self.monotonic()
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(digest)
         if known is None or not self._is_trusted(known, now_s):
-            known = self._look_up(digest, kid)
+            known = self._look_up(digest, checked_key(key))
         known.used_at_s = now_s
         self._start_thread()
         if known.found is None or not known.found.key.is_valid(self.clock()):

@@ -20,7 +20,7 @@ _PAUSE_S: Final = 5.0
 
 _REMEMBERED_REFUSAL_S: Final = 0.1
 _BATCHES_PER_WINDOW: Final = 50
-_LARGEST_BATCH: Final = 20
+_LARGEST_BATCH: Final = 100
 """Every thread that finds nothing admitted asks for a batch; what nobody uses in time is lost to everybody."""
 
 _LONGEST_BATCH_S: Final = 1.0
@@ -45,7 +45,7 @@ class RateLimits:
     """
     Admits requests, or says when to come again. Safe to share between threads.
 
-    A process counts up to twenty at once, so that most requests cost no round trip; a limit below a hundred is exact.
+    A process counts up to a hundred at once, so that most requests cost no round trip; a limit below a hundred is exact.
     Redis away: everything is admitted, since a limit guards against too much, and the gate itself is shut.
     """
 
