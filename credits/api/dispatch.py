@@ -30,7 +30,6 @@ from credits.errors import (
 )
 from credits.ids import checked_id
 
-
 # One for all: `json.dumps` makes one for each answer that is to have no blanks.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 

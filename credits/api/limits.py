@@ -45,7 +45,7 @@ class RateLimits:
     """
     Admits requests, or says when to come again. Safe to share between threads.
 
-    A process counts up to a hundred at once, so that most requests cost no round trip; a limit below a hundred is exact.
+    A process counts up to a hundred at once, so that most requests cost no round trip; a limit below that is exact.
     Redis away: everything is admitted, since a limit guards against too much, and the gate itself is shut.
     """
 

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from credits import AsyncCreditsClient, CreditsClient
+from credits.api import keys
+from credits.clock import system_clock_ms
 from credits.config.catalogue import Catalogue
-from credits.db import open_engine
+from credits.config.settings import Tenant
+from credits.db import open_engine, transaction
 from credits.engine import Credits
 from credits.errors import GateUnavailableError, HoldEndedError, InsufficientCreditsError
 from credits.reservations.answers import Committed
@@ -69,8 +73,8 @@ def proxy(site: Site) -> Iterator[FaultyProxy]:
         yield proxy
 
 
-def new_client(kind: str, url: str, key: str) -> Any:
-    options = {"timeout_s": 1.5, "patience_s": 10.0}
+def new_client(kind: str, url: str, key: str, *, patience_s: float = 10.0) -> Any:
+    options = {"timeout_s": 1.5, "patience_s": patience_s}
     return CreditsClient(url, key, **options) if kind == "threads" else InLoop(AsyncCreditsClient(url, key, **options))
 
 
@@ -126,9 +130,10 @@ def test_a_server_that_stays_away_is_an_error_in_time_and_the_call_may_be_repeat
     assert figures(site.library, account) == (996, 0, 0, 996, 0)
 
 
-def test_a_job_goes_on_through_a_restart_of_the_server(site: Site) -> None:
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_a_job_goes_on_through_a_restart_of_the_server(site: Site, kind: str) -> None:
     account = site.new_account()
-    client = CreditsClient(f"http://127.0.0.1:{site.server.port}", site.key, patience_s=60)
+    client = new_client(kind, f"http://127.0.0.1:{site.server.port}", site.key, patience_s=60)
     with client.reserve(account, image_generation=10, ttl_s=600) as hold:
         site.server.kill("receiver")
         answers: list[Committed] = []
@@ -211,3 +216,22 @@ def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_
     spent = sum(sum(amounts) for amounts in charged.values())
     assert figures(library, account) == (1000 - spent, 0, 0, 1000 - spent, 0)
     assert_ledger_is_sound(library.engine)
+
+
+@pytest.mark.proof
+def test_a_revoked_key_is_refused_by_every_process_within_five_seconds(site: Site) -> None:
+    account, key = site.new_account(), caller_of(None, site.library.engine, scopes=["read"]).key  # type: ignore[arg-type]
+    site.server.kill("receiver")
+    site.server.start_receiver(processes=3)
+
+    def statuses() -> set[int]:
+        # A connection each, so that every process is asked; and it knows the key from then on.
+        url = f"http://127.0.0.1:{site.server.port}/v1/accounts/{account}/balances"
+        return {httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code for _ in range(40)}
+
+    before = statuses()
+    with transaction(site.library.engine) as connection:
+        keys.revoke_key(connection, Tenant.SANDBOX, key.split("_")[2], now_ms=system_clock_ms())
+    time.sleep(5)
+
+    assert (before, statuses()) == ({200}, {401})

@@ -30,7 +30,7 @@ def run(shop: Shop, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("CREDITGATE_TENANT", "sandbox")
 
     def run(*words: str) -> Result:
-        return CliRunner().invoke(build({}), ["members", *words])
+        return CliRunner().invoke(build({}), list(words) if words[0] == "holds" else ["members", *words])
 
     return run
 
@@ -100,3 +100,21 @@ def test_what_is_not_there_cannot_be_removed(run: Run, library: Credits) -> None
 
     assert isinstance(refused.exception, InvalidInputError)
     assert listed(run) == []
+
+
+def test_holds_are_shown_with_what_their_members_may_spend_still(run: Run, library: Credits) -> None:
+    until_ms = system_clock_ms() + 3_600_000
+    library.set_member_limit("team", "ada", TYPE, 10, per="day")
+    library.set_member_limit("team", "bo", TYPE, 5, per="ever")
+    library.raise_member_limit("team", "ada", TYPE, 20, per="day", until_ms=until_ms, reason="demo")
+    library.reserve("team", image_generation=12, member="ada")
+    library.reserve("team", image_generation=1)
+
+    table, shown = run("holds", "team").output, json.loads(run("holds", "team", "--json").output)
+
+    [ada] = shown["members"]
+    [limit] = ada["limits"]
+    assert [row["member"] for row in shown["items"]].count("ada") == 1
+    assert (ada["member"], limit["limit"], limit["used"], limit["left"]) == ("ada", 20, 12, 8)
+    assert limit["raised_until"] == iso(until_ms)
+    assert str(iso(until_ms)) in table

@@ -12,7 +12,9 @@ from credits.engine import balances_json
 from credits.errors import GateUnavailableError, InvalidInputError
 from credits.ledger.model import Posted
 from credits.ledger.shown import entry_json, grant_json
+from credits.members.model import member_json
 from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
+from credits.ops.cli.member_table import COLUMNS, member_rows
 from credits.reservations.deduct import deduction, rehearse
 from credits.reservations.records import hold_json
 
@@ -61,15 +63,19 @@ def balance(
 
 
 def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json: AsJson = False) -> None:
-    """An account's open holds, the soonest due first."""
+    """An account's open holds, the soonest due first, and what the members whose holds they are may spend still."""
     command = this(context)
-    rows = [hold_json(hold) for hold in command.credits.holds(account, limit=limit)]
+    found = command.credits.holds(account, limit=limit)
+    rows, names = [hold_json(hold) for hold in found], sorted({hold.member for hold in found if hold.member})
+    members = [command.credits.member(account, name) for name in names]
     if as_json:
-        command.print_json({"account": account, "items": rows})
+        command.print_json({"account": account, "items": rows, "members": [member_json(one) for one in members]})
         return
     columns = [name for name in ("reservation_id", "member", "items", "made_at", "expires_at") if _is_shown(name, rows)]
     shown = [[_amounts(row[name]) if name == "items" else row[name] or "" for name in columns] for row in rows]
     command.print_table(f"Holds of {account}", columns, shown)
+    if members:
+        command.print_table("Their members' limits", COLUMNS, member_rows(members))
 
 
 def can_deduct(

@@ -8,9 +8,10 @@ from credits.clock import iso, system_clock_ms
 from credits.errors import InvalidInputError
 from credits.ids import checked_id
 from credits.members import service
-from credits.members.model import Member, MemberLimit, Per, member_json
+from credits.members.model import MemberLimit, Per, member_json
 from credits.ops.cli.accounts import Account, Amount, CreditType, Limit, instant
 from credits.ops.cli.context import AsJson, By, DryRun, Reason, act_of, this
+from credits.ops.cli.member_table import COLUMNS, member_rows
 
 members_app: Final = typer.Typer(no_args_is_help=True, help="Members of an account, and what each may spend.")
 
@@ -33,8 +34,7 @@ def list_members(
     if as_json:
         command.print_json({"account": account, "items": [member_json(one) for one in found]})
         return
-    columns = ("member", "credit_type", "per", "limit", "used", "left", "begins anew", "raised until")
-    command.print_table(f"Members of {account}", columns, [row for one in found for row in _rows(one)])
+    command.print_table(f"Members of {account}", COLUMNS, member_rows(found))
 
 
 @members_app.command("set")
@@ -163,27 +163,6 @@ def zone(
         command.say(f"days of {account} {'would begin' if dry_run else 'begin'} at midnight in {time_zone}")
     else:
         command.say(f"days of {account} began at midnight in {time_zone} before")
-
-
-def _rows(member: Member) -> list[list[object]]:
-    rows: list[list[object]] = [
-        [
-            member.member,
-            one.credit_type,
-            one.per.value,
-            one.limit,
-            one.used,
-            one.left,
-            iso(one.ends_at_ms) or "",
-            iso(one.raised_until_ms) or "",
-        ]
-        for one in member.limits
-    ]
-    limited = {one.credit_type for one in member.limits}
-    rows += [
-        [member.member, kind, "ever", "", used, "", "", ""] for kind, used in member.used.items() if kind not in limited
-    ]
-    return rows or [[member.member, "", "", "", "", "", "", ""]]
 
 
 def _limit_json(limit: MemberLimit) -> dict[str, object]:
