@@ -15,6 +15,7 @@ from credits.api.docs import docs_routes
 from credits.api.health import health_routes
 from credits.api.openapi import document
 from credits.api.paths import SegmentConverter, with_encoded_paths
+from credits.api.payment_page import payment_page
 from credits.api.problems import problem, problem_of
 from credits.api.return_pages import return_pages
 from credits.api.routes import AREAS, ENDPOINTS
@@ -68,7 +69,7 @@ def create_app(
         docs_routes(partial(document, AREAS, credit_types=api.credit_types, version=version("creditgate")))
     )
     portal = Portal(credits_of=api.credits_of, secret_key=settings.secret_key, base_url=settings.base_url, clock=clock)
-    for pages in (portal_routes(portal), embed_routes(portal), return_pages()):
+    for pages in (portal_routes(portal), embed_routes(portal), return_pages(), payment_page(settings, api_engine)):
         app.register_blueprint(pages)
     has_secret = any(settings.secrets_of(name) for name in PROVIDERS)
     app.register_blueprint(

@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 _SECRETS: Final = re.compile(
-    # Keys of Stripe, whole or with stars in them; tokens such as Lemon Squeezy's keys; whatever follows "Bearer".
-    r"\b(?:sk|rk|pk|whsec|ek|ck)_[A-Za-z0-9_*.…-]{4,}|eyJ[A-Za-z0-9._-]{10,}|(?<=Bearer )\S+",
+    # Keys of Stripe and Paddle, whole or with stars in them; tokens such as Lemon Squeezy's; whatever follows "Bearer".
+    r"\b(?:sk|rk|pk|whsec|ek|ck|pdl)_[A-Za-z0-9_*.…-]{4,}|eyJ[A-Za-z0-9._-]{10,}|(?<=Bearer )\S+",
     re.ASCII,
 )
 _MAX_LENGTH: Final = 300

@@ -49,6 +49,8 @@ class ProviderAccess:
     """Paddle: of the products that checkouts name."""
     checkout_url: str = ""
     """Paddle: the page that takes the payment; empty: the account's default payment link."""
+    client_token: str = ""
+    """Paddle: what our own page that takes payments opens checkouts with. No secret: every payer's browser has it."""
 
 
 def read_access(env: Mapping[str, str], problems: dict[str, str]) -> dict[tuple[Tenant, str], ProviderAccess]:
@@ -105,7 +107,7 @@ def _lemonsqueezy(env: Mapping[str, str], tenant: Tenant, problems: dict[str, st
 def _paddle(env: Mapping[str, str], tenant: Tenant, problems: dict[str, str]) -> ProviderAccess | None:
     variables = {
         name: access_variable("paddle", tenant, name)
-        for name in ("API_KEY", "PRODUCT_ID", "TAX_CATEGORY", "CHECKOUT_URL")
+        for name in ("API_KEY", "PRODUCT_ID", "TAX_CATEGORY", "CHECKOUT_URL", "CLIENT_TOKEN")
     }
     base = _base(env, "paddle", tenant, problems)
     values = {name: env.get(variable, "") for name, variable in variables.items()}
@@ -117,6 +119,9 @@ def _paddle(env: Mapping[str, str], tenant: Tenant, problems: dict[str, str]) ->
         problems[variables["API_KEY"]] = f"must be a key of the other account at Paddle (pdl_{own}_apikey_…)"
     if values["PRODUCT_ID"] and not values["PRODUCT_ID"].startswith("pro_"):
         problems[variables["PRODUCT_ID"]] = "must be a product of Paddle (pro_…)"
+    mode = "test" if tenant is Tenant.SANDBOX else "live"
+    if values["CLIENT_TOKEN"] and not values["CLIENT_TOKEN"].startswith(f"{mode}_"):
+        problems[variables["CLIENT_TOKEN"]] = f"must be a client-side token of the same account at Paddle ({mode}_…)"
     category = values["TAX_CATEGORY"] or "standard"
     if category not in _TAX_CATEGORIES:
         problems[variables["TAX_CATEGORY"]] = f"must be one of {', '.join(sorted(_TAX_CATEGORIES))}"
@@ -128,6 +133,7 @@ def _paddle(env: Mapping[str, str], tenant: Tenant, problems: dict[str, str]) ->
         product_id=values["PRODUCT_ID"],
         tax_category=category,
         checkout_url=values["CHECKOUT_URL"],
+        client_token=values["CLIENT_TOKEN"],
     )
 
 

@@ -142,6 +142,12 @@ def find_request(connection: Connection, tenant: Tenant, request_key: str) -> Ro
     return connection.execute(query).mappings().one_or_none()
 
 
+def find_keyed(connection: Connection, tenant: Tenant, key: str) -> RowMapping | None:
+    """The purchase that a payment of this key is for, or None."""
+    query = select(purchases).where(purchases.c.tenant == tenant, purchases.c.key == key)
+    return connection.execute(query).mappings().one_or_none()
+
+
 def find_numbered(connection: Connection, tenant: Tenant, number: int) -> RowMapping | None:
     """A purchase by the number of its row, for those that have no quote."""
     query = select(purchases).where(purchases.c.tenant == tenant, purchases.c.id == number)

@@ -13,6 +13,8 @@ from credits.config.access import read_access
         ({"PADDLE_API_KEY": "k", "PADDLE_PRODUCT_ID": "pri_1"}, "PADDLE_PRODUCT_ID"),
         ({"PADDLE_API_KEY": "k", "PADDLE_TAX_CATEGORY": "gold"}, "PADDLE_TAX_CATEGORY"),
         ({"PADDLE_API_KEY": "k", "PADDLE_CHECKOUT_URL": "http://shop.example.com"}, "PADDLE_CHECKOUT_URL"),
+        ({"PADDLE_API_KEY": "k", "PADDLE_CLIENT_TOKEN": "test_1"}, "PADDLE_CLIENT_TOKEN"),
+        ({"PADDLE_TEST_API_KEY": "k", "PADDLE_TEST_CLIENT_TOKEN": "live_1"}, "PADDLE_TEST_CLIENT_TOKEN"),
         ({"PADDLE_TEST_API_KEY": "k", "PADDLE_TEST_API_BASE": "https://evil.example"}, "PADDLE_TEST_API_BASE"),
     ],
 )

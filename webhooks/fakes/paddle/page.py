@@ -5,7 +5,7 @@ from typing import Final
 from webhooks.fakes.paddle.desk import PROVIDER, Entity, Notes, shown
 from webhooks.fakes.till import Button, Till
 
-_LATER: Final = Button(action="pay_later", label="Pay, and be looked at", hint="Paddle completes it later")
+_LATER: Final = Button(action="pay_later", label="Pay, and have it reviewed", hint="Paddle completes it later")
 _STATES: Final = {
     "open": "waits for its payer",
     "paid": "paid, and not completed yet",
