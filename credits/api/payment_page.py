@@ -30,15 +30,18 @@ _PAGE: Final = """<!doctype html>
 <script src="https://cdn.paddle.com/paddle/v2/paddle.js" nonce="{nonce}"></script>
 <script nonce="{nonce}">
   const said = document.body.dataset, status = document.querySelector("[role=status]");
+  let isPaid = false;
   if (window.Paddle) {{
     if (said.environment === "sandbox") Paddle.Environment.set("sandbox");
     Paddle.Initialize({{
       token: said.token,
       eventCallback: (event) => {{
         if (event.name === "checkout.completed") {{
+          isPaid = true;
           status.textContent = "Thank you. What you bought is there as soon as the payment is confirmed.";
           if (said.returnUrl) location.assign(said.returnUrl);
         }}
+        if (isPaid) return;
         if (event.name === "checkout.closed") status.textContent = "Nothing was charged. Load this page again to pay.";
         if (event.name === "checkout.error") status.textContent = "The payment could not be opened. Try again later.";
       }},
