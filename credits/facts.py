@@ -161,6 +161,15 @@ class RefundStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     """It did not go through, or was called off: the payment stands."""
+    RETURNED = "returned"
+    """It went through, and its money came back to us: the payment stands again."""
+
+
+class ReversalKind(StrEnum):
+    """The two ways in which money goes back."""
+
+    REFUND = "refund"
+    DISPUTE = "dispute"
 
 
 class DisputeStatus(StrEnum):
@@ -219,6 +228,23 @@ class DisputeSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyReturned:
+    """
+    Money that had gone back of a payment came to us again, told by an id of its own and without saying which.
+
+    The refunds or disputes that it undoes may themselves be shown as undone; it then says the same once more.
+    """
+
+    ref: str
+    names: tuple[str, ...]
+    amount: Money
+    undoes: ReversalKind
+
+    def __post_init__(self) -> None:
+        _refuse_long(self.ref)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentNamed:
     """Several names mean one payment. It grants nothing by itself; refunds and disputes find their way by it."""
 
@@ -242,6 +268,7 @@ Fact = (
     | RefundSeen
     | RefundsCounted
     | DisputeSeen
+    | MoneyReturned
     | PaymentNamed
     | NothingToDo
 )

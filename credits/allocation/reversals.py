@@ -7,12 +7,12 @@ from credits.allocation.model import InHand
 from credits.allocation.outcomes import done
 from credits.allocation.telling import tell_of_dispute
 from credits.errors import ReversalCurrencyError
-from credits.facts import DisputeSeen, PaymentNamed, RefundsCounted, RefundSeen
+from credits.facts import DisputeSeen, MoneyReturned, PaymentNamed, RefundsCounted, RefundSeen
 from credits.inbox.model import PAYMENT_UNKNOWN, EventState, Outcome, payment_subject
 from credits.inbox.rules import recheck_at_ms
 from credits.reversals import payments, store
 from credits.reversals import service as reversals
-from credits.reversals.model import DisputeState, RefundState
+from credits.reversals.model import DisputeState, RefundState, ReturnOf
 from credits.reversals.payments import Payment
 from credits.reversals.rules import share
 from credits.reversals.service import Retargeted
@@ -40,7 +40,9 @@ def payment_granted(hand: InHand, payment: Payment) -> None:
         _retarget(hand, payment.id, cause)
 
 
-def reversal_seen(hand: InHand, fact: RefundSeen | RefundsCounted | DisputeSeen | PaymentNamed) -> Outcome:
+def reversal_seen(
+    hand: InHand, fact: RefundSeen | RefundsCounted | DisputeSeen | MoneyReturned | PaymentNamed
+) -> Outcome:
     """Keep what a fact says of a payment's money, and begin what its credits need; each has its effect once."""
     match fact:
         case RefundSeen():
@@ -49,6 +51,8 @@ def reversal_seen(hand: InHand, fact: RefundSeen | RefundsCounted | DisputeSeen 
             return _refunds_counted(hand, fact)
         case DisputeSeen():
             return _dispute_seen(hand, fact)
+        case MoneyReturned():
+            return _money_returned(hand, fact)
         case PaymentNamed():
             return _payment_named(hand, fact)
     assert_never(fact)
@@ -84,6 +88,15 @@ def _dispute_seen(hand: InHand, fact: DisputeSeen) -> Outcome:
     return _reversed(hand, payment_id, fact.ref, amount_minor, state)
 
 
+def _money_returned(hand: InHand, fact: MoneyReturned) -> Outcome:
+    """Give back what refunds or disputes took, as far as their money came to us again, once."""
+    payment_id = _payment_of(hand, fact.names)
+    if payment_id is None:
+        return _waiting(hand, fact.ref, fact.names)
+    amount_minor = _in_currency_of(hand, payment_id, fact.ref, fact.amount)
+    return _reversed(hand, payment_id, fact.ref, amount_minor, ReturnOf(fact.undoes.value))
+
+
 def _refunds_counted(hand: InHand, fact: RefundsCounted) -> Outcome:
     """Take back up to what the provider says all refunds of the payment add up to."""
     payment_id = _payment_of(hand, fact.names)
@@ -104,7 +117,7 @@ def _reversed(
     payment_id: int,
     ref: str,
     amount_minor: int | None,
-    state: RefundState | DisputeState,
+    state: RefundState | DisputeState | ReturnOf,
     *,
     is_counted: bool = True,
 ) -> Outcome:

@@ -19,6 +19,7 @@ from credits.facts import (
     CustomerLinked,
     DisputeSeen,
     Fact,
+    MoneyReturned,
     NothingToDo,
     PaymentNamed,
     PlanPaid,
@@ -190,7 +191,7 @@ def _apply(hand: InHand, fact: Fact) -> Outcome:
             return customer_linked(hand, fact)
         case PlanPaid():
             return plan_paid(hand, fact)
-        case RefundSeen() | RefundsCounted() | DisputeSeen() | PaymentNamed():
+        case RefundSeen() | RefundsCounted() | DisputeSeen() | MoneyReturned() | PaymentNamed():
             return reversal_seen(hand, fact)
         case NothingToDo():
             return outcomes.ignored(fact.reason)

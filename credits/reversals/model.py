@@ -12,6 +12,8 @@ class RefundState(StrEnum):
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    RETURNED = "returned"
+    """It went through, and its money came back."""
 
 
 class DisputeState(StrEnum):
@@ -20,6 +22,13 @@ class DisputeState(StrEnum):
     OPEN = "open"
     LOST = "lost"
     WON = "won"
+
+
+class ReturnOf(StrEnum):
+    """Of what money came back to us, where an event of its own says so and not which it was."""
+
+    REFUND = "refund"
+    DISPUTE = "dispute"
 
 
 REFUND_RANK: Final = {state: rank for rank, state in enumerate(RefundState)}
@@ -64,6 +73,10 @@ class PaidBack:
     disputes: Sequence[Dispute] = ()
     counted_minor: int = 0
     """The most that the provider ever said its refunds add up to; it may tell of refunds without naming them."""
+    refunds_returned_minor: int = 0
+    """Of refunds that went through, what came back to us, as the provider says it without naming them."""
+    disputes_returned_minor: int = 0
+    """The same of disputes that were lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

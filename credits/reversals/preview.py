@@ -78,7 +78,7 @@ def preview_refund(
     back = store.paid_back(connection, row)
     if back is None:
         raise PaidUnknownError(payment)
-    before_minor = rules.refunded_minor(back.refunds, back.counted_minor)
+    before_minor = rules.refunded_minor(back)
     further = Refund(amount_minor=refunded_minor, state=RefundState.SUCCEEDED, is_counted=False)
     wanted_back = replace(back, refunds=[*back.refunds, further])
     entries: list[PreviewedEntry] = []

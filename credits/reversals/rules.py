@@ -6,31 +6,44 @@ the credits than of the price, and the whole price takes exactly all. What is do
 target. So the order, number and delay of events make no difference to where it ends.
 """
 
-from collections.abc import Iterable
-
 from credits.config.shortfall import Shortfall
 from credits.reversals.model import (
     DisputeState,
     LotState,
     PaidBack,
     Plan,
-    Refund,
     RefundState,
     Step,
     Targets,
 )
 
 
-def refunded_minor(refunds: Iterable[Refund], counted_minor: int) -> int:
+def refunded_minor(back: PaidBack) -> int:
     """
     What refunds took back: those that are known and did not fail, and what the provider counts beyond those it named.
 
     A failed refund is in no later count of a provider's; the highest count may have it.
     """
-    known = list(refunds)
-    named = sum(refund.amount_minor for refund in known if refund.is_counted)
-    stands = sum(refund.amount_minor for refund in known if refund.state is not RefundState.FAILED)
-    return stands + max(0, counted_minor - named)
+    named = sum(refund.amount_minor for refund in back.refunds if refund.is_counted)
+    went = sum(refund.amount_minor for refund in back.refunds if refund.state is not RefundState.FAILED)
+    came = sum(refund.amount_minor for refund in back.refunds if refund.state is RefundState.RETURNED)
+    return _still_gone(went, came, back.refunds_returned_minor) + max(0, back.counted_minor - named)
+
+
+def disputed_minor(back: PaidBack) -> int:
+    """What lost disputes took, less what came back of them."""
+    went = sum(one.amount_minor for one in back.disputes if one.state is not DisputeState.OPEN)
+    came = sum(one.amount_minor for one in back.disputes if one.state is DisputeState.WON)
+    return _still_gone(went, came, back.disputes_returned_minor)
+
+
+def _still_gone(went_minor: int, came_minor: int, returned_minor: int) -> int:
+    """
+    What went, less what came back.
+
+    That it came back may be told twice: by what had gone, and by what returned. These are never added up.
+    """
+    return max(0, went_minor - max(came_minor, returned_minor))
 
 
 def share(granted: int, part_minor: int, paid_minor: int) -> int:
@@ -48,8 +61,7 @@ def targets(granted: int, back: PaidBack) -> Targets:
 
     Money goes back once: what was refunded before a dispute of the whole is not disputed twice.
     """
-    gone = refunded_minor(back.refunds, back.counted_minor)
-    gone += sum(one.amount_minor for one in back.disputes if one.state is DisputeState.LOST)
+    gone = refunded_minor(back) + disputed_minor(back)
     contested = sum(one.amount_minor for one in back.disputes if one.state is DisputeState.OPEN)
     clawed = share(granted, gone, back.paid_minor)
     return Targets(clawed=clawed, frozen=share(granted, gone + contested, back.paid_minor) - clawed)

@@ -19,6 +19,7 @@ from credits.reversals.model import (
     PaidBack,
     Refund,
     RefundState,
+    ReturnOf,
     Targets,
 )
 from credits.reversals.tables import payment_names, payments, reversals, reversed_lots
@@ -29,18 +30,17 @@ _GONE: Final = (DebitKind.EXPIRE, DebitKind.RESET)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
-    """A refund or a dispute, as an event shows it."""
+    """A refund or a dispute, as an event shows it; or that money of one came back (`state` says of which kind)."""
 
     ref: str
     amount_minor: int | None
     """None: the whole payment."""
-    state: RefundState | DisputeState
+    state: RefundState | DisputeState | ReturnOf
     is_counted: bool = True
 
 
 def note_reversal(connection: Connection, tenant: Tenant, payment_id: int, reversal: Reversal, *, now_ms: int) -> bool:
     """Keep a refund or dispute, in the latest state that any event showed; True if this changed something."""
-    is_refund = isinstance(reversal.state, RefundState)
     values = {"amount_minor": reversal.amount_minor, "state": reversal.state, "updated_at_ms": now_ms}
     fresh = insert_new(
         connection,
@@ -49,7 +49,7 @@ def note_reversal(connection: Connection, tenant: Tenant, payment_id: int, rever
             "tenant": tenant,
             "payment_id": payment_id,
             "ref": reversal.ref,
-            "kind": "refund" if is_refund else "dispute",
+            "kind": _kind(reversal.state),
             "is_counted": int(reversal.is_counted),
             "created_at_ms": now_ms,
             **values,
@@ -87,9 +87,14 @@ def paid_back(connection: Connection, payment: RowMapping) -> PaidBack | None:
     def amount(row: RowMapping) -> int:
         return int(paid_minor if row["amount_minor"] is None else row["amount_minor"])
 
+    def returned(kind: ReturnOf) -> int:
+        return sum(amount(row) for row in rows if row["kind"] == "return" and row["state"] == kind)
+
     return PaidBack(
         paid_minor=paid_minor,
         counted_minor=payment["counted_minor"],
+        refunds_returned_minor=returned(ReturnOf.REFUND),
+        disputes_returned_minor=returned(ReturnOf.DISPUTE),
         refunds=[
             Refund(amount_minor=amount(row), state=RefundState(row["state"]), is_counted=bool(row["is_counted"]))
             for row in rows
@@ -231,5 +236,21 @@ def reversals_of(connection: Connection, payment_id: int) -> list[RowMapping]:
     return list(connection.execute(query).mappings())
 
 
-def _rank(state: RefundState | DisputeState) -> int:
-    return REFUND_RANK[state] if isinstance(state, RefundState) else DISPUTE_RANK[state]
+def _kind(state: RefundState | DisputeState | ReturnOf) -> str:
+    match state:
+        case RefundState():
+            return "refund"
+        case DisputeState():
+            return "dispute"
+        case ReturnOf():
+            return "return"
+
+
+def _rank(state: RefundState | DisputeState | ReturnOf) -> int:
+    match state:
+        case RefundState():
+            return REFUND_RANK[state]
+        case DisputeState():
+            return DISPUTE_RANK[state]
+        case ReturnOf():
+            return 0

@@ -35,7 +35,7 @@ reversals = Table(
     Column("payment_id", RowId, ForeignKey("payments.id"), nullable=False),
     # `stripe:refund:<id>`, `stripe:dp:<id>`: one row for all of its events.
     Column("ref", String(255), nullable=False),
-    # refund, dispute
+    # refund, dispute; return: money of one of them came back, and `state` says of which kind
     Column("kind", String(8), nullable=False),
     # Empty: the whole payment.
     Column("amount_minor", BigInteger),

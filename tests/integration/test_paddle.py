@@ -1,6 +1,7 @@
 """Paddle's events, from webhook to ledger: each row about credits, in any order, and what its payer may not decide."""
 
 from itertools import permutations
+from random import Random
 from typing import Any
 
 import pytest
@@ -128,6 +129,47 @@ def test_a_chargeback_takes_all_back_and_its_reversal_restores_it_in_any_order(
 
     assert taken == [("clawback", -1000)]
     assert bank.history(IMAGES)[1:] == [("clawback", -1000), ("restore", 1000)]
+
+
+def of_adjustment(name: str, **fields: Any) -> dict[str, Any]:
+    """Edits an adjustment's event into one of the adjustment with that name."""
+
+    def edit(payload: dict[str, Any]) -> None:
+        payload["data"].update(id=f"adj_{name}", **fields)
+
+    return {"edit": edit, "delivery": f"{name} {fields}"}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_several_partial_chargebacks_count_once_each_net_of_refunds_and_what_is_reversed_comes_back(
+    bank: Till, paddle: Pipeline, signed: dict[str, Any], seed: int
+) -> None:
+    charged, undone, refund = ({**signed, "status": kind} for kind in ("chargeback", "chargeback_reverse", "refund"))
+    told = [
+        ("adjustment.created", {**charged, "refunded_minor": 300, **of_adjustment("a")}),
+        ("adjustment.created", {**charged, "refunded_minor": 250, **of_adjustment("b")}),
+        ("adjustment.updated", {**refund, "refunded_minor": 200, **of_adjustment("r")}),
+        # The reversal of the second one, told by both of its adjustments.
+        ("adjustment.created", {**undone, "refunded_minor": 250, **of_adjustment("c")}),
+        ("adjustment.updated", {**charged, "refunded_minor": 250, **of_adjustment("b", status="reversed")}),
+    ]
+    paddle.receive("transaction.completed", **signed)
+
+    for event_type, said in Random(seed).sample(told * 2, len(told) * 2):
+        paddle.receive(event_type, **said)
+        bank.settle()
+
+    assert paddle.balance("user_1") == 1000 - 300 - 200
+    assert_ledger_is_sound(paddle.runtime.engine)
+
+
+def test_a_credit_that_is_reversed_gives_back_what_it_took(bank: Till, signed: dict[str, Any]) -> None:
+    bank.tell("transaction.completed", **signed)
+
+    bank.tell("adjustment.created", **{**signed, "status": "credit", "refunded_minor": 400})
+    bank.tell("adjustment.created", **{**signed, "status": "credit_reverse", "refunded_minor": 400})
+
+    assert bank.history(IMAGES)[1:] == [("clawback", -400), ("restore", 400)]
 
 
 def test_a_warning_of_a_chargeback_is_an_inquiry_and_moves_nothing(bank: Till, signed: dict[str, Any]) -> None:

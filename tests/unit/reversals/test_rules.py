@@ -19,7 +19,7 @@ from credits.reversals.model import (
     Step,
     Targets,
 )
-from credits.reversals.rules import plan_for, refunded_minor, share, targets
+from credits.reversals.rules import disputed_minor, plan_for, refunded_minor, share, targets
 
 OK, FAILED = RefundState.SUCCEEDED, RefundState.FAILED
 OPEN, LOST, WON = DisputeState.OPEN, DisputeState.LOST, DisputeState.WON
@@ -52,7 +52,29 @@ def dispute(amount_minor: int, state: DisputeState) -> Dispute:
 def test_refunds_are_those_that_did_not_fail_and_those_that_are_only_counted(
     refunds: list[Refund], counted_minor: int, minor: int
 ) -> None:
-    assert refunded_minor(refunds, counted_minor) == minor
+    assert refunded_minor(PaidBack(paid_minor=1000, refunds=refunds, counted_minor=counted_minor)) == minor
+
+
+@pytest.mark.parametrize(
+    ("states", "returned_minor", "minor"),
+    [
+        ("lost lost", 0, 500),
+        # Told by the one that was undone, by the money that came, or by both: it came back once.
+        ("lost won", 0, 300),
+        ("lost lost", 200, 300),
+        ("lost won", 200, 300),
+        ("won won", 200, 0),
+        ("won won", 500, 0),
+        # Money may come back of what nobody has told of yet.
+        ("open open", 500, 0),
+    ],
+)
+def test_money_that_came_back_of_several_disputes_counts_once_however_it_is_told(
+    states: str, returned_minor: int, minor: int
+) -> None:
+    disputes = [dispute(m, DisputeState(state)) for m, state in zip((300, 200), states.split(), strict=True)]
+
+    assert disputed_minor(PaidBack(paid_minor=1000, disputes=disputes, disputes_returned_minor=returned_minor)) == minor
 
 
 @pytest.mark.parametrize(
@@ -122,7 +144,7 @@ def test_targets_are_within_what_was_granted_in_proportion_and_in_any_order_the_
         counted_minor=counted_minor,
     )
     wanted = targets(granted, back)
-    gone_minor = refunded_minor(back.refunds, counted_minor) + sum(n for n, state in disputes if state is LOST)
+    gone_minor = refunded_minor(back) + sum(n for n, state in disputes if state is LOST)
     kept_minor = paid_minor - min(gone_minor, paid_minor)
     other = [*back.refunds], [*back.disputes]
     for one in other:

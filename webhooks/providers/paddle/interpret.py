@@ -8,9 +8,11 @@ from credits.facts import (
     DisputeSeen,
     DisputeStatus,
     Fact,
+    MoneyReturned,
     NothingToDo,
     RefundSeen,
     RefundStatus,
+    ReversalKind,
     SubscriptionSeen,
 )
 from credits.inbox.provider import Payload
@@ -25,16 +27,16 @@ _RANK: Final = {"trialing": 1, "active": 2, "paused": 3, "past_due": 4, "cancele
 _REFUNDS: Final = frozenset({"refund", "credit"})
 """Money given back, to the card or to the customer's balance."""
 
-_DISPUTES: Final = {"chargeback": DisputeStatus.LOST, "chargeback_reverse": DisputeStatus.WON}
-"""
-Paddle books a chargeback when the bank has taken the money, and its reversal when the bank has given it back. A
-warning of one is only an inquiry.
-"""
+_CHARGEBACK_STATUS: Final = {"approved": DisputeStatus.LOST, "reversed": DisputeStatus.WON}
+"""Paddle books a chargeback when the bank has taken the money. A warning of one is only an inquiry."""
+
+_UNDOES: Final = {"chargeback_reverse": ReversalKind.DISPUTE, "credit_reverse": ReversalKind.REFUND}
+"""Each is an adjustment of its own, which does not say what it undoes; that one becomes `reversed` beside it."""
 
 _REFUND_STATUS: Final = {
     "approved": RefundStatus.SUCCEEDED,
     "rejected": RefundStatus.FAILED,
-    "reversed": RefundStatus.FAILED,
+    "reversed": RefundStatus.RETURNED,
 }
 
 
@@ -80,18 +82,20 @@ def _adjustment(payload: Payload) -> tuple[Fact, ...]:
     action, status = adjustment.required_text("action"), adjustment.required_text("status")
     transaction_id = adjustment.required_text("transaction_id")
     names, amount = (key_of(transaction_id),), _given_back(adjustment)
-    if action in _DISPUTES:
-        # Each step of a chargeback is an adjustment of its own; what they have in common is the payment.
-        ref = f"paddle:chargeback:{transaction_id}"
-        return (DisputeSeen(ref=ref, names=names, amount=amount, status=_DISPUTES[action]),)
-    if action not in _REFUNDS:
+    ref = f"paddle:adj:{adjustment.required_text('id')}"
+    if action not in _REFUNDS | _UNDOES.keys() | {"chargeback"}:
         return (NothingToDo(reason=f"an adjustment that is a {action} takes no credits back"),)
     if status not in _REFUND_STATUS:
         return (NothingToDo(reason=f"the {action} is {status}; once it is approved, that is an event of its own"),)
     if amount.amount_minor == 0:
-        return (NothingToDo(reason=f"the {action} gives back tax alone, and nothing of the price"),)
-    ref = f"paddle:adj:{adjustment.required_text('id')}"
-    return (RefundSeen(ref=ref, names=names, amount=amount, status=_REFUND_STATUS[status]),)
+        return (NothingToDo(reason=f"the {action} is of tax alone, and of nothing of the price"),)
+    if action in _REFUNDS:
+        return (RefundSeen(ref=ref, names=names, amount=amount, status=_REFUND_STATUS[status]),)
+    if action == "chargeback" and status in _CHARGEBACK_STATUS:
+        return (DisputeSeen(ref=ref, names=names, amount=amount, status=_CHARGEBACK_STATUS[status]),)
+    if action in _UNDOES and status == "approved":
+        return (MoneyReturned(ref=ref, names=names, amount=amount, undoes=_UNDOES[action]),)
+    return (NothingToDo(reason=f"the {action} is {status}"),)
 
 
 def _given_back(adjustment: Node) -> Money:

@@ -187,7 +187,7 @@ def _adjustment_data(simulation: Simulation, status: str) -> dict[str, Any]:
     return {
         "id": _id("adj", _transaction_id(simulation), simulation.refund or "", action),
         "action": action,
-        "status": undone or (status if action in {"refund", "credit"} else "approved"),
+        "status": undone or (status if action == "refund" else "approved"),
         "transaction_id": _transaction_id(simulation),
         "subscription_id": _subscription_id(simulation) if _is_plan(simulation) else None,
         "customer_id": _id("ctm", "customer", simulation.account or simulation.payment),
