@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from credits.config.settings import Tenant, WebhookSecret
@@ -36,6 +37,18 @@ class Delivery:
     occurred_at_ms: int | None = None
 
 
+class SettledBy(StrEnum):
+    """What settled a simulated invoice."""
+
+    CARD = "card"
+    COUPON = "coupon"
+    """Over everything: nothing is left to pay."""
+    BALANCE = "balance"
+    """The customer's, at the provider."""
+    OUT_OF_BAND = "out_of_band"
+    """Money that the provider never saw."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedLine:
     """One line of a simulated invoice: what a subscription costs for a while, or what a change of it gives back."""
@@ -44,6 +57,7 @@ class SimulatedLine:
     amount_minor: int
     start_ms: int
     end_ms: int
+    quantity: int = 1
     is_proration: bool = False
 
 
@@ -64,6 +78,12 @@ class Simulation:
     period: int = 0
     """Which billing period of the subscription, 0 is the first."""
     paid_minor: int = 1000
+    """What is asked for the payment or period, all seats together."""
+    quantity: int = 1
+    """Of the plan: its seats."""
+    begins_with_trial: bool = False
+    """Whether the subscription's first period is a trial, which costs nothing."""
+    settled_by: SettledBy = SettledBy.CARD
     currency: str = "USD"
     api_version: str | None = None
     client_reference: str | None = None
@@ -86,6 +106,16 @@ class Simulation:
     """When the simulated subscription began."""
     delivery: str
     """Names the event: the same name gives the same event id, another name another event of the payment."""
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether its period is the trial."""
+        return self.begins_with_trial and self.period == 0
+
+    @property
+    def asked_minor(self) -> int:
+        """What the simulated invoice is over before any coupon."""
+        return 0 if self.is_on_trial and not self.lines else self.paid_minor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from credits.errors import InvalidInputError
-from credits.inbox.provider import SimulatedLine, Simulation
+from credits.inbox.provider import SettledBy, SimulatedLine, Simulation
 from credits.plans.calendar import add_months, instant, to_ms
 from credits.simulation.dialects import DIALECTS, SIGNED_AND_QUOTED, Happening, Told, shape_of_version
 
@@ -29,6 +29,10 @@ class Subscription:
     started_at_ms: int
     product_id: str
     price_minor: int
+    """Of all its seats, for one period."""
+    quantity: int = 1
+    begins_with_trial: bool = False
+    """Its first period is a trial."""
     period: int = 0
     changes: int = 0
 
@@ -69,16 +73,36 @@ class ProviderAccount:
             said["quote_id"] = f"{self.account}-{name}"
         return self._tell(Happening.PURCHASED, at_ms, f"{amount} {credit_type} bought", started_at_ms=at_ms, **said)
 
-    def subscribe(self, name: str, product_id: str, *, price_minor: int, at_ms: int) -> Subscription:
-        """A subscription begins and its first period is paid."""
-        began = Subscription(name=name, started_at_ms=at_ms, product_id=product_id, price_minor=price_minor)
-        self._tell(Happening.SUBSCRIBED, at_ms, f"subscribed to {product_id}", **_of(began))
+    def subscribe(
+        self,
+        name: str,
+        product_id: str,
+        *,
+        price_minor: int,
+        at_ms: int,
+        quantity: int = 1,
+        begins_with_trial: bool = False,
+    ) -> Subscription:
+        """A subscription begins; its first period is paid, or is a trial that costs nothing."""
+        began = Subscription(
+            name=name,
+            started_at_ms=at_ms,
+            product_id=product_id,
+            price_minor=price_minor,
+            quantity=quantity,
+            begins_with_trial=begins_with_trial,
+        )
+        words = f"{'trial of' if begins_with_trial else 'subscribed to'} {product_id}"
+        self._tell(Happening.SUBSCRIBED, at_ms, words, **_of(began))
         return began
 
-    def renew(self, subscription: Subscription) -> Happened:
+    def renew(self, subscription: Subscription, *, settled_by: SettledBy = SettledBy.CARD) -> Happened:
         """The next period begins and is paid at once."""
         at_ms = self._next_period(subscription)
-        return self._tell(Happening.RENEWED, at_ms, f"period {subscription.period + 1} paid", **_of(subscription))
+        words = f"period {subscription.period + 1} paid"
+        if settled_by is not SettledBy.CARD:
+            words += f" by {settled_by.value.replace('_', ' ')}"
+        return self._tell(Happening.RENEWED, at_ms, words, **{**_of(subscription), "settled_by": settled_by})
 
     def fail_payment(self, subscription: Subscription) -> Happened:
         """The next period begins and its payment fails."""
@@ -91,8 +115,26 @@ class ProviderAccount:
         words = f"payment of period {subscription.period + 1} recovered"
         return self._tell(Happening.PAYMENT_RECOVERED, at_ms, words, **_of(subscription))
 
-    def change_plan(self, subscription: Subscription, product_id: str, *, price_minor: int, at_ms: int) -> Happened:
-        """Another plan from now on; the rest of the period is settled in proportion."""
+    def change_plan(
+        self,
+        subscription: Subscription,
+        product_id: str,
+        *,
+        price_minor: int,
+        at_ms: int,
+        quantity: int | None = None,
+        is_prorated: bool = True,
+    ) -> Happened:
+        """
+        Another plan or number of seats from now on, at `price_minor` a period.
+
+        The rest of the period is settled in proportion, or else not at all.
+        """
+        seats = subscription.quantity if quantity is None else quantity
+        words = f"changed to {product_id}" + (f", {seats} seats" if seats != subscription.quantity else "")
+        if not is_prorated:
+            subscription.product_id, subscription.price_minor, subscription.quantity = product_id, price_minor, seats
+            return self._tell(Happening.PLAN_SWITCHED, at_ms, f"{words}, not prorated", **_of(subscription))
         start_ms, end_ms = (subscription.period_start_ms(subscription.period + one) for one in (0, 1))
         if not start_ms <= at_ms < end_ms:
             raise InvalidInputError("at_ms", f"must be within the period, from {start_ms} to {end_ms - 1}, got {at_ms}")
@@ -102,20 +144,21 @@ class ProviderAccount:
                 amount_minor=sign * round(minor * (end_ms - at_ms) / (end_ms - start_ms)),
                 start_ms=at_ms,
                 end_ms=end_ms,
+                quantity=quantity_of_side,
                 is_proration=True,
             )
-            for product, minor, sign in (
-                (subscription.product_id, subscription.price_minor, -1),
-                (product_id, price_minor, 1),
+            for product, minor, quantity_of_side, sign in (
+                (subscription.product_id, subscription.price_minor, subscription.quantity, -1),
+                (product_id, price_minor, seats, 1),
             )
         )
-        subscription.product_id, subscription.price_minor = product_id, price_minor
+        subscription.product_id, subscription.price_minor, subscription.quantity = product_id, price_minor, seats
         subscription.changes += 1
         name = f"{subscription.name}-change-{subscription.changes}"
         said = {**_of(subscription), "payment": name, "invoice": name, "lines": lines}
         # What a cheaper plan gives back stays with the provider, as a balance; nothing is charged.
         said["paid_minor"] = max(0, sum(line.amount_minor for line in lines))
-        return self._tell(Happening.PLAN_CHANGED, at_ms, f"changed to {product_id}", **said)
+        return self._tell(Happening.PLAN_CHANGED, at_ms, words, **said)
 
     def pause(self, subscription: Subscription, *, at_ms: int) -> Happened:
         """The subscription rests."""
@@ -203,5 +246,7 @@ def _of(subscription: Subscription) -> dict[str, Any]:
         "period": subscription.period,
         "product_id": subscription.product_id,
         "paid_minor": subscription.price_minor,
+        "quantity": subscription.quantity,
+        "begins_with_trial": subscription.begins_with_trial,
         "started_at_ms": subscription.started_at_ms,
     }

@@ -15,6 +15,7 @@ class Happening(StrEnum):
     PAYMENT_FAILED = "payment failed"
     PAYMENT_RECOVERED = "payment recovered"
     PLAN_CHANGED = "plan changed"
+    PLAN_SWITCHED = "plan switched without proration"
     PAUSED = "paused"
     RESUMED = "resumed"
     CANCELLED = "cancelled"
@@ -73,6 +74,7 @@ _STRIPE: Final[Mapping[Happening, tuple[Told, ...]]] = {
     ),
     Happening.PAYMENT_RECOVERED: (*_INVOICE_PAID, told(f"{_SUBSCRIPTION}.updated")),
     Happening.PLAN_CHANGED: (told(f"{_SUBSCRIPTION}.updated"), told("invoice.created"), *_INVOICE_PAID),
+    Happening.PLAN_SWITCHED: (told(f"{_SUBSCRIPTION}.updated"),),
     Happening.PAUSED: (told(f"{_SUBSCRIPTION}.paused"),),
     Happening.RESUMED: (told(f"{_SUBSCRIPTION}.resumed"),),
     Happening.CANCELLED: (told(f"{_SUBSCRIPTION}.updated", cancels_at_period_end=True),),
@@ -111,6 +113,7 @@ _LEMON_SQUEEZY: Final[Mapping[Happening, tuple[Told, ...]]] = {
         told("subscription_updated"),
         told("subscription_payment_success"),
     ),
+    Happening.PLAN_SWITCHED: (told("subscription_plan_changed"), told("subscription_updated")),
     Happening.PAUSED: (told("subscription_paused"), told("subscription_updated", status="paused")),
     Happening.RESUMED: (told("subscription_unpaused"), told("subscription_updated")),
     Happening.CANCELLED: (told("subscription_cancelled"), told("subscription_updated", status="cancelled")),

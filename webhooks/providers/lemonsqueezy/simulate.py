@@ -8,7 +8,7 @@ from uuid import UUID
 
 from credits.config.settings import Tenant
 from credits.ids import digest
-from credits.inbox.provider import Simulation
+from credits.inbox.provider import SettledBy, Simulation
 from webhooks.metadata import write_metadata
 from webhooks.simulated_periods import period_start_ms
 
@@ -95,7 +95,7 @@ def _order_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
 def _subscription_attributes(simulation: Simulation, status: str) -> dict[str, Any]:
     started_at = _instant(simulation.started_at_ms)
     period_end = _instant(period_start_ms(simulation, simulation.period + 1))
-    status = simulation.status or status
+    status = simulation.status or ("on_trial" if simulation.is_on_trial and status == "active" else status)
     over = status in {"cancelled", "expired"}
     subscription_id = int(_subscription_id(simulation))
     return {
@@ -114,13 +114,13 @@ def _subscription_attributes(simulation: Simulation, status: str) -> dict[str, A
         "card_last_four": "4242",
         "pause": {"mode": "void", "resumes_at": None} if status == "paused" else None,
         "cancelled": over,
-        "trial_ends_at": None,
+        "trial_ends_at": _instant(period_start_ms(simulation, 1)) if simulation.begins_with_trial else None,
         "billing_anchor": datetime.fromtimestamp(simulation.started_at_ms / 1000, tz=UTC).day,
         "first_subscription_item": {
             "id": subscription_id + 1,
             "subscription_id": subscription_id,
             "price_id": 800_002,
-            "quantity": 1,
+            "quantity": simulation.quantity,
             "is_usage_based": False,
             "created_at": started_at,
             "updated_at": started_at,
@@ -173,11 +173,12 @@ def _prices(simulation: Simulation, status: str) -> dict[str, Any]:
         refunded_minor = simulation.refunded_before_minor + this
     if 0 < refunded_minor < simulation.paid_minor:
         status = "partial_refund"
+    asked, is_free = simulation.asked_minor, simulation.settled_by is SettledBy.COUPON
     amounts = {
-        "subtotal": simulation.paid_minor,
-        "discount_total": 0,
+        "subtotal": asked,
+        "discount_total": asked if is_free else 0,
         "tax": 0,
-        "total": simulation.paid_minor,
+        "total": 0 if is_free else asked,
         "refunded_amount": refunded_minor,
     }
     return {

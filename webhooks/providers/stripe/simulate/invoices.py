@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from credits.inbox.provider import SimulatedLine, Simulation
+from credits.inbox.provider import SettledBy, SimulatedLine, Simulation
 from webhooks.providers.stripe.simulate.common import (
     Names,
     Shape,
@@ -32,14 +32,13 @@ _EVERY_INVOICE: Final[StripeObject] = {
     "post_payment_credit_notes_amount": 0,
     "pre_payment_credit_notes_amount": 0,
     "receipt_number": None,
-    "starting_balance": 0,
     "webhooks_delivered_at": None,
 }
 """What is alike in every simulated invoice."""
 
 
 def invoice_paid(simulation: Simulation) -> bytes:
-    """A period was paid; where `paid_minor` is 0 it is a trial's, which costs nothing."""
+    """A period was paid; a trial's costs nothing, as any of a `paid_minor` of 0."""
     return event(simulation, _invoice(simulation, status="paid"))
 
 
@@ -92,7 +91,9 @@ def invoice_payment_paid(simulation: Simulation) -> bytes:
 def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
     names = Names(simulation)
     is_paid = status == "paid"
-    amount = simulation.paid_minor
+    asked, total = simulation.asked_minor, _total_minor(simulation)
+    amount = 0 if simulation.settled_by is SettledBy.BALANCE else total
+    charged = amount if is_paid and simulation.settled_by is SettledBy.CARD else 0
     # The invoice's own period is the one before: when what it bills was added to it.
     added_from = period_start_s(simulation, max(simulation.period - 1, 0))
     return {
@@ -100,7 +101,7 @@ def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
         "object": "invoice",
         **_EVERY_INVOICE,
         "amount_due": amount,
-        "amount_paid": amount if is_paid else 0,
+        "amount_paid": charged,
         "amount_remaining": 0 if is_paid else amount,
         "attempt_count": 1 if is_paid else 0,
         "attempted": is_paid,
@@ -118,22 +119,28 @@ def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
         "period_end": period_start_s(simulation, simulation.period),
         "status": status,
         "status_transitions": {"paid_at": at_s(simulation) if is_paid else None},
-        "subtotal": amount,
-        "total": amount,
+        "starting_balance": amount - total,
+        "subtotal": asked,
+        "total": total,
         **_invoice_of_version(simulation, is_paid=is_paid),
     }
+
+
+def _total_minor(simulation: Simulation) -> int:
+    return 0 if simulation.settled_by is SettledBy.COUPON else simulation.asked_minor
 
 
 def _invoice_of_version(simulation: Simulation, *, is_paid: bool) -> StripeObject:
     """Subscription and payment, which each shape of an invoice keeps in another place."""
     names = Names(simulation)
     details = {"metadata": subscription_metadata(simulation)}
-    was_charged = is_paid and simulation.paid_minor > 0
+    is_by_card = simulation.settled_by is SettledBy.CARD and simulation.asked_minor > 0
     before_basil: StripeObject = {
-        "charge": names.charge if was_charged else None,
+        "charge": names.charge if is_paid and is_by_card else None,
         "discount": None,
         "paid": is_paid,
-        "payment_intent": names.payment_intent if simulation.paid_minor else None,
+        "paid_out_of_band": is_paid and simulation.settled_by is SettledBy.OUT_OF_BAND,
+        "payment_intent": names.payment_intent if is_by_card else None,
         "subscription": names.subscription,
         "tax": None,
     }
@@ -161,11 +168,16 @@ def _lines(simulation: Simulation) -> Iterator[StripeObject]:
     """The lines that the simulation names, or the one of the whole period."""
     if not simulation.lines:
         start_ms, end_ms = (1000 * period_start_s(simulation, simulation.period + one) for one in (0, 1))
-        amount = simulation.paid_minor
-        only = SimulatedLine(product_id=Names(simulation).price, amount_minor=amount, start_ms=start_ms, end_ms=end_ms)
+        only = SimulatedLine(
+            product_id=Names(simulation).price,
+            amount_minor=simulation.asked_minor,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            quantity=simulation.quantity,
+        )
         yield _line(simulation, only, Names(simulation).line)
     for number, line in enumerate(simulation.lines):
-        billed = replace(simulation, product_id=line.product_id, paid_minor=line.amount_minor)
+        billed = replace(simulation, product_id=line.product_id, paid_minor=line.amount_minor, quantity=line.quantity)
         yield _line(billed, line, f"il_{Names(simulation).invoice.removeprefix('in_')}_{number}")
 
 
@@ -173,9 +185,9 @@ def _line(simulation: Simulation, line: SimulatedLine, line_id: str) -> StripeOb
     return {
         "id": line_id,
         "object": "line_item",
-        "amount": simulation.paid_minor,
+        "amount": line.amount_minor,
         "currency": simulation.currency.lower(),
-        "description": "1 × Plan (by the month)",
+        "description": f"{line.quantity} × Plan (by the month)",
         "discount_amounts": [],
         "discountable": True,
         "discounts": [],
@@ -183,7 +195,7 @@ def _line(simulation: Simulation, line: SimulatedLine, line_id: str) -> StripeOb
         # A subscription's line repeats the subscription's metadata.
         "metadata": subscription_metadata(simulation),
         "period": {"start": line.start_ms // 1000, "end": line.end_ms // 1000},
-        "quantity": 1,
+        "quantity": line.quantity,
         **_line_of_version(simulation, is_proration=line.is_proration),
     }
 
@@ -228,7 +240,7 @@ def _line_since_basil(simulation: Simulation, *, is_proration: bool) -> StripeOb
         "pricing": {
             "price_details": {"price": names.price, "product": names.product},
             "type": "price_details",
-            "unit_amount_decimal": str(simulation.paid_minor),
+            "unit_amount_decimal": str(simulation.paid_minor // simulation.quantity),
         },
         "taxes": [],
     }

@@ -42,13 +42,13 @@ _EVERY_SUBSCRIPTION: Final[StripeObject] = {
 
 
 def subscription_created(simulation: Simulation) -> bytes:
-    return event(simulation, _subscription(simulation, status=simulation.status or "active"))
+    return event(simulation, _subscription(simulation, status=_status(simulation)))
 
 
 def subscription_updated(simulation: Simulation) -> bytes:
     """The first period's payment arrived, or another period began."""
     previous = {"status": "incomplete"} if simulation.period == 0 else _before_renewal(simulation)
-    return event(simulation, _subscription(simulation, status=simulation.status or "active"), previous=previous)
+    return event(simulation, _subscription(simulation, status=_status(simulation)), previous=previous)
 
 
 def subscription_paused(simulation: Simulation) -> bytes:
@@ -56,7 +56,7 @@ def subscription_paused(simulation: Simulation) -> bytes:
 
 
 def subscription_resumed(simulation: Simulation) -> bytes:
-    return event(simulation, _subscription(simulation, status="active"))
+    return event(simulation, _subscription(simulation, status=_status(simulation)))
 
 
 def subscription_deleted(simulation: Simulation) -> bytes:
@@ -67,6 +67,10 @@ def subscription_deleted(simulation: Simulation) -> bytes:
 def trial_will_end(simulation: Simulation) -> bytes:
     trial = {"trial_start": _start_s(simulation), "trial_end": _end_s(simulation)}
     return event(simulation, _subscription(simulation, status="trialing") | trial)
+
+
+def _status(simulation: Simulation) -> str:
+    return simulation.status or ("trialing" if simulation.is_on_trial else "active")
 
 
 def subscription_metadata(simulation: Simulation) -> dict[str, str]:
@@ -81,7 +85,7 @@ def plan(simulation: Simulation) -> StripeObject:
         "id": names.price,
         "object": "plan",
         "active": True,
-        "amount": simulation.paid_minor,
+        "amount": simulation.paid_minor // simulation.quantity,
         "billing_scheme": "per_unit",
         "created": simulation.started_at_ms // 1000,
         "currency": simulation.currency.lower(),
@@ -113,8 +117,8 @@ def price(simulation: Simulation) -> StripeObject:
         "recurring": {"interval": "month", "interval_count": 1, "trial_period_days": None, "usage_type": "licensed"},
         "tax_behavior": "unspecified",
         "type": "recurring",
-        "unit_amount": simulation.paid_minor,
-        "unit_amount_decimal": str(simulation.paid_minor),
+        "unit_amount": simulation.paid_minor // simulation.quantity,
+        "unit_amount_decimal": str(simulation.paid_minor // simulation.quantity),
     }
 
 
@@ -137,6 +141,7 @@ def _subscription(simulation: Simulation, *, status: str) -> StripeObject:
         "metadata": subscription_metadata(simulation),
         "start_date": started_at_s,
         "status": status,
+        **_trial(simulation),
     }
     if shape is Shape.BASIL:
         return content | {"billing_mode": {"type": "classic"}, "discounts": [], "trial_settings": None}
@@ -145,8 +150,15 @@ def _subscription(simulation: Simulation, *, status: str) -> StripeObject:
         "current_period_end": _end_s(simulation),
         "discount": None,
         "plan": plan(simulation),
-        "quantity": 1,
+        "quantity": simulation.quantity,
     }
+
+
+def _trial(simulation: Simulation) -> StripeObject:
+    """Its trial, which stays written on a subscription for good."""
+    if not simulation.begins_with_trial:
+        return {}
+    return {"trial_start": period_start_s(simulation, 0), "trial_end": period_start_s(simulation, 1)}
 
 
 def _item(simulation: Simulation, period: int) -> StripeObject:
@@ -159,7 +171,7 @@ def _item(simulation: Simulation, period: int) -> StripeObject:
         "metadata": {},
         "plan": plan(simulation),
         "price": price(simulation),
-        "quantity": 1,
+        "quantity": simulation.quantity,
         "subscription": names.subscription,
         "tax_rates": [],
     }
