@@ -15,6 +15,10 @@ from credits.config.catalogue import Every
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+# Providers bill by UTC, drips keep the hour of a wall clock: where the clocks were put forward in between, the last
+# drip's time ends so much before the period. That is no segment of its own, which would hand out once more.
+_CLOCKS_MS: Final = 2 * 3_600_000
+
 # Billing periods as providers sell them: how long one may really last, and its name in the subscriptions table.
 _INTERVALS: Final = (
     (timedelta(hours=20), timedelta(hours=28), "1 day"),
@@ -46,7 +50,9 @@ def segments(start_ms: int, end_ms: int | None, every: Every, zone: tzinfo) -> I
     number, at_ms = 0, start_ms
     while at_ms < end_ms:
         next_ms = to_ms(after(anchor, every, number + 1, day=day))
-        yield Segment(number=number, start_ms=at_ms, end_ms=min(next_ms, end_ms))
+        if end_ms - next_ms <= _CLOCKS_MS:
+            next_ms = end_ms
+        yield Segment(number=number, start_ms=at_ms, end_ms=next_ms)
         number, at_ms = number + 1, next_ms
 
 

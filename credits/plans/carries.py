@@ -57,9 +57,9 @@ def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms: int) -> bool:
+def carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms: int) -> int | None:
     """
-    Grant what is carried on, if the next segment is paid for; True if it was granted.
+    Grant what is carried on, if the next segment is paid for; answers the period it was granted in, None if in none.
 
     It stays bought by the payment that bought it first: what goes back of that money takes its share of it.
     """
@@ -71,15 +71,15 @@ def carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms
         .one_or_none()
     )
     if row is None:
-        return False
+        return None
     tenant = Tenant(row["tenant"])
-    origin = store.row_of(connection, tenant, row["period_id"])
+    origin = store.row_of(connection, row["period_id"])
     target = _next_segment(connection, tenant, origin, row, now_ms)
     if target is None:
         is_late = row["created_at_ms"] + MAX_WAIT_MS <= now_ms
         again_ms = None if is_late else row["created_at_ms"] + MAX_WAIT_MS
         _close(connection, carry_id, "void" if is_late else "open", due_at_ms=again_ms)
-        return False
+        return None
     period, period_id, part, end_ms = target
     source_ref = connection.execute(select(grants.c.source_ref).where(grants.c.id == row["grant_id"])).scalar_one()
     payment_id = reversals.lock_payment_of(connection, tenant, source_ref)
@@ -92,7 +92,7 @@ def carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms
     _close(connection, carry_id, "done", due_at_ms=None)
     if payment_id is not None:
         reversals.weigh_anew(connection, tenant, payment_id, catalogue, now_ms=now_ms)
-    return True
+    return period_id
 
 
 def look_again(

@@ -6,38 +6,24 @@ grants the same in the end: what is due is computed from the paid period and the
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, RowMapping
 
 from credits.clock import Clock
 from credits.config.catalogue import Catalogue
-from credits.config.policies import OnPastDue, OnPause
 from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
 from credits.failpoints import failpoint
 from credits.ledger import service as ledger
-from credits.plans import carries, rules
+from credits.plans import carries, periods, rules
 from credits.plans import periods_store as store
 from credits.plans import store as subscriptions
 from credits.plans.model import Sight
-from credits.plans.sights import sight_at
+from credits.plans.verdicts import Verdict, verdict
 from credits.reversals import service as reversals
 
 # An unpaid subscription's next word makes its drips due at once; this look is for a word that got lost.
 _LOOK_AGAIN_MS = 3_600_000
-
-
-class Verdict(StrEnum):
-    """Whether a drip goes out."""
-
-    GRANT = "grant"
-    SKIP = "skip"
-    """It is left out for good."""
-    HOLD = "hold"
-    """It goes out once the subscription is paid."""
-    STOP = "stop"
-    """Neither it nor any after it goes out."""
 
 
 def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, limit: int = 200) -> int:
@@ -58,7 +44,7 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
                 failpoint("drips.before_commit")
         for carry_id in to_carry:
             with transaction(engine) as connection:
-                granted += carries.carry(connection, carry_id, catalogue, now_ms=now_ms)
+                granted += _carry(connection, carry_id, catalogue, now_ms=now_ms)
                 failpoint("carries.before_commit")
         if len(due) < limit and len(to_carry) < limit:
             break
@@ -91,41 +77,23 @@ def drip(connection: Connection, period_id: int, catalogue: Catalogue, *, now_ms
                 break
     if granted:
         store.insert_new_lots(connection, tenant, period_id, granted)
+        # It may have been due before an end, a pause or a change that is known by now.
+        named = (tenant, row["provider"], row["subscription_id"])
+        periods.settle(connection, *named, sights, catalogue, now_ms=now_ms)
         if payment_id is not None:
             reversals.weigh_anew(connection, tenant, payment_id, catalogue, now_ms=now_ms)
     store.note_dripped(connection, period_id, dripped_to_ms=dripped_to_ms, due_at_ms=due_at_ms)
     return len(granted)
 
 
-def verdict(
-    at_ms: int, row: RowMapping, changes: Sequence[RowMapping], sights: Sequence[Sight], catalogue: Catalogue
-) -> Verdict:
-    """Whether what a period hands out at `at_ms` goes out, by what is known of its subscription. Pure."""
-    for change in changes:
-        if change["plan"] == row["plan"] and _is_before(row, change) and change["cut_ms"] < at_ms:
-            return Verdict.STOP
-    then, now = sight_at(sights, at_ms), sights[-1] if sights else None
-    if then is None or now is None:
-        return Verdict.GRANT
-    plan = catalogue.plans.get(row["plan"])
-    on_pause = OnPause.STOP_DRIPS if plan is None else plan.on_pause
-    on_past_due = OnPastDue.STOP_DRIPS if plan is None else plan.on_past_due
-    if then.ended:
-        return Verdict.STOP
-    if then.is_paused and on_pause is not OnPause.KEEP:
-        return Verdict.SKIP
-    if then.is_unpaid and on_past_due is OnPastDue.STOP_DRIPS:
-        if now.ended:
-            return Verdict.STOP
-        return Verdict.HOLD if now.is_unpaid else Verdict.GRANT
-    return Verdict.GRANT
-
-
-def _is_before(row: RowMapping, change: RowMapping) -> bool:
-    """Whether a period is one that the change left, and not the one that it began."""
-    if row["since_ms"] == change["since_ms"]:
-        return bool(row["source_ref"] != change["source_ref"])
-    return bool(row["since_ms"] < change["since_ms"])
+def _carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms: int) -> bool:
+    """Carry on what lapsed, and do with it what is known of its subscription by now."""
+    period_id = carries.carry(connection, carry_id, catalogue, now_ms=now_ms)
+    if period_id is not None:
+        row = store.row_of(connection, period_id)
+        named = (Tenant(row["tenant"]), row["provider"], row["subscription_id"])
+        periods.settle(connection, *named, subscriptions.sights_of(connection, *named), catalogue, now_ms=now_ms)
+    return period_id is not None
 
 
 def _history(connection: Connection, tenant: Tenant, row: RowMapping) -> tuple[Sequence[RowMapping], Sequence[Sight]]:

@@ -11,11 +11,12 @@ from credits.config.settings import Tenant
 from credits.ids import digest
 from credits.ledger import service as ledger
 from credits.ledger import store as ledger_store
-from credits.ledger.model import DebitKind, Posted
+from credits.ledger.model import DebitKind, GrantSource, Posted
 from credits.ledger.orders import order_command
 from credits.plans import carries, rules
 from credits.plans import periods_store as store
 from credits.plans.model import Change, Period, PeriodKind, Sight
+from credits.plans.verdicts import Verdict, verdict
 
 
 def open_period(
@@ -56,7 +57,15 @@ def apply_change(
         return
     lots = store.open_lots_of(connection, tenant, change.provider, change.subscription_id)
     for credit_type, amount in change.amounts:
-        own_first = sorted(lots, key=lambda lot: (lot["plan"] != change.plan, lot["grant_id"]))
+        # What an earlier segment left over, in its grace or for good, was paid for and stays if it can.
+        own_first = sorted(
+            lots,
+            key=lambda lot: (
+                lot["plan"] != change.plan,
+                lot["end_ms"] is not None and lot["end_ms"] <= change.since_ms,
+                lot["grant_id"],
+            ),
+        )
         _order(
             connection,
             tenant,
@@ -87,16 +96,16 @@ def settle(
 
     Run it whenever a period or a sight was added, in any order: each order is one row, by its op.
     """
-    changes = [
-        change for change in store.changes_of(connection, tenant, provider, subscription_id) if change["takes_rest"]
-    ]
+    changes = store.changes_of(connection, tenant, provider, subscription_id)
     ends = [sight for sight in sights if sight.ended]
     pauses = [sight for sight in sights if sight.is_paused]
     if not (changes or ends or pauses):
         return
     lots = store.open_lots_of(connection, tenant, provider, subscription_id)
     for lot in lots:
-        for why in _reasons_to_go(lot, changes, ends, pauses, catalogue):
+        for why in _reasons_to_go(lot, changes, ends, pauses, catalogue) or _reasons_undue(
+            lot, changes, sights, catalogue
+        ):
             _order(
                 connection,
                 tenant,
@@ -149,14 +158,10 @@ def _reasons_to_go(
     reasons = [
         f"left, {change['key']}"
         for change in changes
-        if change["plan"] == lot["plan"] and lot["start_ms"] < change["cut_ms"]
+        if change["takes_rest"] and change["plan"] == lot["plan"] and lot["start_ms"] < change["cut_ms"]
     ]
-    if ends:
-        ended_ms = min(sight.stamp_ms for sight in ends)
-        # A drip that went out before anybody knew of the end.
-        came_after = lot["start_ms"] > ended_ms and lot["kind"] != PeriodKind.TRIAL
-        if came_after or (plan is not None and plan.on_cancel is OnCancel.END):
-            reasons.append("the subscription has ended")
+    if ends and plan is not None and plan.on_cancel is OnCancel.END:
+        reasons.append("the subscription has ended")
     if plan is not None and plan.on_pause is OnPause.END:
         reasons += [
             f"the subscription was paused, {sight.stamp_ms}"
@@ -164,6 +169,16 @@ def _reasons_to_go(
             if lot["start_ms"] <= sight.stamp_ms and (lot["end_ms"] is None or sight.stamp_ms < lot["end_ms"])
         ]
     return reasons
+
+
+def _reasons_undue(
+    lot: RowMapping, changes: Sequence[RowMapping], sights: Sequence[Sight], catalogue: Catalogue
+) -> list[str]:
+    """Why a drip that went out would not have, had all been known then."""
+    is_drip = lot["start_ms"] > lot["cut_ms"] and lot["source"] != GrantSource.ROLLOVER
+    if is_drip and verdict(lot["start_ms"], lot, changes, sights, catalogue) in {Verdict.SKIP, Verdict.STOP}:
+        return ["handed out before it was known that it was not due"]
+    return []
 
 
 def _order(

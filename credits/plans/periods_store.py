@@ -152,6 +152,10 @@ def open_lots_of(connection: Connection, tenant: Tenant, provider: str, subscrip
             plan_periods.c.plan,
             plan_periods.c.account_id,
             plan_periods.c.kind,
+            plan_periods.c.since_ms,
+            plan_periods.c.cut_ms,
+            plan_periods.c.source_ref,
+            grants.c.source,
             grants.c.amount,
             grants.c.remaining,
         )
@@ -243,11 +247,11 @@ def period_of(row: RowMapping) -> Period:
     )
 
 
-def row_of(connection: Connection, tenant: Tenant, period_id: int) -> RowMapping:
+def row_of(connection: Connection, period_id: int) -> RowMapping:
     """A period by its id, with its account's external id."""
     query = (
         select(plan_periods, accounts.c.external_id)
         .join(accounts, accounts.c.id == plan_periods.c.account_id)
-        .where(plan_periods.c.tenant == tenant, plan_periods.c.id == period_id)
+        .where(plan_periods.c.id == period_id)
     )
     return connection.execute(query).mappings().one()

@@ -213,7 +213,11 @@ def _billed(plan: Plan, old: Period, quantity: int | None, amount_minor: int, at
 
 def _lot(row: RowMapping) -> PurseLot:
     return PurseLot(
-        plan=row["plan"], credit_type=row["credit_type"], start_ms=row["start_ms"], remaining=row["remaining"]
+        plan=row["plan"],
+        credit_type=row["credit_type"],
+        start_ms=row["start_ms"],
+        end_ms=row["end_ms"],
+        remaining=row["remaining"],
     )
 
 

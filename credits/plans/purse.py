@@ -25,6 +25,7 @@ class PurseLot:
     plan: str
     credit_type: str
     start_ms: int
+    end_ms: int | None
     remaining: int
 
 
@@ -42,23 +43,34 @@ class Purse:
         for period in decided.periods:
             for handout in rules.first_handouts(period):
                 order = handout.order
-                self._grant(order.credit_type, order.amount, period.plan, handout.start_ms)
+                self._grant(order.credit_type, order.amount, period.plan, handout)
         for change in decided.changes:
             self._take_back(change)
         for change in decided.changes:
             if change.takes_rest:
                 self._take_rest(change)
 
-    def _grant(self, credit_type: str, amount: int, plan: str, start_ms: int) -> None:
+    def _grant(self, credit_type: str, amount: int, plan: str, of: rules.Handout) -> None:
         balance, debt = self.sums.get(credit_type, (0, 0))
         repaid = min(debt, amount)
         self.sums[credit_type] = (balance + amount, debt - repaid)
-        self._lots.append(PurseLot(plan=plan, credit_type=credit_type, start_ms=start_ms, remaining=amount - repaid))
+        self._lots.append(
+            PurseLot(
+                plan=plan,
+                credit_type=credit_type,
+                start_ms=of.start_ms,
+                end_ms=of.end_ms,
+                remaining=amount - repaid,
+            )
+        )
         why = f"the rest of the period on plan {plan}"
         self._note(credit_type, "grant", amount, why if not repaid else f"{why}; {repaid} repay debt")
 
     def _take_back(self, change: Change) -> None:
-        lots = sorted(self._lots, key=lambda lot: lot.plan != change.plan)
+        lots = sorted(
+            self._lots,
+            key=lambda lot: (lot.plan != change.plan, lot.end_ms is not None and lot.end_ms <= change.since_ms),
+        )
         for credit_type, amount in change.amounts:
             left = amount
             for lot in lots:

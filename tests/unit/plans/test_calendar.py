@@ -68,6 +68,19 @@ def test_an_hour_that_comes_twice_counts_the_first_time() -> None:
     assert found == ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"]
 
 
+@pytest.mark.parametrize(("every", "drips"), [(Every.MONTH, 1), (Every.WEEK, 5), (Every.DAY, 31)])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+def test_a_month_in_which_the_clocks_are_put_forward_hands_out_no_second_time(
+    every: Every, drips: int, zone: str
+) -> None:
+    """A provider's month is one of UTC: it ends an hour after the drips' own."""
+    start, end = ("2026-09-28", "2026-10-28") if zone.startswith("Australia") else ("2026-03-02", "2026-04-02")
+
+    found = starts(f"{start}T00:00Z", f"{end}T00:00Z", every, zone)
+
+    assert len(found) == drips - (every is Every.DAY and zone.startswith("Australia"))
+
+
 def test_a_day_has_the_date_of_its_own_wall_clock() -> None:
     assert day_of(from_iso("2026-01-01T03:00Z"), NEW_YORK) == "2025-12-31"
 

@@ -1,0 +1,79 @@
+"""Drips that went out before a pause, a change or an end was known, or were counted late: they end as if in time."""
+
+from typing import Any
+
+import pytest
+
+from credits.config.catalogue import Every
+from credits.config.expiry import NEVER, Expiry, ExpiryKind
+from credits.config.policies import OnCancel
+from tests.support.ledger import assert_ledger_is_sound
+from tests.support.pipeline import Pipeline
+from tests.support.plan_lives import TYPE, Life, images, line, plan
+
+JAN, FEB, MAR = "2026-01-20T00:00Z", "2026-02-20T00:00Z", "2026-03-20T00:00Z"
+YEAR = (JAN, "2027-01-20T00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def _sound(pipeline: Pipeline) -> Any:
+    yield
+    assert_ledger_is_sound(pipeline.runtime.engine)
+
+
+def test_a_drip_that_went_out_before_its_pause_was_known_goes_again(pipeline: Pipeline) -> None:
+    life = Life.of(pipeline, plan("pro", images(100, every=Every.MONTH, expires=NEVER)))
+    life.invoice("y", JAN, line("pro", 1200, *YEAR))
+    life.advance("2026-02-25T00:00Z")
+    before = life.available()
+
+    life.seen("pro", "2026-02-10T00:00Z", *YEAR, kind="paused", status="paused")
+
+    assert (before, life.available()) == (200, 100)
+
+
+def test_drips_of_a_plan_that_was_left_meanwhile_go_again_once_the_change_is_known(pipeline: Pipeline) -> None:
+    sold = [plan(key, images(amount, every=Every.MONTH, expires=NEVER)) for key, amount in (("pro", 100), ("max", 500))]
+    life = Life.of(pipeline, *sold)
+    life.seen("pro", JAN, *YEAR, kind="created")
+    life.invoice("y", JAN, line("pro", 1200, *YEAR))
+    life.advance("2026-04-25T00:00Z")
+    before = life.available()
+
+    sides = [
+        line(key, sign * price, FEB, YEAR[1], proration=True)
+        for key, sign, price in (("pro", -1, 1100), ("max", 1, 5500))
+    ]
+    life.invoice("up", FEB, *sides)
+
+    # January is pro's; February, March and April are max's, and none of pro's.
+    assert (before, life.available()) == (400, 100 + 3 * 500)
+
+
+def test_a_drip_that_is_counted_after_the_end_was_known_goes_with_it(pipeline: Pipeline) -> None:
+    """Beat had stopped for some days; `on_cancel = "end"` leaves nothing unspent."""
+    life = Life.of(pipeline, plan("pro", images(100, every=Every.WEEK, expires=NEVER), on_cancel=OnCancel.END))
+    life.pipeline.credits.add("user_1", TYPE, 70, key="bought")
+    life.invoice("one", JAN, line("pro", 2000, JAN, FEB))
+    life.clock.set_ms(life.clock() + 10 * 86_400_000)
+
+    life.seen("pro", "2026-01-30T00:00Z", JAN, FEB, kind="deleted", status="canceled")
+
+    assert life.available() == 70
+
+
+def test_money_given_back_takes_what_it_paid_for_before_what_an_earlier_period_left(pipeline: Pipeline) -> None:
+    grace = Expiry(kind=ExpiryKind.PERIOD_END, grace_days=20)
+    life = Life.of(pipeline, plan("pro", images(1000, expires=grace)), plan("max", images(5000, expires=grace)))
+    life.seen("max", JAN, JAN, FEB, kind="created")
+    life.invoice("one", JAN, line("max", 4000, JAN, FEB))
+    life.seen("max", FEB, FEB, MAR)
+    life.invoice("two", FEB, line("max", 4000, FEB, MAR))
+
+    half = "2026-03-06T00:00Z"
+    life.invoice(
+        "down", half, *(line(key, minor, half, MAR, proration=True) for key, minor in (("max", -2000), ("pro", 1000)))
+    )
+
+    left = {row["expires_at_ms"]: row["remaining"] for row in life.pipeline.credits.grants("user_1")}
+    assert [left[at_ms] for at_ms in sorted(left)] == [5000, 3000]
