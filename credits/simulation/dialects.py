@@ -143,6 +143,7 @@ _PADDLE: Final[Mapping[Happening, tuple[Told, ...]]] = {
     ),
     Happening.PAYMENT_RECOVERED: (*_COMPLETED, told("subscription.updated")),
     Happening.PLAN_CHANGED: (told("subscription.updated"), told("transaction.created"), *_COMPLETED),
+    Happening.PLAN_SWITCHED: (told("subscription.updated"),),
     Happening.PAUSED: (told("subscription.paused"),),
     Happening.RESUMED: (told("subscription.resumed"),),
     Happening.CANCELLED: (told("subscription.updated", cancels_at_period_end=True),),

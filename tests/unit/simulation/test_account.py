@@ -70,7 +70,7 @@ def test_a_refund_at_paddle_that_is_reversed_is_the_same_refund() -> None:
         [fact for fact in facts("paddle", happened) if isinstance(fact, RefundSeen)] for happened in (refund, failed)
     )
     assert given.ref == undone.ref
-    assert (given.status, undone.status) == (RefundStatus.SUCCEEDED, RefundStatus.FAILED)
+    assert (given.status, undone.status) == (RefundStatus.SUCCEEDED, RefundStatus.RETURNED)
 
 
 def test_a_lost_chargeback_at_paddle_is_told_when_it_is_made_and_then_no_more() -> None:

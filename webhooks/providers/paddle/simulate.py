@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from credits.checkout.marks import QUOTE, REFERENCE
 from credits.ids import digest
-from credits.inbox.provider import SimulatedLine, Simulation
+from credits.inbox.provider import SettledBy, SimulatedLine, Simulation
 from webhooks.simulated_periods import period_start_ms
 
 _UNDONE: Final = ("rejected", "reversed")
@@ -20,7 +20,11 @@ def _transaction(status: str) -> Callable[[Simulation], bytes]:
 
 
 def _subscription(status: str) -> Callable[[Simulation], bytes]:
-    return lambda simulation: _event(simulation, _subscription_data(simulation, simulation.status or status))
+    return lambda simulation: _event(simulation, _subscription_data(simulation, _status(simulation, status)))
+
+
+def _status(simulation: Simulation, status: str) -> str:
+    return simulation.status or ("trialing" if simulation.is_on_trial and status == "active" else status)
 
 
 def _adjustment(status: str) -> Callable[[Simulation], bytes]:
@@ -49,7 +53,10 @@ SIMULATORS: Final[Mapping[str, Callable[[Simulation], bytes]]] = {
 def _transaction_data(simulation: Simulation, status: str) -> dict[str, Any]:
     is_plan = _is_plan(simulation)
     lines = simulation.lines or (_whole(simulation),)
-    total_minor = sum(line.amount_minor for line in lines)
+    asked_minor = sum(line.amount_minor for line in lines)
+    is_free = simulation.settled_by is SettledBy.COUPON
+    total_minor = 0 if is_free else asked_minor
+    grand_minor = 0 if simulation.settled_by is SettledBy.BALANCE else max(0, total_minor)
     billed_at = _instant(lines[0].start_ms if is_plan else simulation.at_ms)
     period = {"starts_at": _instant(lines[0].start_ms), "ends_at": _instant(lines[0].end_ms)}
     return {
@@ -65,16 +72,16 @@ def _transaction_data(simulation: Simulation, status: str) -> dict[str, Any]:
         "items": [_item(simulation, line, is_plan=is_plan) for line in lines],
         "details": {
             "totals": {
-                **_totals(total_minor),
-                "credit": "0",
+                **_totals(asked_minor, is_free=is_free),
+                "credit": str(max(0, total_minor) - grand_minor),
                 "credit_to_balance": "0",
                 "balance": "0",
-                "grand_total": str(max(0, total_minor)),
+                "grand_total": str(grand_minor),
                 "currency_code": simulation.currency,
             },
             "line_items": [_line_item(simulation, index, line, is_plan=is_plan) for index, line in enumerate(lines)],
         },
-        "payments": _payments(simulation, total_minor) if status in {"paid", "completed"} else [],
+        "payments": _payments(simulation, grand_minor) if status in {"paid", "completed"} else [],
         "created_at": billed_at,
         "updated_at": _instant(simulation.at_ms),
         "billed_at": billed_at,
@@ -85,7 +92,13 @@ def _whole(simulation: Simulation) -> SimulatedLine:
     """A purchase, or a whole billing period."""
     product_id = simulation.product_id or (_PLAN_PRICE if _is_plan(simulation) else _PACK_PRICE)
     starts_ms, ends_ms = (period_start_ms(simulation, simulation.period + later) for later in (0, 1))
-    return SimulatedLine(product_id=product_id, amount_minor=simulation.paid_minor, start_ms=starts_ms, end_ms=ends_ms)
+    return SimulatedLine(
+        product_id=product_id,
+        amount_minor=simulation.asked_minor,
+        start_ms=starts_ms,
+        end_ms=ends_ms,
+        quantity=simulation.quantity,
+    )
 
 
 def _item(simulation: Simulation, line: SimulatedLine, *, is_plan: bool) -> dict[str, Any]:
@@ -95,12 +108,15 @@ def _item(simulation: Simulation, line: SimulatedLine, *, is_plan: bool) -> dict
             "name": "Monthly" if is_plan else "Credits",
             "type": "standard",
             "tax_mode": "account_setting",
-            "unit_price": {"amount": str(abs(line.amount_minor)), "currency_code": simulation.currency},
+            "unit_price": {
+                "amount": str(abs(line.amount_minor) // line.quantity),
+                "currency_code": simulation.currency,
+            },
             "billing_cycle": {"interval": "month", "frequency": 1} if is_plan else None,
             "trial_period": None,
             "custom_data": None,
         },
-        "quantity": -1 if line.amount_minor < 0 else 1,
+        "quantity": -line.quantity if line.amount_minor < 0 else line.quantity,
         "proration": _proration(line) if is_plan else None,
     }
 
@@ -109,11 +125,11 @@ def _line_item(simulation: Simulation, index: int, line: SimulatedLine, *, is_pl
     return {
         "id": _id("txnitm", _transaction_id(simulation), str(index)),
         "price_id": line.product_id,
-        "quantity": -1 if line.amount_minor < 0 else 1,
+        "quantity": -line.quantity if line.amount_minor < 0 else line.quantity,
         "proration": _proration(line) if is_plan else None,
         "tax_rate": "0",
-        "totals": _totals(line.amount_minor),
-        "unit_totals": _totals(abs(line.amount_minor)),
+        "totals": _totals(line.amount_minor, is_free=simulation.settled_by is SettledBy.COUPON),
+        "unit_totals": _totals(abs(line.amount_minor) // line.quantity),
     }
 
 
@@ -124,8 +140,11 @@ def _proration(line: SimulatedLine) -> dict[str, Any]:
     }
 
 
-def _totals(amount_minor: int) -> dict[str, str]:
-    return {"subtotal": str(amount_minor), "discount": "0", "tax": "0", "total": str(amount_minor)}
+def _totals(amount_minor: int, *, is_free: bool = False) -> dict[str, str]:
+    """`is_free`: a discount takes off all of it."""
+    off_minor = amount_minor if is_free else 0
+    total = str(amount_minor - off_minor)
+    return {"subtotal": str(amount_minor), "discount": str(off_minor), "tax": "0", "total": total}
 
 
 def _payments(simulation: Simulation, total_minor: int) -> Sequence[dict[str, Any]]:
@@ -160,11 +179,14 @@ def _subscription_data(simulation: Simulation, status: str) -> dict[str, Any]:
         "items": [
             {
                 "status": "trialing" if status == "trialing" else "active",
-                "quantity": 1,
+                "quantity": simulation.quantity,
                 "recurring": True,
                 "price": {
                     "id": simulation.product_id or _PLAN_PRICE,
-                    "unit_price": {"amount": str(simulation.paid_minor), "currency_code": simulation.currency},
+                    "unit_price": {
+                        "amount": str(simulation.paid_minor // simulation.quantity),
+                        "currency_code": simulation.currency,
+                    },
                     "billing_cycle": {"interval": "month", "frequency": 1},
                 },
                 "trial_dates": period if status == "trialing" else None,
