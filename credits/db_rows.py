@@ -40,16 +40,20 @@ def rows_of(dialect: str, name: str, columns: Mapping[str, TypeEngine[Any]]) -> 
     return select(*found).subquery(name)
 
 
-def setting(dialect: str, table: Table, *, where: Mapping[str, Column[Any]], to: Mapping[str, Column[Any]]) -> Update:
+def setting(
+    dialect: str, table: Table, *, where: Mapping[str, Column[Any]], to: Mapping[str, Column[Any]], name: str = "rows"
+) -> Update:
     """
     An update by the rows that `set_rows` brings: their fields `where` find a row of `table`, their fields `to` are set.
+
+    PostgreSQL is brought them by the parameter `name`.
 
     SQLite gets a statement for one row, which it runs in this process at no distance: its UPDATE … FROM over rows sent
     as JSON crashes the process in 3.40, the version of Debian 12.
     """
     named = {**where, **to}
     if dialect == "postgresql":
-        sent = rows_of(dialect, "rows", {field: one.type for field, one in named.items()})
+        sent = rows_of(dialect, name, {field: one.type for field, one in named.items()})
         values = {field: sent.c[field] for field in named}
     else:
         values = {field: bindparam(f"of_{field}", type_=one.type) for field, one in named.items()}
@@ -57,12 +61,12 @@ def setting(dialect: str, table: Table, *, where: Mapping[str, Column[Any]], to:
     return update(table).where(found).values({one: values[field] for field, one in to.items()})
 
 
-def set_rows(connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Run an update made by `setting` for these rows."""
+def set_rows(connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]], name: str = "rows") -> None:
+    """Run an update made by `setting`, with the same `name`, for these rows."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(statement, {"rows": packed(rows)})
+        connection.execute(statement, {name: packed(rows)})
     else:
         connection.execute(statement, [{f"of_{field}": value for field, value in row.items()} for row in rows])
 

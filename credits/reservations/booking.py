@@ -9,17 +9,13 @@ from sqlalchemy import Connection
 from credits.config.settings import Tenant
 from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.members import store as members
-from credits.reservations import store
 from credits.reservations.aftermath import note_lapsed, open_balances
-from credits.reservations.booking_sql import Written, read_known, read_pages, write
+from credits.reservations.booking_sql import Sought, Written, lock, read_pages, write
 from credits.reservations.journal import Debit
 from credits.reservations.keys import shard_of
 from credits.reservations.ordered import Ordered, close_orders, is_done_elsewhere, read_orders
 
 SUSPENSE: Final = "suspense"
-
-Known = dict[tuple[Tenant, str], tuple[str, str]]
-"""(journal id, fingerprint) of what is booked, by tenant and key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +48,9 @@ class Bookings:
 class _Books:
     """The part of the ledger that a batch touches, read once and written once."""
 
-    tenants: dict[int, Tenant]
+    tenants: Mapping[int, Tenant]
+    known: dict[tuple[Tenant, str], tuple[str, str]]
+    """(journal id, fingerprint) of what is booked, by tenant and key."""
     balances: dict[tuple[int, str], list[int]]
     """[balance, debt, number of the last entry] by account and type."""
     remaining: dict[int, int]
@@ -80,26 +78,20 @@ def book(connection: Connection, epochs: Mapping[int, int], debits: Sequence[Deb
     journal id with the same fingerprint it is a second charge for one spend: it is not booked, and given back. With
     another fingerprint it is neither: it is booked as suspense, so that the credits stay taken and somebody looks.
     """
-    current = store.lock_epochs(connection, epochs)
-    over = frozenset(shard for shard, epoch in epochs.items() if current.get(shard, 0) != epoch)
-    debits = [debit for debit in debits if shard_of(debit.account_id) not in over]
+    locked = lock(connection, epochs, {debit.account_id for debit in debits})
+    over = frozenset(shard for shard, epoch in epochs.items() if locked.epochs.get(shard, 0) != epoch)
+    # A line of an account that this database does not have stays in the journal, where somebody can find it.
+    debits = [one for one in debits if shard_of(one.account_id) not in over and one.account_id in locked.tenants]
     if not debits:
         return Bookings(lines=[], over=over)
-    # A line of an account that this database does not have stays in the journal, where somebody can find it.
-    tenants = store.lock_accounts_of_tenants(connection, {debit.account_id for debit in debits})
-    debits = [debit for debit in debits if debit.account_id in tenants]
-    books = _open_books(connection, debits, tenants)
-    known = read_known(
-        connection,
-        {(tenants[debit.account_id], key) for debit in debits for key in (*_keys(books, debit), _suspense_key(debit))},
-    )
-    lines = [_book_line(books, known, line, now_ms) for line in _lines(debits)]
+    books = _open_books(connection, debits, locked.tenants)
+    lines = [_book_line(books, line, now_ms) for line in _lines(debits)]
     _write(connection, books, now_ms)
     return Bookings(lines=lines, over=over)
 
 
-def _book_line(books: _Books, known: Known, line: list[Debit], now_ms: int) -> Booked:
-    one = line[0]
+def _book_line(books: _Books, line: list[Debit], now_ms: int) -> Booked:
+    one, known = line[0], books.known
     tenant, mark = books.tenants[one.account_id], (one.journal_id, one.fingerprint)
     # One decision for the whole line, for its charges come back together. A commit of everything may have found
     # other types the first time, in a Redis that has gone back since.
@@ -114,7 +106,7 @@ def _book_line(books: _Books, known: Known, line: list[Debit], now_ms: int) -> B
             known[tenant, debit.key] = mark
             _post(books, debit, tenant, now_ms)
         elif first[1] != mark[1]:
-            _post_conflict(books, known, debit, tenant, now_ms)
+            _post_conflict(books, debit, tenant, now_ms)
     is_refunded = first is not None and first != mark and first[1] == mark[1]
     return _booked(one, is_refunded=is_refunded, fingerprint=mark[1] if first is None else first[1])
 
@@ -129,13 +121,22 @@ def _booked(debit: Debit, *, is_refunded: bool, fingerprint: str) -> Booked:
     )
 
 
-def _open_books(connection: Connection, debits: Sequence[Debit], tenants: dict[int, Tenant]) -> _Books:
-    pages = read_pages(connection, tenants, {grant_id for debit in debits for grant_id, _ in debit.lots})
+def _open_books(connection: Connection, debits: Sequence[Debit], tenants: Mapping[int, Tenant]) -> _Books:
+    pages = read_pages(
+        connection,
+        Sought(
+            account_ids={debit.account_id for debit in debits},
+            grant_ids={grant_id for debit in debits for grant_id, _ in debit.lots},
+            ops={(tenants[debit.account_id], debit.account_id, debit.op) for debit in debits},
+            keys={(tenants[debit.account_id], key) for debit in debits for key in (debit.key, _suspense_key(debit))},
+        ),
+    )
     types: dict[int, list[str]] = {}
     for account_id, credit_type in pages.balances:
         types.setdefault(account_id, []).append(credit_type)
     return _Books(
         tenants=tenants,
+        known=pages.known,
         types={account_id: tuple(sorted(names)) for account_id, names in types.items()},
         balances=pages.balances,
         remaining={one: remaining - frozen for one, (remaining, frozen) in pages.grants.items()},
@@ -183,17 +184,11 @@ def _close(books: _Books, debit: Debit, tenant: Tenant, *, took: int) -> None:
     books.orders.append({"of_tenant": tenant, "done_op": debit.op, "took": took, "line": debit.journal_id})
 
 
-def _post_conflict(
-    books: _Books,
-    known: Known,
-    debit: Debit,
-    tenant: Tenant,
-    now_ms: int,
-) -> None:
+def _post_conflict(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> None:
     key = _suspense_key(debit)
-    if (tenant, key) in known:
+    if (tenant, key) in books.known:
         return
-    known[tenant, key] = (debit.journal_id, debit.fingerprint)
+    books.known[tenant, key] = (debit.journal_id, debit.fingerprint)
     taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
     _add_entry(books, debit, tenant, now_ms, key=key, kind=SUSPENSE, taken=taken)
 

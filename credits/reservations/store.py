@@ -18,9 +18,6 @@ from credits.reservations.tables import shards
 # server to run it.
 _READ_EPOCH: Final = select(shards.c.epoch).where(shards.c.id == bindparam("shard"))
 _READ_EPOCHS: Final = select(shards.c.id, shards.c.epoch).where(shards.c.id.in_(bindparam("shard_ids", expanding=True)))
-_LOCK_EPOCHS: Final = _READ_EPOCHS.order_by(shards.c.id).with_for_update()
-_LIMIT_IDLENESS: Final = func.set_config("idle_in_transaction_session_timeout", "1500", True)
-_LOCK_EPOCHS_AND_LIMIT: Final = _LOCK_EPOCHS.add_columns(_LIMIT_IDLENESS)
 _RAISE_EPOCH: Final = (
     update(shards)
     .where(shards.c.id == bindparam("shard"), shards.c.epoch == bindparam("current"))
@@ -50,12 +47,6 @@ _IS_BOOKED: Final = (
     select(entries.c.id)
     .where(entries.c.tenant == bindparam("tenant"), entries.c.key.in_(bindparam("keys", expanding=True)))
     .limit(1)
-)
-_LOCK_ACCOUNTS: Final = (
-    select(accounts.c.id, accounts.c.tenant)
-    .where(accounts.c.id.in_(bindparam("account_ids", expanding=True)))
-    .order_by(accounts.c.id)
-    .with_for_update()
 )
 
 
@@ -104,17 +95,6 @@ def raise_epoch(connection: Connection, shard: int, current: int) -> bool:
         )
     result = connection.execute(_RAISE_EPOCH, {"shard": shard, "current": current})
     return result.rowcount == 1
-
-
-def lock_epochs(connection: Connection, shard_ids: Iterable[int]) -> dict[int, int]:
-    """
-    The epochs of those of the shards that somebody has used, which nobody raises until the transaction ends.
-
-    Whoever stops in the middle of it stops everybody else's settlement of these shards, so PostgreSQL ends it
-    after 1.5 s.
-    """
-    statement = _LOCK_EPOCHS_AND_LIMIT if connection.dialect.name == "postgresql" else _LOCK_EPOCHS
-    return {row.id: row.epoch for row in connection.execute(statement, {"shard_ids": sorted(shard_ids)})}
 
 
 def read_snapshot(connection: Connection, shard: int, account_id: int) -> Snapshot | None:
@@ -175,12 +155,6 @@ def is_booked(connection: Connection, tenant: Tenant, op: str, credit_types: Ite
     """Whether an op has an entry of any of these credit types."""
     keys = [f"{op}:{credit_type}" for credit_type in credit_types]
     return connection.execute(_IS_BOOKED, {"tenant": tenant, "keys": keys}).first() is not None
-
-
-def lock_accounts_of_tenants(connection: Connection, account_ids: Iterable[int]) -> dict[int, Tenant]:
-    """Lock accounts as every writer does, in the order of their ids; the tenant of each that exists."""
-    rows = connection.execute(_LOCK_ACCOUNTS, {"account_ids": sorted(account_ids)})
-    return {row.id: Tenant(row.tenant) for row in rows}
 
 
 def open_commands(connection: Connection, *, limit: int) -> list[RowMapping]:
