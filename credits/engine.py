@@ -1,7 +1,7 @@
 """The library: `from credits import Credits`. Everything an app server does with credits, in its own process."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from credits.grants.rules import order_by_hand
 from credits.ids import checked_id, signed_reference
 from credits.ledger import service as ledger
 from credits.ledger.model import Balance, Posted
-from credits.passes.issuing import DEFAULT_TTL_S, embed_token, portal_link
+from credits.notifications.addresses import networks
+from credits.notifications.library import Notifying
+from credits.passes.library import Admitting
 from credits.plans import periods
 from credits.plans.calendar import period_end_ms
 from credits.plans.rules import own_period
@@ -32,7 +34,7 @@ from credits.topup.library import Topups
 from credits.units import MAX_AMOUNT
 
 
-class Credits(Budgeting, Selling, Topups):
+class Credits(Budgeting, Selling, Topups, Notifying, Admitting):
     """
     One tenant's credits. Safe to share between threads; make one per process.
 
@@ -52,6 +54,7 @@ class Credits(Budgeting, Selling, Topups):
         max_exposure: int = MAX_AMOUNT,
         sellers: Mapping[str, PaymentProvider] | None = None,
         base_url: str = "http://127.0.0.1:8000",
+        notify_networks: str = "",
     ) -> None:
         super().__init__(gate=gate, catalogue=catalogue, tenant=tenant, max_exposure=max_exposure)
         self.engine = engine
@@ -64,6 +67,8 @@ class Credits(Budgeting, Selling, Topups):
             secret_key=secret_key,
             sellers=sellers or {},
         )
+        self.base_url = base_url
+        self.notify_networks = networks(notify_networks)
         self._secret_key = secret_key
         self._clock = clock
 
@@ -91,6 +96,7 @@ class Credits(Budgeting, Selling, Topups):
             max_exposure=settings.max_exposure,
             sellers=Sellers(settings, settings.tenant),
             base_url=settings.base_url,
+            notify_networks=settings.notify_networks,
         )
 
     def close(self) -> None:
@@ -255,43 +261,6 @@ class Credits(Budgeting, Selling, Topups):
         if not self._secret_key:
             raise ConfigError({"CREDITGATE_SECRET_KEY": "must be set to sign client references"})
         return signed_reference(checked_id(account, "account"), self._secret_key)
-
-    def portal_link(
-        self, account: str, *, ttl_s: int = DEFAULT_TTL_S, return_url: str | None = None, locale: str | None = None
-    ) -> tuple[str, int]:
-        """
-        A URL that opens the hosted page of `account`, and until when (milliseconds) it does.
-
-        Raises ConfigError if CREDITGATE_SECRET_KEY is not set, InvalidInputError that names the field.
-        """
-        return portal_link(
-            tenant=self.tenant,
-            account=account,
-            secret_key=self._secret_key,
-            base_url=self.shop.base_url,
-            now_ms=self._clock(),
-            ttl_s=ttl_s,
-            return_url=return_url,
-            locale=locale,
-        )
-
-    def embed_token(
-        self, account: str, *, origins: Sequence[str], ttl_s: int = DEFAULT_TTL_S, locale: str | None = None
-    ) -> tuple[str, int]:
-        """
-        A token for the web components on pages of `origins`, and until when (milliseconds) it is good.
-
-        It reads the balances of `account` and opens checkouts for it. Errors as `portal_link`.
-        """
-        return embed_token(
-            tenant=self.tenant,
-            account=account,
-            secret_key=self._secret_key,
-            now_ms=self._clock(),
-            origins=origins,
-            ttl_s=ttl_s,
-            locale=locale,
-        )
 
 
 def balances_json(account: str, balances: Mapping[str, Balance]) -> dict[str, Any]:

@@ -384,6 +384,24 @@ class DestinationNotFoundError(CreditsError):
         self.name = name
 
 
+class DeliveryNotFoundError(CreditsError):
+    code = "delivery_not_found"
+    fix = "List the deliveries with `credits deliveries list`; the log reaches 30 days back."
+
+    def __init__(self, delivery: object) -> None:
+        super().__init__(f"there is no delivery {_short(delivery)}")
+
+
+class SecretVersionError(CreditsError):
+    """A destination's secret was asked for that is neither the present one nor the next. Nothing was changed."""
+
+    code = "secret_version_conflict"
+    fix = "Read the destination; ask for its `secret_version`, or for one more to rotate it."
+
+    def __init__(self, name: str, present: int, wanted: int | None) -> None:
+        super().__init__(f"version: {name} has secret {present}, asked for was {wanted}")
+
+
 class EventActionError(CreditsError):
     """An operator's action does not fit the event's state. Nothing was changed."""
 

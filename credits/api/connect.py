@@ -44,6 +44,7 @@ def open_api(settings: Settings, engine: Engine, *, clock: Clock) -> Api:
                 max_exposure=settings.max_exposure,
                 sellers=Sellers(settings, tenant),
                 base_url=settings.base_url,
+                notify_networks=settings.notify_networks,
             )
             for tenant in Tenant
         },

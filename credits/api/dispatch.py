@@ -83,7 +83,7 @@ class Api:
         )
         sent = read_sent(endpoint)
         reach.check_named(getattr(sent, "account", None))
-        if endpoint.has_body:
+        if endpoint.has_body or endpoint.is_of_installation:
             reach.check_any_named(endpoint)
         answer = endpoint.run(call, sent)
         reach.check_shown(endpoint, answer)

@@ -85,6 +85,11 @@ class Endpoint:
     """Whether it may be asked of no account in particular, also with a key that is for some accounts only."""
 
     @property
+    def is_of_installation(self) -> bool:
+        """Whether it is about everybody, and closed to a key that is for some accounts only."""
+        return "{account}" not in self.path and self.scopes == (Scope.ADMIN,)
+
+    @property
     def name(self) -> str:
         return self.run.__name__
 

@@ -134,6 +134,7 @@ def _operation(endpoint: Endpoint, endpoints: Iterable[Endpoint], schemas: Schem
 
 _IN_PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     "credit_type": CREDIT_TYPE,
+    "delivery": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "per": {"type": "string", "enum": [per.value for per in Per]},
 }
 """Variable parts of paths that are more than an id."""

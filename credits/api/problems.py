@@ -25,6 +25,8 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.UnknownProviderError: 404,
     errors.EventNotFoundError: 404,
     errors.DestinationNotFoundError: 404,
+    errors.DeliveryNotFoundError: 404,
+    errors.SecretVersionError: 409,
     errors.EventActionError: 409,
     of_requests.BodyTooLargeError: 413,
     of_requests.UnsupportedBodyError: 415,

@@ -3,35 +3,33 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from credits.config.settings import Tenant
-from credits.ids import new_id
+from credits.db import insert_new
 from credits.notifications.model import DeliveryState, Destination, Kind
 from credits.notifications.tables import deliveries, destinations
 
 
 def insert_destination(
-    connection: Connection, tenant: Tenant, *, url: str, kinds: Collection[Kind], now_ms: int
-) -> Destination:
-    """Add a destination; it hears of what happens from now on."""
-    row = (
-        connection.execute(
-            insert(destinations)
-            .values(
-                tenant=tenant,
-                name=f"dst_{new_id()}",
-                url=url,
-                kinds=sorted(kinds),
-                secret_version=1,
-                created_at_ms=now_ms,
-            )
-            .returning(*destinations.c)
-        )
-        .mappings()
-        .one()
+    connection: Connection, tenant: Tenant, *, name: str, url: str, kinds: Collection[Kind], now_ms: int
+) -> Destination | None:
+    """Add a destination; it hears of what happens from now on. None if there is one of that name, or was."""
+    row = insert_new(
+        connection,
+        destinations,
+        {
+            "tenant": tenant,
+            "name": name,
+            "url": url,
+            "kinds": sorted(kinds),
+            "secret_version": 1,
+            "created_at_ms": now_ms,
+        },
+        unique=("name",),
+        returning=[column.name for column in destinations.c],
     )
-    return read_destination(row)
+    return None if row is None else read_destination(row)
 
 
 def find_destination(connection: Connection, tenant: Tenant, name: str) -> Destination | None:
@@ -53,9 +51,10 @@ def count_destinations(connection: Connection, tenant: Tenant) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def change_destination(connection: Connection, destination_id: int, **values: Any) -> None:
-    """Set columns of a destination."""
-    connection.execute(update(destinations).where(destinations.c.id == destination_id).values(**values))
+def change_destination(connection: Connection, destination_id: int, **values: Any) -> Destination:
+    """Set columns of a destination; answers it as it is now."""
+    statement = update(destinations).where(destinations.c.id == destination_id).values(**values)
+    return read_destination(connection.execute(statement.returning(*destinations.c)).mappings().one())
 
 
 def drop_pending(connection: Connection, destination_id: int, *, detail: str, now_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""Use cases of notifications: note what happened, address it, deliver it; and the destinations themselves."""
+"""Use cases of notifications: note what happened, address it, deliver it."""
 
 import asyncio
 import random
@@ -6,21 +6,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection, Engine
 
 from credits.clock import Clock
 from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
-from credits.errors import ConfigError, DestinationNotFoundError, InvalidInputError
 from credits.ids import new_id
 from credits.log import get_logger
 from credits.notifications import destinations, store
-from credits.notifications.addresses import Network, checked_url
-from credits.notifications.model import SUBSCRIBABLE, Delivery, DeliveryState, Destination, Kind
-from credits.notifications.rules import ROTATION_MS, body_of, secret_of, secrets_of, signed_headers, verdict
+from credits.notifications.managing import silence
+from credits.notifications.model import Delivery, Kind
+from credits.notifications.rules import body_of, secrets_of, signed_headers, verdict
 from credits.notifications.sending import Sender
 
-MAX_DESTINATIONS: Final = 50
 KEPT_MS: Final = 30 * 86_400_000
 """How long the delivery log reaches back."""
 
@@ -125,7 +123,7 @@ async def _deliver_one(runtime: NotifyRuntime, delivery: Delivery) -> None:
     with transaction(runtime.engine) as connection:
         is_ours = store.finish(connection, delivery, answered, decided, now_ms=runtime.clock())
         if is_ours and decided.disables is not None:
-            _disable(connection, delivery.destination, decided.disables, now_ms=runtime.clock())
+            silence(connection, delivery.destination, decided.disables, now_ms=runtime.clock())
     log.info(
         "notification.attempted",
         notification=delivery.notification.name,
@@ -146,112 +144,3 @@ def _address(runtime: NotifyRuntime, now_ms: int) -> int:
             to = [d.id for d in everybody if d.tenant == one["tenant"] and d.wants(Kind(one["kind"]))]
             store.address(connection, Tenant(one["tenant"]), one["id"], to, now_ms=now_ms)
     return len(waiting)
-
-
-# ── Destinations ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def create_destination(
-    connection: Connection,
-    tenant: Tenant,
-    *,
-    url: str,
-    kinds: Collection[str],
-    allowed: Collection[Network],
-    secret_key: str,
-    now_ms: int,
-) -> tuple[Destination, str]:
-    """
-    Add a destination for these kinds of notifications (none: for all); answers it with its signing secret.
-
-    Raises InvalidInputError for an unknown kind or too many destinations, DestinationRefusedError for the URL,
-    ConfigError if there is no key to derive secrets from.
-    """
-    if not secret_key:
-        raise ConfigError({"CREDITGATE_SECRET_KEY": "must be set: the signing secrets of destinations come from it"})
-    wanted = frozenset(checked_kind(kind) for kind in kinds)
-    checked = checked_url(url, tuple(allowed))
-    if destinations.count_destinations(connection, tenant) >= MAX_DESTINATIONS:
-        raise InvalidInputError(
-            "url", f"there are {MAX_DESTINATIONS} destinations already, which is the most; delete one"
-        )
-    made = destinations.insert_destination(connection, tenant, url=checked, kinds=wanted, now_ms=now_ms)
-    return made, secret_of(made.name, made.secret_version, secret_key)
-
-
-def destination(connection: Connection, tenant: Tenant, name: str) -> Destination:
-    """The destination called `name`. Raises DestinationNotFoundError."""
-    found = destinations.find_destination(connection, tenant, name)
-    if found is None:
-        raise DestinationNotFoundError(name)
-    return found
-
-
-def rotate_secret(connection: Connection, tenant: Tenant, name: str, *, secret_key: str, now_ms: int) -> str:
-    """Give a destination a new secret and answer it; the one before signs beside it for a day."""
-    found = destination(connection, tenant, name)
-    version = found.secret_version + 1
-    destinations.change_destination(
-        connection, found.id, secret_version=version, previous_until_ms=now_ms + ROTATION_MS
-    )
-    return secret_of(found.name, version, secret_key)
-
-
-def enable_destination(connection: Connection, tenant: Tenant, name: str) -> Destination:
-    """Tell a destination again; what happened in between is not told to it."""
-    found = destination(connection, tenant, name)
-    destinations.change_destination(connection, found.id, disabled_reason=None)
-    return found
-
-
-def disable_destination(connection: Connection, tenant: Tenant, name: str, *, reason: str, now_ms: int) -> int:
-    """Tell a destination nothing more until it is enabled; answers how many deliveries on their way ended."""
-    return _disable(connection, destination(connection, tenant, name), reason, now_ms=now_ms)
-
-
-def delete_destination(connection: Connection, tenant: Tenant, name: str, *, now_ms: int) -> int:
-    """Remove a destination; its delivery log stays for a while. Answers how many deliveries on their way ended."""
-    found = destination(connection, tenant, name)
-    destinations.change_destination(connection, found.id, deleted_at_ms=now_ms)
-    return destinations.drop_pending(connection, found.id, detail="the destination was deleted", now_ms=now_ms)
-
-
-def ping(connection: Connection, tenant: Tenant, name: str, *, now_ms: int) -> int:
-    """Send a test notification to one destination alone; answers the id of its delivery."""
-    found = destination(connection, tenant, name)
-    key = f"{Kind.PING.value}:{new_id()}"
-    noted = store.insert_notification(
-        connection, tenant, Kind.PING, key=key, account=None, data={"destination": name}, now_ms=now_ms
-    )
-    assert noted is not None, "its key was made up a moment ago"  # noqa: S101
-    store.address(connection, tenant, noted, [found.id], now_ms=now_ms)
-    return int(store.list_deliveries(connection, tenant, destination=name, limit=1)[0]["id"])
-
-
-def retry_deliveries(
-    connection: Connection,
-    tenant: Tenant,
-    *,
-    ids: Collection[int] = (),
-    state: DeliveryState | None = None,
-    name: str | None = None,
-    now_ms: int,
-) -> int:
-    """Try deliveries again: these, or up to 1,000 of a state and destination. Answers how many are due now."""
-    if not ids:
-        rows: list[RowMapping] = store.list_deliveries(connection, tenant, state=state, destination=name, limit=1_000)
-        ids = [row["id"] for row in rows]
-    return store.retry(connection, tenant, ids, now_ms=now_ms)
-
-
-def checked_kind(text: str) -> Kind:
-    """The kind that `text` names. Raises InvalidInputError that lists them."""
-    known = sorted(kind.value for kind in SUBSCRIBABLE)
-    if text not in known:
-        raise InvalidInputError("kinds", f"must be among {', '.join(known)}, got {text[:40]!r}")
-    return Kind(text)
-
-
-def _disable(connection: Connection, found: Destination, reason: str, *, now_ms: int) -> int:
-    destinations.change_destination(connection, found.id, disabled_reason=reason[:500])
-    return destinations.drop_pending(connection, found.id, detail="the destination is disabled", now_ms=now_ms)

@@ -155,10 +155,22 @@ def finish(connection: Connection, delivery: Delivery, answered: Answered, decid
 
 
 def retry(connection: Connection, tenant: Tenant, ids: Collection[int], *, now_ms: int) -> int:
-    """Make deliveries due now, with their attempts counted from zero, whatever became of them; answers how many."""
+    """
+    Make deliveries due now, with their attempts counted from zero, whatever became of them; answers how many.
+
+    Those to a destination that is deleted or disabled stay as they are.
+    """
+    told = select(destinations.c.id).where(
+        destinations.c.deleted_at_ms.is_(None), destinations.c.disabled_reason.is_(None)
+    )
     return connection.execute(
         update(deliveries)
-        .where(deliveries.c.tenant == tenant, deliveries.c.id.in_(ids), deliveries.c.lease_token.is_(None))
+        .where(
+            deliveries.c.tenant == tenant,
+            deliveries.c.id.in_(ids),
+            deliveries.c.lease_token.is_(None),
+            deliveries.c.destination_id.in_(told),
+        )
         .values(state=DeliveryState.PENDING, attempts=0, due_at_ms=now_ms, finished_at_ms=None)
     ).rowcount
 
@@ -181,6 +193,22 @@ def list_deliveries(
     if before_id is not None:
         query = query.where(deliveries.c.id < before_id)
     return list(connection.execute(query.order_by(deliveries.c.id.desc()).limit(limit)).mappings())
+
+
+def find_delivery(connection: Connection, tenant: Tenant, delivery_id: int) -> RowMapping | None:
+    """One delivery with its notification and destination."""
+    query = _with_everything().where(deliveries.c.tenant == tenant, deliveries.c.id == delivery_id)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def ping_named(connection: Connection, tenant: Tenant, key: str) -> int:
+    """The id of the one delivery of a test that was sent under `key`."""
+    query = (
+        select(deliveries.c.id)
+        .join(notifications, notifications.c.id == deliveries.c.notification_id)
+        .where(notifications.c.tenant == tenant, notifications.c.key == key)
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def attempts_of(connection: Connection, tenant: Tenant, delivery_id: int) -> list[RowMapping]:

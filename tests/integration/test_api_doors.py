@@ -25,6 +25,9 @@ from webhooks.doorbell import Doorbell
 
 ACCOUNT = "somebody/else"
 NOBODY = "nobody/there"
+OF_ACCOUNTS = pytest.mark.parametrize(
+    "endpoint", [one for one in ENDPOINTS if not one.is_of_installation], ids=lambda endpoint: endpoint.name
+)
 ROUTES = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 
 
@@ -123,7 +126,7 @@ def test_a_key_for_some_accounts_has_to_say_about_which_of_them_it_asks(
     assert answer.get_json()["code"] in {"account_denied", "missing_field"}
 
 
-@ROUTES
+@OF_ACCOUNTS
 def test_a_key_for_some_accounts_reaches_those(
     client: FlaskClient, engine: Engine, live: Credits, endpoint: Endpoint
 ) -> None:
@@ -133,6 +136,19 @@ def test_a_key_for_some_accounts_reaches_those(
 
     assert answer.status_code < 500
     assert answer.get_json().get("code") not in {"account_denied", "permission_denied", "unauthenticated"}
+
+
+@pytest.mark.parametrize(
+    "endpoint", [one for one in ENDPOINTS if one.is_of_installation], ids=lambda endpoint: endpoint.name
+)
+def test_a_key_for_some_accounts_reaches_nothing_of_the_whole_installation(
+    client: FlaskClient, engine: Engine, endpoint: Endpoint
+) -> None:
+    caller = caller_of(client, engine, scopes=["admin"], account_prefix="somebody/")
+
+    answer = ask(caller, endpoint, account=ACCOUNT)
+
+    assert_problem(answer, 403, "account_denied")
 
 
 @ROUTES

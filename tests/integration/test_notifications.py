@@ -13,12 +13,13 @@ from credits.config.faces import NotificationRules
 from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
 from credits.errors import DestinationRefusedError, InvalidInputError
-from credits.notifications import service, store
+from credits.notifications import managing, service, store
 from credits.notifications.addresses import networks
+from credits.notifications.managing import MAX_DESTINATIONS
 from credits.notifications.model import DeliveryState, Kind
 from credits.notifications.rules import MAX_ATTEMPTS, PAUSES_S, signed_headers
 from credits.notifications.sending import Sending
-from credits.notifications.service import MAX_DESTINATIONS, NotifyRuntime
+from credits.notifications.service import NotifyRuntime
 from credits.notifications.store import LEASE_MS
 from credits.notifications.watch import WatchRuntime, watch
 from tests.support.clock import VirtualClock
@@ -46,7 +47,7 @@ def telling(pipeline: Pipeline) -> NotifyRuntime:
 def subscribe(pipeline: Pipeline, url: str, *kinds: Kind, tenant: Tenant = Tenant.SANDBOX) -> tuple[str, str]:
     """Add a destination; answers its name and secret."""
     with transaction(pipeline.runtime.engine) as connection:
-        made, secret = service.create_destination(
+        made = managing.create_destination(
             connection,
             tenant,
             url=url,
@@ -55,7 +56,7 @@ def subscribe(pipeline: Pipeline, url: str, *kinds: Kind, tenant: Tenant = Tenan
             secret_key=KEY,
             now_ms=pipeline.runtime.clock(),
         )
-    return made.name, secret
+    return made.destination.name, made.secret
 
 
 def tell(telling: NotifyRuntime) -> int:
@@ -150,7 +151,7 @@ def test_a_destination_that_never_takes_it_gets_it_ten_times_and_again_when_some
 
     listener.statuses = [200]
     with transaction(pipeline.runtime.engine) as connection:
-        count = service.retry_deliveries(connection, Tenant.SANDBOX, state=DeliveryState.DEAD, now_ms=clock())
+        count = managing.retry_deliveries(connection, Tenant.SANDBOX, state=DeliveryState.DEAD, now_ms=clock())
     tell(telling)
 
     assert count == 1
@@ -169,7 +170,7 @@ def test_a_destination_that_is_gone_is_disabled_and_hears_nothing_more(
 
     assert len(listener.heard) == 1
     with snapshot(pipeline.runtime.engine) as connection:
-        found = service.destination(connection, Tenant.SANDBOX, name)
+        found = managing.destination(connection, Tenant.SANDBOX, name)
     assert found.disabled_reason == "it answered 410 Gone"
 
 
@@ -213,7 +214,7 @@ def test_a_name_that_points_inside_at_the_moment_of_delivery_is_not_connected_to
     # It was a public address when the destination was added; a name may say another one a second later.
     rebinding = Sending(resolve=lambda _host, _port: ["127.0.0.1"])
     with transaction(pipeline.runtime.engine) as connection:
-        service.create_destination(
+        managing.create_destination(
             connection,
             Tenant.SANDBOX,
             url="https://rebinding.example.com/hook",
@@ -303,7 +304,7 @@ def test_a_ping_goes_to_one_destination_alone(pipeline: Pipeline, telling: Notif
     subscribe(pipeline, listener.url)
 
     with transaction(pipeline.runtime.engine) as connection:
-        service.ping(connection, Tenant.SANDBOX, name, now_ms=pipeline.runtime.clock())
+        managing.ping(connection, Tenant.SANDBOX, name, now_ms=pipeline.runtime.clock())
     tell(telling)
 
     assert [json.loads(heard.body)["type"] for heard in listener.heard] == ["ping"]
@@ -312,7 +313,7 @@ def test_a_ping_goes_to_one_destination_alone(pipeline: Pipeline, telling: Notif
 def test_an_unknown_kind_a_private_url_and_one_destination_too_many_are_refused(pipeline: Pipeline) -> None:
     def create(url: str, *kinds: str) -> None:
         with transaction(pipeline.runtime.engine) as connection:
-            service.create_destination(
+            managing.create_destination(
                 connection, Tenant.SANDBOX, url=url, kinds=kinds, allowed=(), secret_key=KEY, now_ms=1
             )
 

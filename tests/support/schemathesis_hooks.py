@@ -9,6 +9,7 @@ from schemathesis.specs.openapi import stateful
 
 from credits.api.endpoint import IDEMPOTENCY_KEY
 from credits.api.fields import ID_FORMAT
+from credits.api.notification_models import DESTINATION_FORMAT
 from credits.errors import CreditsError
 from credits.ids import checked_id
 
@@ -40,6 +41,10 @@ schemathesis.openapi.format(ID_FORMAT, IDS)
 INSTANTS: Final = st.datetimes(datetime(1971, 1, 1), datetime(9998, 12, 31)).map(lambda at: f"{at.isoformat()}Z")  # noqa: DTZ001
 
 schemathesis.openapi.format("date-time", INSTANTS)
+schemathesis.openapi.format(
+    DESTINATION_FORMAT,
+    st.sampled_from(["https://app.example.com/hooks", "https://example.com:8443/", "mailto:a@b.example"]),
+)
 schemathesis.openapi.format("creditgate-text", st.text(_STORABLE, max_size=50))
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from credits.api.endpoint import Area, Endpoint
-from credits.api.routes import accounts, by_hand, members, passes, reservations, selling, topups
+from credits.api.routes import accounts, by_hand, members, notifications, passes, reservations, selling, topups
 
 AREAS: Final[tuple[Area, ...]] = (
     reservations.area,
@@ -13,6 +13,7 @@ AREAS: Final[tuple[Area, ...]] = (
     selling.area,
     topups.area,
     passes.area,
+    notifications.area,
 )
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(endpoint for area in AREAS for endpoint in area.endpoints)

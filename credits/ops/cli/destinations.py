@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from credits import audit_log
-from credits.clock import iso, system_clock_ms
+from credits.clock import system_clock_ms
 from credits.db import snapshot
 from credits.errors import InvalidInputError
-from credits.notifications import destinations, service, store
+from credits.notifications import destinations, managing, store
 from credits.notifications.addresses import networks
-from credits.notifications.model import SUBSCRIBABLE, DeliveryState, Destination
+from credits.notifications.model import SUBSCRIBABLE, DeliveryState
+from credits.notifications.shown import attempts_json, delivery_json, destination_json
 from credits.ops.cli.context import MAX_ROW_ID, AsJson, By, Command, DryRun, Reason, act_of, this
 
 destinations_app: Final = typer.Typer(no_args_is_help=True, help="Where notifications go: signed webhooks, or mails.")
@@ -37,7 +38,7 @@ def create(
     """Add a destination, and print the secret that signs what it is sent."""
     command = this(context)
     with command.changing(dry_run=dry_run) as connection:
-        made, secret = service.create_destination(
+        created = managing.create_destination(
             connection,
             command.tenant,
             url=url,
@@ -46,15 +47,16 @@ def create(
             secret_key=command.settings.secret_key,
             now_ms=system_clock_ms(),
         )
+        made = created.destination
         _log(command, connection, act_of(by, f"notifications to {made.url}"), "destination.create", made.name, {})
     if as_json:
-        shown = {**destination_json(made), "secret": secret}
+        shown = {**destination_json(made), "secret": created.secret}
         command.print_json({**({"destination": None} if dry_run else shown), "dry_run": dry_run})
     elif dry_run:
         command.say(f"notifications would be sent to {made.url}")
     else:
         command.say(f"{made.name}  {made.url}")
-        command.say(secret)
+        command.say(created.secret)
 
 
 @destinations_app.command("list")
@@ -76,9 +78,9 @@ def rotate(context: typer.Context, name: Name, by: By = "", dry_run: DryRun = Fa
     """Give it a new secret and print that; for a day the one before signs, too."""
     command = this(context)
     with command.changing(dry_run=dry_run) as connection:
-        secret = service.rotate_secret(
+        secret = managing.rotate_secret(
             connection, command.tenant, name, secret_key=command.settings.secret_key, now_ms=system_clock_ms()
-        )
+        ).secret
         _log(command, connection, act_of(by, "rotated"), "destination.rotate", name, {})
     if as_json:
         command.print_json({"destination": name, "secret": None if dry_run else secret, "dry_run": dry_run})
@@ -91,7 +93,7 @@ def enable(context: typer.Context, name: Name, by: By = "", dry_run: DryRun = Fa
     """Tell it again of what happens from now on."""
     command = this(context)
     with command.changing(dry_run=dry_run) as connection:
-        service.enable_destination(connection, command.tenant, name)
+        managing.enable_destination(connection, command.tenant, name)
         _log(command, connection, act_of(by, "enabled"), "destination.enable", name, {})
     _say(command, name, "enabled", dry_run=dry_run, as_json=as_json)
 
@@ -109,7 +111,7 @@ def disable(
     command = this(context)
     act = act_of(by, reason)
     with command.changing(dry_run=dry_run) as connection:
-        service.disable_destination(connection, command.tenant, name, reason=act.reason, now_ms=system_clock_ms())
+        managing.disable_destination(connection, command.tenant, name, reason=act.reason, now_ms=system_clock_ms())
         _log(command, connection, act, "destination.disable", name, {})
     _say(command, name, "disabled", dry_run=dry_run, as_json=as_json)
 
@@ -127,7 +129,7 @@ def delete(
     command = this(context)
     act = act_of(by, reason)
     with command.changing(dry_run=dry_run) as connection:
-        service.delete_destination(connection, command.tenant, name, now_ms=system_clock_ms())
+        managing.delete_destination(connection, command.tenant, name, now_ms=system_clock_ms())
         _log(command, connection, act, "destination.delete", name, {})
     _say(command, name, "deleted", dry_run=dry_run, as_json=as_json)
 
@@ -137,7 +139,7 @@ def ping(context: typer.Context, name: Name, dry_run: DryRun = False, as_json: A
     """Send it a test; `credits deliveries list` tells how it went."""
     command = this(context)
     with command.changing(dry_run=dry_run) as connection:
-        delivery_id = service.ping(connection, command.tenant, name, now_ms=system_clock_ms())
+        delivery_id = managing.ping(connection, command.tenant, name, now_ms=system_clock_ms())
     if as_json:
         command.print_json({"destination": name, "delivery": None if dry_run else delivery_id, "dry_run": dry_run})
     else:
@@ -177,10 +179,10 @@ def show(
     command = this(context)
     with snapshot(command.engine) as connection:
         attempts = store.attempts_of(connection, command.tenant, delivery)
-    rows = [{**dict(row), "at": iso(row["at_ms"])} for row in attempts]
+    rows = attempts_json(attempts)
     columns = ("at", "status", "duration_ms", "detail")
     if as_json:
-        command.print_json({"delivery": delivery, "attempts": [{name: row[name] for name in columns} for row in rows]})
+        command.print_json({"delivery": delivery, "attempts": rows})
     else:
         command.print_table(
             f"Attempts of delivery {delivery}", columns, [[row[name] for name in columns] for row in rows]
@@ -203,7 +205,7 @@ def retry(
     if (delivery is None) is not every:
         raise InvalidInputError("delivery", "name one delivery, or say --all")
     with command.changing(dry_run=dry_run) as connection:
-        count = service.retry_deliveries(
+        count = managing.retry_deliveries(
             connection,
             command.tenant,
             ids=() if delivery is None else (delivery,),
@@ -217,33 +219,6 @@ def retry(
         command.print_json({"retried": count, "dry_run": dry_run})
     else:
         command.say(f"{count} {'would be' if dry_run else 'will be'} sent again within seconds")
-
-
-def destination_json(one: Destination) -> dict[str, Any]:
-    """A destination as every face shows it: without its secret."""
-    return {
-        "destination": one.name,
-        "url": one.url,
-        "kinds": sorted(one.kinds),
-        "disabled_reason": one.disabled_reason,
-    }
-
-
-def delivery_json(row: RowMapping) -> dict[str, Any]:
-    """A delivery as every face shows it."""
-    return {
-        "id": row["id"],
-        "notification": row["notification_name"],
-        "kind": row["kind"],
-        "account": row["account"],
-        "destination": row["destination_name"],
-        "state": row["state"],
-        "attempts": row["attempts"],
-        "status": row["last_status"],
-        "detail": row["last_detail"],
-        "at": iso(row["at_ms"]),
-        "due_at": iso(row["due_at_ms"]),
-    }
 
 
 def _say(command: Command, name: str, done: str, *, dry_run: bool, as_json: bool) -> None:
