@@ -183,3 +183,30 @@ def test_money_goes_back_by_refunds_and_by_a_chargeback_that_may_be_won(shop: Ma
     assert "$10.00 of $10.00" in done.text
     assert adjustments == {"refund", "chargeback", "chargeback_reverse"}
     assert set(shop.pipeline.states()) <= {"done", "ignored"}
+
+
+def in_rupees(payload: dict[str, Any]) -> None:
+    """Paddle charged 830.00 INR for a price of 10.00 USD."""
+    data = payload["data"]
+    data["currency_code"] = "INR"
+    sums = [data["totals"] if "totals" in data else data["details"]["totals"], *_totals_of(data["items"])]
+    for totals in sums:
+        totals |= {name: str(int(value) * 83) for name, value in totals.items() if value.isdigit()}
+
+
+def _totals_of(items: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [item["totals"] for item in items if "totals" in item]
+
+
+def test_a_price_charged_in_the_payers_currency_is_granted_and_taken_back_in_proportion(shop: Market) -> None:
+    made = shop.checkout(provider="paddle")
+    said = {"provider": "paddle", "account": "user_1", "quote_id": made["purchase_id"], "edit": in_rupees}
+
+    paid = shop.pipeline.receive("transaction.completed", **said)
+    shop.pipeline.receive("adjustment.updated", **said, refund="r1", refunded_minor=250)
+
+    bought = shop.purchase(made)
+    assert (paid["state"], shop.pipeline.balance("user_1")) == ("done", 100)
+    assert (bought["state"], bought["formatted"]) == ("credited", "$10.00")
+    assert "83000 INR" in bought["reason"]
+    assert shop.taken_back() == 25

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from flask import Flask
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, func, select
 from werkzeug.serving import make_server
 
 from credits.allocation.model import Runtime
@@ -21,6 +21,7 @@ from credits.config.settings import ProviderAccess, Settings, Tenant
 from credits.db import snapshot
 from credits.inbox.provider import SignedWebhook
 from credits.pricing.tables import purchases
+from credits.reversals.tables import reversed_lots
 from tests.support.api import Caller, caller_of
 from tests.support.pipeline import Pipeline
 from webhooks.app import create_app
@@ -90,6 +91,12 @@ class Market:
         """Every purchase as it is stored, oldest first."""
         with snapshot(self.pipeline.runtime.engine) as connection:
             return list(connection.execute(select(purchases).order_by(purchases.c.id)).mappings())
+
+    def taken_back(self) -> int:
+        """What refunds and disputes take back in all; the gate does it."""
+        with snapshot(self.pipeline.runtime.engine) as connection:
+            wanted = select(func.coalesce(func.sum(reversed_lots.c.wanted_clawed), 0))
+            return int(connection.execute(wanted).scalar_one())
 
     def orders(self) -> list[dict[str, Any]]:
         """Every order at the fake Lemon Squeezy, newest first."""
