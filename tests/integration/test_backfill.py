@@ -6,13 +6,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import stamina
 from sqlalchemy import Engine, select
 
 from credits.backfill.connect import open_listing
 from credits.backfill.paddle import READ_TYPES
 from credits.backfill.service import Report, Search, backfill, reconcile
 from credits.backfill.store import read_cursor
-from credits.clock import system_clock_ms
+from credits.clock import iso, system_clock_ms
 from credits.config.settings import ProviderAccess, Settings, Tenant
 from credits.db import rehearsal, snapshot, transaction
 from credits.errors import InvalidInputError, ProviderKeyRefusedError, ProviderUnavailableError, UnknownProviderError
@@ -129,8 +130,20 @@ def test_lemon_squeezys_renewals_and_refunds_of_a_downtime_are_credited_once(sho
     assert (shop.pipeline.balance("a"), shop.pipeline.balance("c")) == after
 
 
-@pytest.mark.parametrize("kinds", ["all of them", "objects alone"])
-def test_what_paddle_sold_and_took_back_in_a_week_of_downtime_is_credited_once(shop: Market, kinds: str) -> None:
+def test_what_paddle_sold_and_took_back_in_a_week_of_downtime_is_credited_once(shop: Market) -> None:
+    miss_a_week_of_paddle(shop, search_of(shop, "paddle"))
+
+
+@ON_SQLITE
+def test_objects_alone_are_enough_where_paddle_has_forgotten_the_events(shop: Market) -> None:
+    search = search_of(shop, "paddle")
+    search.listing.kinds = search.listing.kinds[1:]  # type: ignore[misc]
+
+    miss_a_week_of_paddle(shop, search)
+
+
+def miss_a_week_of_paddle(shop: Market, search: Search) -> None:
+    """Nobody hears what is bought, renewed, refunded and charged back; then `search` finds it, once."""
     shop.down.set()
     bought, refunded, plan, taken = (
         shop.checkout(account, provider="paddle", **asked)
@@ -142,9 +155,6 @@ def test_what_paddle_sold_and_took_back_in_a_week_of_downtime_is_credited_once(s
         shop.click(made["checkout_url"], action)
     accounts = ("a", "b", "c", "d")
     before = [shop.pipeline.balance(account) for account in accounts]
-    search = search_of(shop, "paddle")
-    if kinds == "objects alone":
-        search.listing.kinds = search.listing.kinds[1:]  # type: ignore[misc]
 
     reports = []
     for _ in range(2):
@@ -162,9 +172,11 @@ def test_what_paddle_sold_and_took_back_in_a_week_of_downtime_is_credited_once(s
 
 @ON_SQLITE
 def test_paddle_is_looked_through_page_by_page_and_no_further_than_needed(shop: Market) -> None:
-    shop.down.set()
+    at = iso(system_clock_ms())
     for number in range(33):
-        shop.click(shop.checkout(f"user_{number}", provider="paddle")["checkout_url"], "pay")
+        transaction_id = f"txn_{number}"
+        made = {"id": transaction_id, "status": "completed", "created_at": at, "updated_at": at}
+        shop.store.put("paddle", "transactions", transaction_id, made, created_s=0)
     listing = search_of(shop, "paddle").listing
 
     def pages_of(kind: str, since_ms: int) -> list[int]:
@@ -261,7 +273,7 @@ def test_a_provider_that_is_away_or_refuses_is_a_typed_error(shop: Market) -> No
     nobody = ProviderAccess(api_key="sk_test_x", api_base="http://127.0.0.1:9")
     stranger = ProviderAccess(api_key="sk_live_x", api_base=shop.fakes_url)
 
-    with pytest.raises(ProviderUnavailableError):
+    with stamina.set_testing(True, attempts=2), pytest.raises(ProviderUnavailableError):
         fill(replace(shop, settings=replace(shop.settings, access={(Tenant.SANDBOX, "stripe"): nobody})), "stripe")
     with pytest.raises(ProviderKeyRefusedError):
         fill(replace(shop, settings=replace(shop.settings, access={(Tenant.SANDBOX, "stripe"): stranger})), "stripe")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 from sqlalchemy import Engine
 
 from credits.checkout.service import open_checkout, purchase_row, state_of
@@ -115,7 +116,7 @@ def test_a_provider_that_is_away_is_an_error_of_its_own_and_the_repeat_goes_on(s
     nowhere = ProviderAccess(api_key=KEYS[provider], api_base="http://127.0.0.1:9", store_id="1", variant_id="900001")
     away = library(shop, access={(Tenant.SANDBOX, provider): nowhere})
 
-    with pytest.raises(ProviderUnavailableError):
+    with stamina.set_testing(True, attempts=2), pytest.raises(ProviderUnavailableError):
         open_checkout(away, asked(provider))
     row, _ = open_checkout(library(shop), asked(provider))
 
