@@ -1,6 +1,7 @@
-"""Health: is this process alive, can it do its work, and is any event growing old? Also the metrics."""
+"""Health: is this process alive, can it do its work, does any event or top-up grow old? Also the metrics."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,6 +12,19 @@ from credits.api.problems import problem
 from credits.clock import Clock
 from credits.db import snapshot
 from credits.inbox.health import InboxHealth, inbox_health
+from credits.topup.health import InFlight, topup_health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Health:
+    """What is read from SQL for a check or a scrape."""
+
+    inbox: InboxHealth
+    topups: tuple[InFlight, ...]
+
+    def alarms(self, alarm_age_s: int) -> list[str]:
+        """What somebody should look at, in sentences."""
+        return self.inbox.alarms(alarm_age_s) + [part.alarm for part in self.topups if part.alarm is not None]
 
 
 def health_routes(
@@ -84,21 +98,36 @@ class _InboxCollector:
         count = GaugeMetricFamily(
             "creditgate_events", "Events that are not finished, by state", labels=["tenant", "state"]
         )
-        for part in health.states:
+        for part in health.inbox.states:
             count.add_metric([part.tenant, part.state], part.count)
         yield count
         age = GaugeMetricFamily(
             "creditgate_event_oldest_age_seconds", "Age of the oldest unfinished event", labels=["tenant", "state"]
         )
-        for part in health.states:
+        for part in health.inbox.states:
             age.add_metric([part.tenant, part.state], part.oldest_age_s)
         yield age
+        yield from _about_topups(health)
 
 
-def _read(engine: Engine, clock: Clock) -> InboxHealth | None:
+def _about_topups(health: _Health) -> Iterator[Metric]:
+    labels = ["tenant", "state"]
+    count = GaugeMetricFamily("creditgate_topups_in_flight", "Top-ups that are not over, by state", labels=labels)
+    age = GaugeMetricFamily("creditgate_topup_oldest_age_seconds", "Age of the oldest top-up in flight", labels=labels)
+    for part in health.topups:
+        count.add_metric([part.tenant, part.state], part.count)
+        age.add_metric([part.tenant, part.state], part.oldest_age_s)
+    yield count
+    yield age
+
+
+def _read(engine: Engine, clock: Clock) -> _Health | None:
     try:
         with snapshot(engine) as connection:
-            return inbox_health(connection, now_ms=clock())
+            now_ms = clock()
+            return _Health(
+                inbox=inbox_health(connection, now_ms=now_ms), topups=topup_health(connection, now_ms=now_ms)
+            )
     # A health check reports; it has no error of its own.
     except Exception:  # noqa: BLE001
         return None

@@ -15,6 +15,7 @@ from credits.db import snapshot, transaction
 from credits.inbox import store
 from credits.inbox.health import inbox_health
 from credits.inbox.model import EventState
+from credits.topup.health import topup_health
 from tests.support.pipeline import Pipeline
 
 Statement = tuple[str, Any]
@@ -50,6 +51,7 @@ def pages(pipeline: Pipeline) -> None:
 def health(pipeline: Pipeline) -> None:
     with snapshot(pipeline.runtime.engine) as connection:
         inbox_health(connection, now_ms=0)
+        topup_health(connection, now_ms=0)
 
 
 def stuck_events(pipeline: Pipeline) -> None:

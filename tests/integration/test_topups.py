@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, select
 
+from credits.api.health import health_routes
 from credits.checkout.cards import Charge, ChargeOrder, SavedCard
 from credits.checkout.connect import Sellers
 from credits.checkout.model import Shop
@@ -19,6 +22,7 @@ from credits.db import snapshot
 from credits.engine import Credits
 from credits.errors import InvalidInputError, ProviderUnavailableError, TopupNotFoundError, TopupNotSoldByError
 from credits.notifications.tables import notifications
+from credits.topup.health import list_in_flight
 from credits.topup.service import TopupRuntime, sweep
 from credits.topup.tables import topup_attempts
 from tests.support.api import assert_problem
@@ -360,3 +364,32 @@ def test_over_http_it_is_set_shown_and_switched_off(topups: Topups) -> None:
     assert_problem(bad, 422, "topup_not_offered_by_provider")
     assert [one["target"] for one in listed["items"]] == [50]
     assert (off.status_code, off.get_json()["reason"]) == (200, "off")
+
+
+@ON_SQLITE
+def test_one_that_is_in_flight_for_an_hour_is_an_alarm_until_its_credits_are_there(topups: Topups) -> None:
+    topups.buy()
+    topups.set()
+    engine, app, registry = topups.market.pipeline.runtime.engine, Flask("health"), CollectorRegistry()
+    app.register_blueprint(
+        health_routes(engine=engine, clock=topups.clock, alarm_age_s=300, ready={}, registry=registry)
+    )
+    topups.market.down.set()
+
+    topups.sweep()
+    fresh = app.test_client().get("/readyz").get_json()["alarms"]
+    topups.ahead_ms = HOUR_MS + 60_000
+    [alarm] = app.test_client().get("/readyz").get_json()["alarms"]
+    with snapshot(engine) as connection:
+        [listed] = list_in_flight(connection, Tenant.SANDBOX, now_ms=topups.clock())
+    labels = {"tenant": "sandbox", "state": "charged"}
+    age_s = registry.get_sample_value("creditgate_topup_oldest_age_seconds", labels)
+    topups.market.deliver_late()
+    topups.sweep()
+
+    assert fresh == []
+    assert "a sandbox top-up is charged and has been in flight for 36" in alarm
+    assert (listed["account"], listed["state"], listed["cost_minor"]) == ("user_1", "charged", 1_000)
+    assert age_s is not None
+    assert age_s > 3_600
+    assert app.test_client().get("/readyz").get_json()["alarms"] == []

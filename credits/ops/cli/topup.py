@@ -7,10 +7,13 @@ import typer
 
 from credits import audit_log
 from credits.clock import system_clock_ms
-from credits.db import transaction
+from credits.db import snapshot, transaction
 from credits.ops.cli.context import AsJson, By, Command, Reason, act_of, this
+from credits.topup.health import list_in_flight, topup_health
 
-topup_app = typer.Typer(no_args_is_help=True, help="Automatic top-ups: set, show, explain, retry, switch off.")
+topup_app = typer.Typer(
+    no_args_is_help=True, help="Automatic top-ups: set, show, explain, list what is in flight, retry, switch off."
+)
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="The credit type.")]
@@ -71,6 +74,22 @@ def explain(context: typer.Context, account: Account, credit_type: Type, as_json
     """Why the card is charged now, or is not; until when; and what became of the last attempts."""
     command = this(context)
     _show(command, command.credits.topup(account, credit_type), as_json=as_json)
+
+
+@topup_app.command("in-flight")
+def in_flight(context: typer.Context, as_json: AsJson = False) -> None:
+    """Every top-up that is not over: charged and not credited yet, or without an answer; the oldest first."""
+    command = this(context)
+    with snapshot(command.engine) as connection:
+        rows = list_in_flight(connection, command.tenant, now_ms=system_clock_ms())
+        alarms = [one.alarm for one in topup_health(connection, now_ms=system_clock_ms()) if one.alarm]
+    if as_json:
+        command.print_json({"items": rows, "alarms": alarms})
+        return
+    columns = ("account", "credit_type", "state", "age_s", "amount", "cost_minor", "currency", "payment", "purchase_id")
+    command.print_table("Top-ups in flight", columns, [[row[name] for name in columns] for row in rows])
+    for alarm in alarms:
+        command.say(f"Alarm: {alarm}")
 
 
 @topup_app.command()
