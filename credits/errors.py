@@ -39,6 +39,29 @@ class InvalidAmountError(InvalidInputError):
         self.maximum = maximum
 
 
+class InvalidSumError(InvalidInputError):
+    """A sum of money as people type it cannot be read."""
+
+    code = "invalid_sum"
+    fix = "Write a sum such as 20 or 20.50."
+
+    def __init__(self, field: str, value: str, currency: str) -> None:
+        super().__init__(field, f"must be a sum in {currency}, such as 20 or 20.50; got {_short(value)}")
+        self.currency = currency
+
+
+class TopupCapTooSmallError(InvalidInputError):
+    """One top-up would cost more than may be charged in a month."""
+
+    code = "topup_cap_below_cost"
+    fix = "Set a cap of at least what one top-up costs, or buy fewer each time."
+
+    def __init__(self, cost_minor: int, cost: str, currency: str) -> None:
+        super().__init__("monthly_cap_minor", f"must be at least {cost_minor}: one top-up costs {cost}")
+        self.cost_minor = cost_minor
+        self.currency = currency
+
+
 class InvalidCurrencyError(InvalidInputError):
     code = "invalid_currency"
 

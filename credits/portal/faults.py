@@ -1,7 +1,14 @@
 """What is wrong with what a visitor typed, in their own words: the bound, and nothing of our fields and insides."""
 
 from credits.engine import Credits
-from credits.errors import AmountNotForSaleError, CreditsError, InvalidAmountError, InvalidInputError
+from credits.errors import (
+    AmountNotForSaleError,
+    CreditsError,
+    InvalidAmountError,
+    InvalidInputError,
+    InvalidSumError,
+    TopupCapTooSmallError,
+)
 from credits.portal.texts import Words
 
 
@@ -12,6 +19,12 @@ def told(error: CreditsError, library: Credits, words: Words) -> str:
             return _not_for_sale(error, library, words)
         case InvalidAmountError():
             return words("whole_number", example=words.number(100))
+        case InvalidSumError():
+            return words("a_sum", currency=error.currency)
+        case TopupCapTooSmallError():
+            return words("topup_cap_at_least", price=words.money(error.cost_minor, error.currency))
+        case InvalidInputError() if error.field == "target":
+            return words("topup_above_threshold")
         case InvalidInputError():
             return str(error).removeprefix(f"{error.field}: ")
         case _:

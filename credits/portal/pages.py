@@ -21,7 +21,7 @@ from credits.portal.brand import colours_css
 from credits.portal.buying import asked_price, buy, chosen_amount
 from credits.portal.faults import told
 from credits.portal.session import HEADERS, check_form, opened, start_session
-from credits.portal.topping import WAYS, can_top_up, cards, save
+from credits.portal.topping import WAYS, can_top_up, cards, save, wrong_field
 from credits.portal.visit import Portal, Visit, sorry, visit_of
 
 PAGE: Final = 25
@@ -162,9 +162,12 @@ def topping_up(visit: Visit) -> Response:
         raise PurchaseNotFoundError("topups")
     if request.method == "POST":
         check_form(request, visit.visitor, visit.portal.secret_key)
-        save(visit.library, visit.account, request.form)
+        try:
+            save(visit.library, visit.account, request.form)
+        except InvalidInputError as error:
+            return _topup_form(visit, request.form, {wrong_field(error): told(error, visit.library, visit.words)})
         return Response(status=303, headers={"Location": "/portal/topups"})
-    return visit.page("topups", ways=WAYS, cards=cards(visit.library, visit.account, visit.words))
+    return _topup_form(visit, None, {})
 
 
 def price_as_json(visit: Visit) -> Response:
@@ -209,6 +212,12 @@ def _buy_form(
         request_key=secrets.token_urlsafe(12),
         sent=sent,
     )
+
+
+def _topup_form(visit: Visit, sent: Mapping[str, str] | None, wrong: Mapping[str, str]) -> Response:
+    """What is agreed; a form that was refused as it was filled in, each fault beside its field."""
+    shown = cards(visit.library, visit.account, visit.words, sent=sent, wrong=wrong)
+    return visit.page("topups", status=422 if wrong else 200, ways=WAYS, cards=shown)
 
 
 def _history(

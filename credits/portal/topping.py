@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from credits.checkout.cards import CardCharger
 from credits.engine import Credits
-from credits.errors import CreditsError, InvalidInputError
+from credits.errors import CreditsError, InvalidInputError, InvalidSumError
 from credits.portal.buying import chosen_amount
 from credits.portal.texts import Words
 from credits.portal.view import offers
@@ -14,6 +14,9 @@ from credits.pricing.money import decimals_of, plain
 
 WAYS: Final = ("amount", "target")
 """Buy so many each time, or as many as fill it up to so many."""
+
+_FIELDS: Final = ("threshold", "way", "amount", "cap")
+_SHOWN_AS: Final = {"target": "amount", "monthly_cap_minor": "cap"}
 
 _SPACES: Final = str.maketrans("", "", " \u00a0\u202f'’")
 
@@ -34,14 +37,31 @@ def chosen_money(text: str, currency: str, field: str) -> int:
         amount = None
     minor = None if amount is None else amount.scaleb(places)
     if minor is None or minor != minor.to_integral_value() or not 1 <= minor <= 10**12:
-        raise InvalidInputError(field, f"must be a sum in {currency}, such as 20 or 20.50; got {text[:40]!r}")
+        raise InvalidSumError(field, text[:40], currency)
     return int(minor)
 
 
-def cards(library: Credits, account: str, words: Words) -> list[dict[str, Any]]:
-    """For every credit type that is for sale: what is agreed, and how it stands."""
+def cards(
+    library: Credits, account: str, words: Words, *, sent: Mapping[str, str] | None = None, wrong: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """
+    For every credit type that is for sale: what is agreed, and how it stands.
+
+    A form that was refused is shown as it was filled in, with what is `wrong` by field.
+    """
     agreed = {one["credit_type"]: one for one in library.topups(account)}
-    return [_card(library, offer.kind, agreed.get(offer.kind.key), words) for offer in offers(library)]
+    shown = [_card(library, offer.kind, agreed.get(offer.kind.key), words) for offer in offers(library)]
+    return [
+        {**card, **{name: sent.get(name, "") for name in _FIELDS}, "wrong": wrong}
+        if sent is not None and sent.get("type") == card["kind"].key
+        else card
+        for card in shown
+    ]
+
+
+def wrong_field(error: InvalidInputError) -> str:
+    """The field of the page's form that an error is about."""
+    return _SHOWN_AS.get(error.field, error.field)
 
 
 def save(library: Credits, account: str, form: Mapping[str, str]) -> None:
@@ -68,11 +88,12 @@ def save(library: Credits, account: str, form: Mapping[str, str]) -> None:
 def _card(library: Credits, kind: Any, agreed: Mapping[str, Any] | None, words: Words) -> dict[str, Any]:
     if agreed is None:
         fresh = {"way": WAYS[0], "threshold": "", "amount": "", "cap": "", "status": None, "link": None}
-        return {"kind": kind, "is_on": False, **fresh}
+        return {"kind": kind, "is_on": False, "wrong": {}, **fresh}
     way = WAYS[0] if agreed["target"] is None else WAYS[1]
     currency = agreed["currency"]
     return {
         "kind": kind,
+        "wrong": {},
         "is_on": agreed["is_on"],
         "threshold": agreed["threshold"],
         "way": way,

@@ -6,7 +6,7 @@ from typing import Any
 from credits.checkout.model import Shop
 from credits.config.catalogue import CreditType
 from credits.db import snapshot, transaction
-from credits.errors import InvalidInputError, TopupNotFoundError
+from credits.errors import InvalidInputError, TopupCapTooSmallError, TopupNotFoundError
 from credits.ids import checked_id
 from credits.pricing.money import checked_currency
 from credits.topup import service, store
@@ -63,9 +63,7 @@ class Topups:
         # A target is bought from nothing at the most, debts aside.
         _, money = asked_price(self.shop, policy, policy.amount or policy.target or 0)
         if money.amount_minor > policy.cap_minor:
-            raise InvalidInputError(
-                "monthly_cap_minor", f"must be at least {money.amount_minor}: one top-up costs {money}"
-            )
+            raise TopupCapTooSmallError(money.amount_minor, str(money), money.currency)
         with transaction(self.shop.engine) as connection:
             store.put_policy(connection, self.shop.tenant, policy, now_ms=self.shop.clock())
         return self.topup(account, credit_type)

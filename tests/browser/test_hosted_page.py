@@ -98,6 +98,24 @@ def test_a_link_that_is_over_says_so_and_leads_back_to_where_another_can_be_had(
     expect(page.get_by_role("link", name="Back")).to_have_attribute("href", "https://app.example.com/credits")
 
 
+def test_a_top_up_that_cannot_be_is_told_beside_its_field_and_mended_there(stand: Stand, page: Page) -> None:
+    page.goto(stand.link("page_topup"))
+    page.goto(f"{stand.url}/portal/topups")
+    for label, value in {"fewer are left": "50", "Credits": "200", "At most in a month": "19.99"}.items():
+        page.get_by_role("textbox", name=label).fill(value)
+
+    page.get_by_role("button", name="Turn on").click()
+    cap = page.get_by_label("At most in a month")
+    expect(cap).to_be_focused()
+    expect(cap).to_have_accessible_description("At least $20.00: that is what one purchase costs.")
+    faults = serious_faults(page)
+    cap.fill("50")
+    page.get_by_role("button", name="Turn on").click()
+
+    expect(page.get_by_role("heading", name="Image generation: on")).to_be_visible()
+    assert faults == []
+
+
 def test_going_back_after_paying_buys_nothing_more(stand: Stand, page: Page) -> None:
     page.goto(stand.link("page_back"))
     go_to_payment(page)

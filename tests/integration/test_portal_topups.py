@@ -1,5 +1,7 @@
 """Automatic top-up on the hosted page: set, shown and switched off without JavaScript, by the owner alone."""
 
+import re
+
 import pytest
 
 from credits.checkout.stripe import StripeSeller
@@ -58,6 +60,41 @@ def test_what_fills_up_to_an_amount_is_shown_and_saved_as_that(pipeline: Pipelin
     assert '<option value="target" selected>' in page
     assert (kept["amount"], kept["target"]) == (None, 200)
     assert odd.status_code == 422
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"threshold": "many"}, "threshold", "Write a whole number, such as 100."),
+        ({"amount": "0"}, "amount", "Write a whole number, such as 100."),
+        ({"way": "target", "amount": "50"}, "amount", "Fill up to more than"),
+        ({"cap": "20.001"}, "cap", "Write a sum in USD"),
+        ({"cap": "19.99"}, "cap", "At least $20.00"),
+    ],
+)
+def test_what_is_wrong_with_the_form_is_told_beside_its_field_and_nothing_is_agreed(
+    pipeline: Pipeline, change: dict[str, str], field: str, said: str
+) -> None:
+    seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}  # type: ignore[arg-type]
+    library, browser = libraries[Tenant.SANDBOX], client_of(libraries, pipeline)
+    browser.get(library.portal_link("user_1", locale="en_US")[0])
+    hidden = {"form_token": Fields(browser.get(PAGE).text).values["form_token"], "action": "set"}
+    terms = {"type": "image_generation", "threshold": "50", "way": "amount", "amount": "200", "cap": "90", **change}
+
+    answer = browser.post(PAGE, data={**hidden, **terms})
+
+    beside = re.search(rf'<input name="{field}".*?aria-invalid="true".*?</label>', answer.text, re.DOTALL)
+    assert answer.status_code == 422
+    assert beside is not None
+    assert said in beside[0]
+    assert answer.text.count("aria-invalid") == 1
+    assert (
+        f'name="threshold" inputmode="numeric" autocomplete="off" required maxlength="24" value="{terms["threshold"]}"'
+        in answer.text
+    )
+    assert library.topups("user_1") == []
 
 
 @ON_SQLITE

@@ -10,6 +10,7 @@ from credits.errors import (
     AmountNotForSaleError,
     NoPriceError,
     PriceCalculatorError,
+    TopupCapTooSmallError,
     TopupNotFoundError,
     TopupNotSoldByError,
     UnknownCreditTypeError,
@@ -47,6 +48,7 @@ def find_topup(call: Call, _query: Nothing) -> Answer:
         NoPriceError,
         PriceCalculatorError,
         TopupNotSoldByError,
+        TopupCapTooSmallError,
     ),
 )
 def set_topup(call: Call, body: TopupBody) -> Answer:
