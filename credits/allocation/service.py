@@ -9,7 +9,7 @@ from credits.allocation.model import InHand, Runtime
 from credits.allocation.plan_invoices import plan_paid
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
 from credits.allocation.reversals import reversal_seen
-from credits.allocation.sharing import Prepared, sharing
+from credits.allocation.sharing import Prepared, named_accounts, sharing
 from credits.allocation.subscriptions import customer_linked, subscription_seen
 from credits.allocation.telling import tell_of_failure
 from credits.config.settings import Tenant
@@ -34,6 +34,7 @@ from credits.failpoints import failpoint
 from credits.ids import new_id
 from credits.inbox import rules, store
 from credits.inbox.model import ClaimedEvent, Outcome
+from credits.ledger import store as ledger_store
 from credits.log import get_logger
 from credits.payload import parse
 
@@ -154,6 +155,7 @@ def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome
     now_ms = runtime.clock()
     learnt: set[tuple[Tenant, str]] = set()
     with transaction(runtime.engine) as connection:
+        ledger_store.lock_named(connection, named_accounts(prepared))
         ended = []
         for event, facts in prepared:
             hand = InHand(

@@ -1,6 +1,6 @@
 """SQL of the ledger. Every function runs in the caller's transaction; none commits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
@@ -22,6 +22,15 @@ _LOCK_ACCOUNT: Final = select(accounts.c.id, accounts.c.sv).where(_BY_NAME).with
 _LOCK_ACCOUNTS: Final = (
     select(accounts.c.id, accounts.c.sv)
     .where(accounts.c.id.in_(bindparam("account_ids", expanding=True)))
+    .order_by(accounts.c.id)
+    .with_for_update(key_share=True)
+)
+_LOCK_NAMED: Final = (
+    select(accounts.c.id)
+    .where(
+        accounts.c.tenant.in_(bindparam("tenants", expanding=True)),
+        accounts.c.external_id.in_(bindparam("external_ids", expanding=True)),
+    )
     .order_by(accounts.c.id)
     .with_for_update(key_share=True)
 )
@@ -81,6 +90,16 @@ def lock_accounts(connection: Connection, account_ids: Iterable[int]) -> dict[in
     """
     rows = connection.execute(_LOCK_ACCOUNTS, {"account_ids": sorted(account_ids)})
     return {row.id: row.sv for row in rows}
+
+
+def lock_named(connection: Connection, names: Collection[tuple[Tenant, str]]) -> None:
+    """
+    Lock those of these accounts that exist, as `lock_accounts` does; one of the same name in another tenant may go
+    with them.
+    """
+    if names and connection.dialect.name != "sqlite":
+        tenants, external_ids = ({pair[at] for pair in names} for at in (0, 1))
+        connection.execute(_LOCK_NAMED, {"tenants": sorted(tenants), "external_ids": sorted(external_ids)})
 
 
 def read_balance(connection: Connection, account_id: int, credit_type: str) -> tuple[int, int, int]:

@@ -54,6 +54,25 @@ def test_one_payment_told_twice_in_one_message_is_credited_once(pipeline: Pipeli
     assert_ledger_is_sound(engine)
 
 
+def test_a_subscription_and_its_payment_share_a_commit_whichever_comes_first(
+    pipeline: Pipeline, engine: Engine
+) -> None:
+    said = {"account": "user_1", "product_id": "pro", "credit_type": None, "amount": None}
+    ids = [
+        pipeline.deliver(event_type, delivery=event_type, payment="first", **said)
+        for event_type in ("plan.paid", "subscription.seen", "customer.linked")
+    ]
+    commits: list[object] = []
+    event.listen(engine, "commit", commits.append)
+
+    process_events(pipeline.runtime, ids)
+
+    assert len(commits) == 2
+    assert _states(engine) == {EventState.DONE: 3}
+    assert set(balances_by_account(engine)) == {("user_1", "image_generation"), ("user_1", "tokens")}
+    assert_ledger_is_sound(engine)
+
+
 def _pay(pipeline: Pipeline, account: str) -> int:
     number = _count(pipeline.runtime.engine)
     return pipeline.deliver("purchase.paid", account=account, payment=f"payment-{number}", delivery=f"event-{number}")
