@@ -34,7 +34,7 @@ from credits.failpoints import failpoint
 from credits.ids import new_id
 from credits.inbox import rules, store
 from credits.inbox.model import ClaimedEvent, Outcome
-from credits.ledger import store as ledger_store
+from credits.ledger.locks import lock_named
 from credits.log import get_logger
 from credits.payload import parse
 
@@ -155,7 +155,7 @@ def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome
     now_ms = runtime.clock()
     learnt: set[tuple[Tenant, str]] = set()
     with transaction(runtime.engine) as connection:
-        ledger_store.lock_named(connection, named_accounts(prepared))
+        lock_named(connection, named_accounts(prepared))
         ended = []
         for event, facts in prepared:
             hand = InHand(

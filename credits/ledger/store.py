@@ -1,6 +1,6 @@
 """SQL of the ledger. Every function runs in the caller's transaction; none commits."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
@@ -19,21 +19,6 @@ _FIND_ACCOUNT: Final = select(accounts.c.id).where(_BY_NAME)
 # NO KEY: rows that point at the account may still be inserted. With a full lock, two transactions that each linked a
 # customer to it would wait for each other.
 _LOCK_ACCOUNT: Final = select(accounts.c.id, accounts.c.sv).where(_BY_NAME).with_for_update(key_share=True)
-_LOCK_ACCOUNTS: Final = (
-    select(accounts.c.id, accounts.c.sv)
-    .where(accounts.c.id.in_(bindparam("account_ids", expanding=True)))
-    .order_by(accounts.c.id)
-    .with_for_update(key_share=True)
-)
-_LOCK_NAMED: Final = (
-    select(accounts.c.id)
-    .where(
-        accounts.c.tenant.in_(bindparam("tenants", expanding=True)),
-        accounts.c.external_id.in_(bindparam("external_ids", expanding=True)),
-    )
-    .order_by(accounts.c.id)
-    .with_for_update(key_share=True)
-)
 _NUMBER_ACCOUNT: Final = update(accounts).where(accounts.c.id == bindparam("account"))
 _OF_BALANCE: Final = (balances.c.account_id == bindparam("account")) & (balances.c.credit_type == bindparam("type"))
 _READ_BALANCE: Final = select(balances.c.balance, balances.c.debt, balances.c.seq).where(_OF_BALANCE)
@@ -79,27 +64,6 @@ def ensure_account(connection: Connection, tenant: Tenant, external_id: str, now
     found = find_account(connection, tenant, external_id)
     assert found is not None, "an insert that found the name taken must find the row that took it"  # noqa: S101
     return found
-
-
-def lock_accounts(connection: Connection, account_ids: Iterable[int]) -> dict[int, int]:
-    """
-    Lock account rows until the transaction ends; answers the number of each one's last credit.
-
-    Always in the order of their ids, so that two writers of the same accounts never wait for each other in a circle.
-    (SQLite has one writer at a time and needs no row locks.)
-    """
-    rows = connection.execute(_LOCK_ACCOUNTS, {"account_ids": sorted(account_ids)})
-    return {row.id: row.sv for row in rows}
-
-
-def lock_named(connection: Connection, names: Collection[tuple[Tenant, str]]) -> None:
-    """
-    Lock those of these accounts that exist, as `lock_accounts` does; one of the same name in another tenant may go
-    with them.
-    """
-    if names and connection.dialect.name != "sqlite":
-        tenants, external_ids = ({pair[at] for pair in names} for at in (0, 1))
-        connection.execute(_LOCK_NAMED, {"tenants": sorted(tenants), "external_ids": sorted(external_ids)})
 
 
 def read_balance(connection: Connection, account_id: int, credit_type: str) -> tuple[int, int, int]:

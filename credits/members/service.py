@@ -12,6 +12,7 @@ from credits.config.settings import Tenant
 from credits.errors import InvalidInputError
 from credits.ids import checked_id
 from credits.ledger import store as ledger_store
+from credits.ledger.locks import lock_accounts
 from credits.members import store
 from credits.members.model import MemberLimit, Per
 from credits.members.rules import checked_zone
@@ -117,7 +118,7 @@ def remove_limits(
     account_id = ledger_store.find_account(connection, tenant, account)
     if account_id is None:
         return 0
-    ledger_store.lock_accounts(connection, [account_id])
+    lock_accounts(connection, [account_id])
     removed = store.remove_limits(connection, account_id, member, credit_type, per)
     if removed:
         _changed(connection, tenant, account_id, member, now_ms)

@@ -11,7 +11,7 @@ from credits.config.shortfall import Shortfall
 from credits.errors import PaidUnknownError
 from credits.ids import digest
 from credits.ledger import moves
-from credits.ledger import store as ledger_store
+from credits.ledger.locks import lock_accounts
 from credits.ledger.model import DebitKind
 from credits.ledger.moves import Move
 from credits.ledger.orders import order_command
@@ -61,7 +61,7 @@ def retarget(
         if lots and (payment["counted_minor"] or store.last_cause(connection, payment_id)):
             raise PaidUnknownError(cause)
         return []
-    ledger_store.lock_accounts(connection, {lot["account_id"] for lot in lots})
+    lock_accounts(connection, {lot["account_id"] for lot in lots})
     return [
         _retarget_lot(
             connection,
@@ -96,7 +96,7 @@ def advance_due(connection: Connection, *, now_ms: int, limit: int = 200) -> int
     """Take the next step with every lot whose last one is done, or that waited long enough; answers how many."""
     blocks.forget_repaid(connection)
     due = store.due_lots(connection, now_ms=now_ms, limit=limit)
-    ledger_store.lock_accounts(connection, {account_id for account_id, _ in due})
+    lock_accounts(connection, {account_id for account_id, _ in due})
     for _, grant_id in due:
         advance(connection, grant_id, event_id=None, now_ms=now_ms)
     return len(due)

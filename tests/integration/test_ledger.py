@@ -16,7 +16,8 @@ from credits.errors import (
     UnknownCreditTypeError,
     UnknownPlanError,
 )
-from credits.ledger.store import ensure_account, lock_accounts
+from credits.ledger.locks import lock_accounts
+from credits.ledger.store import ensure_account
 from credits.ledger.tables import entries, entry_lots, grants
 from credits.plans.store import link_customer
 from tests.support.clock import NOON_MS, VirtualClock

@@ -18,7 +18,8 @@ from credits.inbox import service, store
 from credits.inbox.model import EventState, NewEvent
 from credits.inbox.service import Acted
 from credits.inbox.tables import events
-from credits.ledger.store import ensure_account, lock_accounts, read_balance
+from credits.ledger.locks import lock_accounts
+from credits.ledger.store import ensure_account, read_balance
 from credits.ledger.tables import accounts, balances, entries
 from credits.payload import parse
 from credits.reservations.steps import GateRuntime

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, select
 
 from credits.ids import digest
 from credits.ledger import moves
+from credits.ledger.locks import lock_accounts
 from credits.ledger.model import DebitKind
 from credits.ledger.moves import Move
-from credits.ledger.store import lock_accounts
 from credits.ledger.tables import entries, entry_lots, grants
 from credits.reservations.protocol import apply_credits
 from credits.reservations.steps import Sql, Steps
