@@ -153,9 +153,15 @@ _PADDLE: Final[Mapping[Happening, tuple[Told, ...]]] = {
     Happening.REFUND_FAILED: (told("adjustment.updated", status="reversed"),),
     Happening.DISPUTE_OPENED: (told("adjustment.created", status="chargeback"),),
     Happening.DISPUTE_LOST: (),
-    Happening.DISPUTE_WON: (told("adjustment.created", status="chargeback_reverse"),),
+    Happening.DISPUTE_WON: (
+        told("adjustment.updated", status="chargeback reversed"),
+        told("adjustment.created", status="chargeback_reverse"),
+    ),
 }
-"""A chargeback is told once the bank has taken the money: unless it is reversed, nothing more is said of it."""
+"""
+A chargeback is told once the bank has taken the money: unless it is reversed, nothing more is said of it. That it is,
+both the chargeback and an adjustment of its own say.
+"""
 
 DIALECTS: Final[Mapping[str, Mapping[Happening, tuple[Told, ...]]]] = {
     "stripe": _STRIPE,

@@ -19,6 +19,7 @@ CONFIG_FILE = REPOSITORY / "tests" / "support" / "credits.toml"
 PRO = ["pro", "--months", "3", "--seed", "7"]
 CARRY = re.compile(r"carry:[0-9a-f]+")
 REFUND = re.compile(r".*:(?:refund:[^:]+|refunded:[0-9]+):((?:claw|restore).*)")
+RETURNED = re.compile(r"paddle:adj:[^:]+:(restore.*)")
 LOT = re.compile(r"\b(expire|claw|restore|freeze|thaw):\d+")
 
 
@@ -47,11 +48,12 @@ def facts(output: str) -> Counter[tuple[str, str]]:
     What each fact led to in all, by credit type, whenever and in whatever order it was learnt.
 
     Lots are numbered as they come. What a refund takes is named by the event of it that was first; what lapses in two
-    steps is carried on in two.
+    steps is carried on in two. That a chargeback is reversed two adjustments say, and the first of them gives it back.
     """
     found: Counter[tuple[str, str]] = Counter()
     for row in json.loads(output)["entries"]:
-        key = REFUND.sub(r"refund:\1", LOT.sub(r"\1:lot", CARRY.sub("carry", row["key"])))
+        key = RETURNED.sub(r"adj:\1", row["key"])
+        key = REFUND.sub(r"refund:\1", LOT.sub(r"\1:lot", CARRY.sub("carry", key)))
         found[row["credit_type"], key] += row["amount"]
     return found
 

@@ -61,12 +61,13 @@ def refunded(desk: Desk, transaction: Entity, amount_minor: int | None) -> str:
 
 
 def chargeback(desk: Desk, transaction: Entity, _extras: Extras) -> str:
-    _adjusted(desk, transaction, "chargeback", is_charged_back=True)
+    _adjusted(desk, transaction, ("adjustment.created", "chargeback"), is_charged_back=True)
     return "The payer's bank has taken the payment back."
 
 
 def win(desk: Desk, transaction: Entity, _extras: Extras) -> str:
-    _adjusted(desk, transaction, "chargeback_reverse", is_charged_back=False)
+    steps = (("adjustment.updated", "chargeback reversed"), ("adjustment.created", "chargeback_reverse"))
+    _adjusted(desk, transaction, *steps, is_charged_back=False)
     return "The bank has given the payment back to us."
 
 
@@ -132,7 +133,7 @@ def _event(desk: Desk, transaction: Entity, event_type: str, data: Entity) -> En
     return {**desk.event(event_type, desk.notes(transaction["id"])), "data": data}
 
 
-def _adjusted(desk: Desk, transaction: Entity, action: str, *, is_charged_back: bool) -> None:
+def _adjusted(desk: Desk, transaction: Entity, *steps: tuple[str, str], is_charged_back: bool) -> None:
     notes = desk.once_more(transaction["id"], is_charged_back=is_charged_back)
-    said = {"status": action, "paid_minor": total_of(transaction), "refunded_before_minor": notes.refunded_minor}
-    desk.tell(desk.event("adjustment.created", notes, **said))
+    said = {"paid_minor": total_of(transaction), "refunded_before_minor": notes.refunded_minor}
+    desk.tell(*(desk.event(event_type, notes, status=status, **said) for event_type, status in steps))

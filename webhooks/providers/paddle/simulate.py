@@ -201,11 +201,16 @@ def _subscription_data(simulation: Simulation, status: str) -> dict[str, Any]:
 
 
 def _adjustment_data(simulation: Simulation, status: str) -> dict[str, Any]:
-    """A refund, or the `rejected` or `reversed` one; unless the status names another action, such as `chargeback`."""
+    """
+    A refund, unless the simulation's status names another action, such as `chargeback`.
+
+    A word more, or alone, says how it ended: `rejected`, `chargeback reversed`.
+    """
     left_minor = simulation.paid_minor - simulation.refunded_before_minor
     amount_minor = left_minor if simulation.refunded_minor is None else simulation.refunded_minor
-    undone = simulation.status if simulation.status in _UNDONE else None
-    action = "refund" if undone else simulation.status or "refund"
+    words = (simulation.status or "").split()
+    undone = next((word for word in words if word in _UNDONE), None)
+    action = next((word for word in words if word not in _UNDONE), "refund")
     return {
         "id": _id("adj", _transaction_id(simulation), simulation.refund or "", action),
         "action": action,
