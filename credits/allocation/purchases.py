@@ -53,8 +53,10 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     # customer would wait for each other.
     remember(hand, fact.payer, account)
     posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
-    if not posted.replayed:
+    # An operator may have attached the payment before the event came that names its quote: that is paid now, too.
+    if not posted.replayed or quote is not None:
         _note_credited(hand, fact, account, credit_type, amount)
+    if not posted.replayed:
         tell_of_purchase(hand, fact, account=account, credit_type=credit_type, amount=amount)
     payment_granted(hand, payment)
     word = "were granted before for the same payment" if posted.replayed else "granted"

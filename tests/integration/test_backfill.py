@@ -9,6 +9,7 @@ import pytest
 import stamina
 from sqlalchemy import Engine, select
 
+from credits.audit_log import Act
 from credits.backfill.connect import open_listing
 from credits.backfill.paddle import READ_TYPES
 from credits.backfill.service import Report, Search, backfill, reconcile
@@ -17,6 +18,7 @@ from credits.clock import iso, system_clock_ms
 from credits.config.settings import ProviderAccess, Settings, Tenant
 from credits.db import rehearsal, snapshot, transaction
 from credits.errors import InvalidInputError, ProviderKeyRefusedError, ProviderUnavailableError, UnknownProviderError
+from credits.inbox import service as inbox
 from credits.inbox.tables import events
 from tests.support.market import Market, market
 from webhooks.providers import REGISTRY
@@ -216,6 +218,40 @@ def test_a_first_purchase_that_lemon_squeezy_does_not_attribute_waits_to_be_seen
 
     assert states == {"unattributed"}
     assert (between, shop.pipeline.balance("a")) == (0, 100)
+
+
+@ON_SQLITE
+def test_a_first_purchase_that_an_operator_attached_is_credited_once_though_its_webhook_comes_after_all(
+    shop: Market,
+) -> None:
+    shop.down.set()
+    made = shop.checkout("a", provider="lemonsqueezy")
+    shop.click(made["checkout_url"], "pay")
+    reconcile(search_of(shop, "lemonsqueezy"))
+    shop.pipeline.process()
+    runtime = shop.pipeline.runtime
+    with transaction(runtime.engine) as connection:
+        [event_id] = connection.execute(select(events.c.id)).scalars()
+        inbox.attach(
+            connection,
+            Tenant.SANDBOX,
+            event_id,
+            "a",
+            Act(actor="operator:ada", reason="their order 4711"),
+            credit_type="image_generation",
+            amount=100,
+            now_ms=runtime.clock(),
+        )
+
+    shop.pipeline.process()
+    attached = shop.pipeline.balance("a")
+    shop.deliver_late()
+
+    with snapshot(runtime.engine) as connection:
+        states = list(connection.execute(select(events.c.state, events.c.code)))
+    assert (attached, shop.pipeline.balance("a")) == (100, 100)
+    assert {state for state, _ in states} <= {"done", "ignored"}, states
+    assert shop.purchase(made)["state"] == "credited"
 
 
 @ON_SQLITE
