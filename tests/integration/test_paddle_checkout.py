@@ -93,26 +93,6 @@ def test_a_product_a_tax_category_and_a_page_of_ones_own_are_passed_on(
     assert "checkout" not in second
 
 
-def test_an_answer_that_was_lost_is_looked_for_before_anything_is_made_again(
-    shop: Market, on_the_way: Callable[[Answer], list[httpx.Request]]
-) -> None:
-    calm, lost = library(shop), [True]
-
-    def lose_one(request: httpx.Request) -> httpx.Response | None:
-        if request.method == "POST" and lost:
-            lost.pop()
-            # The fake hears it, and we never hear the fake.
-            httpx.post(request.url, json=asked_of(request), headers={"Authorization": "Bearer x"}, trust_env=False)
-            raise httpx.ReadTimeout("")
-        return None
-
-    on_the_way(lose_one)
-
-    row, _ = open_checkout(calm, asked("paddle"))
-
-    assert (len(shop.store.all("paddle", "transactions")), row["state"]) == (1, "open")
-
-
 def test_the_checkout_of_a_call_that_was_cut_off_is_found_behind_many_others(shop: Market) -> None:
     calm = library(shop)
     with pytest.raises(CutOff):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import stamina
 from sqlalchemy import Engine
@@ -61,6 +62,28 @@ def test_a_call_cut_off_after_the_provider_answered_finds_the_same_checkout_agai
     assert shop.pipeline.balance("user_1") == 100
 
 
+@ON_SQLITE
+@pytest.mark.parametrize("provider", ["lemonsqueezy", "paddle"])
+def test_a_checkout_whose_answer_was_lost_is_looked_for_before_another_is_made(
+    shop: Market, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe's own library does the same by the idempotency key."""
+    send, lost = httpx.HTTPTransport.handle_request, ["the first answer"]
+
+    def losing(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        answer = send(transport, request)
+        if request.method == "POST" and lost:
+            lost.pop()
+            raise httpx.ReadTimeout("")
+        return answer
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", losing)
+
+    row, _ = open_checkout(library(shop), asked(provider))
+
+    assert (made_at(shop, provider), lost, row["state"]) == (1, [], "open")
+
+
 def test_a_key_names_one_checkout_and_nothing_else(shop: Market) -> None:
     first, again = (shop.checkout(key="k1") for _ in range(2))
 
@@ -84,6 +107,17 @@ def test_requests_with_one_key_at_the_same_time_make_one_checkout(shop: Market) 
 
     assert len({row["checkout_url"] for row, _ in made}) == 1
     assert (made_at(shop, "stripe"), len(shop.rows())) == (1, 1)
+
+
+@pytest.mark.parametrize("provider", ["lemonsqueezy", "paddle"])
+def test_where_two_calls_may_both_make_one_all_are_sent_to_the_same(shop: Market, provider: str) -> None:
+    calm = library(shop)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: open_checkout(calm, asked(provider)), range(8)))
+
+    assert len({row["checkout_url"] for row, _ in made}) == 1
+    assert len(shop.rows()) == 1
 
 
 @ON_SQLITE
