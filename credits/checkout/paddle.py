@@ -23,10 +23,10 @@ _PAGE_SIZE: Final = 30
 _PAGES: Final = 10
 _LONGEST_TITLE: Final = 150
 _LONGEST_DESCRIPTION: Final = 500
-# What Paddle can charge; https://developer.paddle.com/concepts/sell/supported-currencies
+# What Paddle can charge (https://developer.paddle.com/concepts/sell/supported-currencies), but for CLP, COP, HUF, TWD
+# and VND: providers differ in the unit in which they count these, and a price may be wrong by a hundred.
 _CURRENCIES: Final = (
-    "ARS AUD BRL CAD CHF CLP CNY COP CZK DKK EUR GBP HKD HUF ILS INR JPY KRW MXN NOK NZD PEN PLN RUB SEK SGD THB TRY"
-    " TWD UAH USD VND ZAR"
+    "ARS AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD ILS INR JPY KRW MXN NOK NZD PEN PLN RUB SEK SGD THB TRY UAH USD ZAR"
 )
 
 
@@ -41,9 +41,11 @@ class PaddleSeller:
         self._api = JsonApi(self.name, base_url, access, headers=HEADERS, reason_of=_reason_of)
 
     def chargeable(self, money: Money) -> Money:
-        """Paddle charges in some thirty currencies."""
+        """Paddle charges in some thirty currencies, of which a few are not sold in here."""
         if money.currency not in _CURRENCIES.split():
-            raise NotSoldByError("currency", f"Paddle does not charge in {money.currency}")
+            raise NotSoldByError(
+                "currency", f"credits are not sold at Paddle in {money.currency}, only in {_CURRENCIES}"
+            )
         return money
 
     def create_checkout(self, order: CheckoutOrder) -> ProviderCheckout:

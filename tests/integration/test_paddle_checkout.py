@@ -15,6 +15,7 @@ from credits.checkout.service import open_checkout
 from credits.config.settings import Settings, Tenant
 from credits.errors import NotSoldByError, ProviderKeyRefusedError, ProviderRefusedError
 from credits.ids import account_of_reference
+from credits.units import Money
 from tests.support.market import KEYS, Market, market
 from tests.support.sellers import CutOff, DyingSeller, asked, library
 
@@ -75,6 +76,15 @@ def test_paddle_is_asked_for_one_purchase_at_the_quoted_price_and_told_nothing_a
     assert set(body["custom_data"]) == {QUOTE, REFERENCE, RETURN_URL}
     assert account_of_reference(body["custom_data"][REFERENCE], shop.settings.secret_key) == "user_1"
     assert row["key"] == f"paddle:txn:{row['checkout_id']}"
+
+
+def test_a_currency_whose_smallest_unit_is_in_doubt_is_not_sold_in(shop: Market) -> None:
+    seller = library(shop).sellers["paddle"]
+
+    for currency in ("COP", "HUF", "KWD"):
+        with pytest.raises(NotSoldByError, match=currency):
+            seller.chargeable(Money(amount_minor=1000, currency=currency))
+    assert seller.chargeable(Money(amount_minor=1000, currency="JPY")).amount_minor == 1000
 
 
 def test_a_product_a_tax_category_and_a_page_of_ones_own_are_passed_on(
