@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request, send_file
 from sqlalchemy import RowMapping
 
-from credits.clock import iso
+from credits.clock import from_iso, iso
 from credits.db import snapshot
 from credits.errors import InvalidInputError, PurchaseNotFoundError
 from credits.ids import checked_id, digest
@@ -110,6 +110,7 @@ def show_overview(visit: Visit) -> Response:
         can_top_up=can_top_up(visit.library),
         request_key=secrets.token_urlsafe(12),
         name_of=lambda credit_type: view.name_of(visit.library, credit_type),
+        plan_name=lambda key: view.plan_name(visit.library, key),
     )
 
 
@@ -192,7 +193,12 @@ def show_purchase(visit: Visit, purchase_id: str) -> Response:
         raise PurchaseNotFoundError(purchase_id)
     is_open = found["state"] in {"quoted", "open", "pending"}
     response = visit.page(
-        "purchase", purchase=found, is_open=is_open, name_of=lambda name: view.name_of(visit.library, name)
+        "purchase",
+        purchase=found,
+        created_at_ms=from_iso(found["created_at"]),
+        is_open=is_open,
+        name_of=lambda name: view.name_of(visit.library, name),
+        plan_name=lambda key: view.plan_name(visit.library, key),
     )
     if is_open:
         response.headers["Refresh"] = str(_LOOK_AGAIN_S)

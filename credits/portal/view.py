@@ -162,6 +162,12 @@ def name_of(library: Credits, credit_type: str) -> str:
     return credit_type if kind is None else kind.name
 
 
+def plan_name(library: Credits, key: str) -> str:
+    """A plan's name for people; its key once it is not declared any more."""
+    plan = library.catalogue.plans.get(key)
+    return key if plan is None else plan.name
+
+
 def _subscription(library: Credits, row: Mapping[str, Any]) -> dict[str, Any]:
     known = [library.catalogue.plan_of(row["provider"], product_id) for product_id in row["product_ids"]]
     plans = {plan.key: plan.name for plan in known if plan is not None}

@@ -386,3 +386,14 @@ def test_without_a_secret_key_no_link_is_made(pipeline: Pipeline) -> None:
 def test_a_browser_is_allowed_to_say_that_a_form_comes_from_the_page_itself() -> None:
     """With `no-referrer`, it would send `Origin: null`, and every form would be refused."""
     assert HEADERS["Referrer-Policy"] == "same-origin"
+
+
+def test_a_purchase_is_a_receipt_with_its_day_its_provider_and_its_numbers(stand: Stand) -> None:
+    made = stand.credits.checkout("user_1", provider="stripe", plan="pro")
+    stand.enter(locale="en_US")
+
+    page = stand.page(f"/portal/purchases/{made['purchase_id']}")
+
+    assert all(
+        word in page for word in ("Jan 15, 2026, 12:00", "Stripe", "user_1", made["purchase_id"], "<dd>Pro</dd>")
+    )

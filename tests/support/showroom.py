@@ -30,6 +30,7 @@ currency = "USD"
 minimum_amount = 50
 pricing = "volume"
 slabs = [{ from = 1, to = 999, price_per_unit = "0.10" }, { from = 1000, price_per_unit = "0.08" }]
+packs = [{ amount = 500, price = "45.00", bonus = 25 }, { amount = 2000, price = "150.00", bonus = 200 }]
 
 [credit_types.video]
 name = "Video seconds"
@@ -150,8 +151,8 @@ def _live_a_month(pipeline: Pipeline, library: Credits, clock: VirtualClock) -> 
 
 def _buy(pipeline: Pipeline, library: Credits, *, amount: int, number: int) -> None:
     made = library.checkout(ACCOUNT, provider="stripe", credit_type="images", amount=amount, key=f"pack-{number}")
-    minor = made["total_minor"]
-    about = {"account": ACCOUNT, "credit_type": "images", "amount": amount, "paid_minor": minor}
+    # What was quoted: the amount with what comes on top of it, at the plan's discount.
+    about = {"account": ACCOUNT, "credit_type": "images", "amount": made["amount"], "paid_minor": made["total_minor"]}
     names = {"payment": f"pack-{number}", "delivery": f"pack-{number}", "quote_id": made["purchase_id"]}
     pipeline.receive("purchase.paid", **about, **names)
     assert pipeline.gate is not None
