@@ -29,10 +29,16 @@ def credits_command(run: DevRun, *arguments: str) -> dict[str, Any]:
     return printed
 
 
+def checkout(stand: Stand, account: str, provider: str) -> dict[str, Any]:
+    """A checkout of 100 credits, as an app makes it."""
+    order = {"account": account, "credit_type": "image_generation", "amount": 100, "provider": provider}
+    return stand.post("/checkouts", order)
+
+
 @pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
-def test_a_click_on_pay_brings_the_credits(run: DevRun, page: Page, provider: str) -> None:
+def test_a_click_on_pay_brings_the_credits(stand: Stand, run: DevRun, page: Page, provider: str) -> None:
     account = f"buyer_{provider}"
-    made = credits_command(run, "checkout", account, "image_generation", "100", "--provider", provider)
+    made = checkout(stand, account, provider)
 
     page.goto(made["checkout_url"])
     violations = Axe().run(page).response["violations"]
@@ -45,7 +51,7 @@ def test_a_click_on_pay_brings_the_credits(run: DevRun, page: Page, provider: st
     assert "declined" in (declined or "")
     assert violations == []
     wait_until(lambda: run.balance(account) == 100, timeout_s=30, what="the credits are there")
-    assert credits_command(run, "purchases", "show", made["purchase_id"])["state"] == "credited"
+    assert stand.get(f"/purchases/{made['purchase_id']}")["state"] == "credited"
 
 
 def test_what_happens_next_is_decided_on_the_page(run: DevRun, page: Page) -> None:
@@ -61,13 +67,15 @@ def test_what_happens_next_is_decided_on_the_page(run: DevRun, page: Page) -> No
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_on_the_fakes_and_where_one_lands(run: DevRun, browser: Browser, scheme: str) -> None:
+def test_axe_finds_nothing_serious_on_the_fakes_and_where_one_lands(
+    stand: Stand, run: DevRun, browser: Browser, scheme: str
+) -> None:
     context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
     page = context.new_page()
     found = {}
     for provider in ("stripe", "lemonsqueezy"):
         account = f"axe_{provider}_{scheme}"
-        made = credits_command(run, "checkout", account, "image_generation", "100", "--provider", provider)
+        made = checkout(stand, account, provider)
         page.goto(made["checkout_url"])
         found[f"{provider}, open"] = serious_faults(page)
         page.get_by_role("button", name="declined").click()

@@ -21,8 +21,15 @@ class Stand:
 
     def post(self, path: str, sent: dict[str, Any]) -> dict[str, Any]:
         """What a route of the API answers."""
+        return self._ask(path, json.dumps(sent).encode())
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What a route that reads answers."""
+        return self._ask(path, None)
+
+    def _ask(self, path: str, body: bytes | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/v1{path}", json.dumps(sent).encode(), headers)
+        request = urllib.request.Request(f"{self.url}/v1{path}", body, headers)
         with urllib.request.urlopen(request, timeout=20) as response:
             answered: dict[str, Any] = json.load(response)
         return answered
