@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal_column,
     select,
     update,
 )
@@ -36,7 +37,11 @@ def rows_of(dialect: str, name: str, columns: Mapping[str, TypeEngine[Any]]) -> 
             with_types=True
         )
     each = func.json_each(sent).table_valued("value", name=f"{name}_each")
-    found = (func.json_extract(each.c.value, f"$.{key}", type_=kind).label(key) for key, kind in columns.items())
+    # The paths are part of the text: as parameters they would be put together anew for each call.
+    found = (
+        func.json_extract(each.c.value, literal_column(f"'$.{key}'"), type_=kind).label(key)
+        for key, kind in columns.items()
+    )
     return select(*found).subquery(name)
 
 
