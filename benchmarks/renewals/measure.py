@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-import redis
 from sqlalchemy import func, select, text
 
+from benchmarks import empty_task
 from benchmarks.renewals.stage import GRANTS_PER_PERIOD, WORKERS, Stage, put_into_inbox, subscribers
-from benchmarks.webhooks.empty import QUEUE, TASK
 from credits.allocation.model import Runtime
 from credits.allocation.service import process_events
 from credits.clock import system_clock_ms
@@ -59,7 +58,9 @@ def measure_rush(stage: Stage, subscriptions: int) -> Rush:
         numbers = put_into_inbox(stage.engine, people.renewed)
         seconds = _flow(stage, numbers)
     _check(stage, subscriptions, periods=2)
-    empty_per_s = _empty_tasks_per_s(stage, min(len(numbers), 5000))
+    stage.yardstick.start_worker(app=empty_task.APP, concurrency=WORKERS)
+    empty_per_s = empty_task.tasks_per_s(stage.broker.url, min(len(numbers), 5000), patience_s=_PATIENCE_S)
+    stage.yardstick.stop()
     return Rush(subscriptions=subscriptions, events=len(numbers), seconds=seconds, empty_tasks_per_s=empty_per_s)
 
 
@@ -121,22 +122,6 @@ def _left(stage: Stage) -> int:
 def _process(runtime: Runtime, numbers: list[int]) -> None:
     for at in range(0, len(numbers), MAX_BATCH):
         process_events(runtime, numbers[at : at + MAX_BATCH])
-
-
-def _empty_tasks_per_s(stage: Stage, count: int) -> float:
-    """From the first message sent to the last task acknowledged, by as many worker processes."""
-    stage.yardstick.start_worker(app="benchmarks.webhooks.empty:app", concurrency=WORKERS)
-    producer = make_celery(stage.broker.url)
-    began_s = time.perf_counter()
-    for number in range(count):
-        producer.send_task(TASK, args=[number], queue=QUEUE, ignore_result=True)
-    with redis.Redis.from_url(stage.broker.url) as client:
-        prefix = producer.conf.broker_transport_options["global_keyprefix"]
-        names = f"{prefix}{QUEUE}", f"{prefix}unacked"
-        wait_until(lambda: not client.exists(*names), timeout_s=_PATIENCE_S, what=f"the empty tasks are done ({names})")
-    seconds = time.perf_counter() - began_s
-    stage.yardstick.stop()
-    return count / seconds
 
 
 def _check(stage: Stage, subscriptions: int, *, periods: int) -> None:

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-import redis
 from sqlalchemy import func, select
 
-from benchmarks.webhooks.empty import QUEUE, TASK
+from benchmarks import empty_task
 from benchmarks.webhooks.load import Load, send
 from benchmarks.webhooks.stage import ACCOUNTS, CREDITS_PER_PAYMENT, Stage, account_of
 from credits.db import snapshot
 from credits.inbox.tables import events
 from credits.ledger.tables import entries
-from credits.queues import make_celery
 from tests.support.installation import Installation
 from tests.support.ledger import assert_ledger_is_sound, balances_by_account
 from tests.support.processes import wait_until
@@ -59,13 +57,13 @@ def measure(stage: Stage, *, rounds: int, seconds: float) -> Figures:
     """Measure everything on `stage`, then check that each accepted payment was credited once."""
     receiver, bare_route = _accepting(stage, rounds=rounds, seconds=seconds)
     stage.ours.start_worker(concurrency=1)
-    stage.yardstick.start_worker(app="benchmarks.webhooks.empty:app", concurrency=1)
+    stage.yardstick.start_worker(app=empty_task.APP, concurrency=1)
     stage.ours.start_beat()
     _wait_until_credited(stage)
     count = round(seconds * PACE_PER_S)
     flows, empties = [], []
     for _ in range(rounds):
-        empties.append(_empty_tasks_per_s(stage, count))
+        empties.append(empty_task.tasks_per_s(stage.broker.url, count, patience_s=_PATIENCE_S))
         flows.append(_events_per_s(stage, count))
     _check(stage)
     return Figures(
@@ -128,19 +126,6 @@ def _events_per_s(stage: Stage, count: int) -> float:
     began_s = time.perf_counter()
     _counted(stage, stage.ours, lambda: send(stage.ours.port, requests, connections=CONNECTIONS))
     _wait_until_credited(stage)
-    return count / (time.perf_counter() - began_s)
-
-
-def _empty_tasks_per_s(stage: Stage, count: int) -> float:
-    """From the first message sent to the last task acknowledged."""
-    producer = make_celery(stage.broker.url)
-    began_s = time.perf_counter()
-    for number in range(count):
-        producer.send_task(TASK, args=[number], queue=QUEUE, ignore_result=True)
-    with redis.Redis.from_url(stage.broker.url) as client:
-        prefix = producer.conf.broker_transport_options["global_keyprefix"]
-        names = f"{prefix}{QUEUE}", f"{prefix}unacked"
-        wait_until(lambda: not client.exists(*names), timeout_s=_PATIENCE_S, what=f"the empty tasks are done ({names})")
     return count / (time.perf_counter() - began_s)
 
 
