@@ -14,7 +14,7 @@ from credits.inbox.model import Outcome, subscription_subject
 from credits.inbox.rules import MAX_RECHECKS
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Posted
-from credits.plans import changes, periods, periods_store
+from credits.plans import changes, drips, periods, periods_store
 from credits.plans import store as plans
 from credits.plans.changes import Billed, Decided, Stay
 from credits.plans.model import PeriodKind
@@ -121,6 +121,9 @@ def _stays(hand: InHand, fact: PlanPaid) -> tuple[Stay, ...]:
 def _carry_out(hand: InHand, invoice: Invoice, decided: Decided, account: str) -> Outcome:
     connection, tenant, fact = hand.connection, hand.tenant, invoice.fact
     posted: list[Posted] = []
+    if decided.changes:
+        of = (hand.provider, fact.payer.subscription_id or "")
+        drips.catch_up(connection, tenant, *of, hand.catalogue, now_ms=hand.now_ms)
     for period in decided.periods:
         plan = hand.catalogue.plan(period.plan)
         posted += periods.open_period(connection, tenant, period, now_ms=hand.now_ms, on_trial_end=plan.on_trial_end)

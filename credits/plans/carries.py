@@ -74,6 +74,9 @@ def carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_ms
         return None
     tenant = Tenant(row["tenant"])
     origin = store.row_of(connection, row["period_id"])
+    if _is_reset(connection, tenant, origin, row):
+        _close(connection, carry_id, "void", due_at_ms=None)
+        return None
     target = _next_segment(connection, tenant, origin, row, now_ms)
     if target is None:
         is_late = row["created_at_ms"] + MAX_WAIT_MS <= now_ms
@@ -147,6 +150,17 @@ def _keep(connection: Connection, lot: RowMapping, key: str, amount: int, now_ms
         },
         unique=("tenant", "key"),
         returning=("id",),
+    )
+
+
+def _is_reset(connection: Connection, tenant: Tenant, origin: RowMapping, row: RowMapping) -> bool:
+    """Whether what lapsed was to go with its plan, by a change that was told after it had lapsed."""
+    changes = store.changes_of(connection, tenant, origin["provider"], origin["subscription_id"])
+    return any(
+        change["takes_rest"]
+        and change["plan"] == origin["plan"]
+        and origin["since_ms"] < change["since_ms"] <= row["from_ms"]
+        for change in changes
     )
 
 

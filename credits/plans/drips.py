@@ -42,6 +42,7 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
             with transaction(engine) as connection:
                 granted += drip(connection, period_id, catalogue, now_ms=now_ms)
                 failpoint("drips.before_commit")
+            failpoint("drips.after_commit")
         for carry_id in to_carry:
             with transaction(engine) as connection:
                 granted += _carry(connection, carry_id, catalogue, now_ms=now_ms)
@@ -49,6 +50,14 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
         if len(due) < limit and len(to_carry) < limit:
             break
     return granted
+
+
+def catch_up(
+    connection: Connection, tenant: Tenant, provider: str, subscription_id: str, catalogue: Catalogue, *, now_ms: int
+) -> None:
+    """Grant what a subscription's periods have to hand out by now: whoever takes from its lots is to find them all."""
+    for period_id in store.due_ids_of(connection, tenant, provider, subscription_id, now_ms=now_ms):
+        drip(connection, period_id, catalogue, now_ms=now_ms)
 
 
 def drip(connection: Connection, period_id: int, catalogue: Catalogue, *, now_ms: int) -> int:

@@ -89,6 +89,15 @@ def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
+def due_ids_of(
+    connection: Connection, tenant: Tenant, provider: str, subscription_id: str, *, now_ms: int
+) -> list[int]:
+    """Those of one subscription, in the order in which they began."""
+    query = select(plan_periods.c.id).where(_OF_SUBSCRIPTION, plan_periods.c.due_at_ms <= now_ms)
+    named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
+    return list(connection.execute(query.order_by(plan_periods.c.since_ms, plan_periods.c.id), named).scalars())
+
+
 def note_dripped(connection: Connection, period_id: int, *, dripped_to_ms: int, due_at_ms: int | None) -> None:
     """Drips up to `dripped_to_ms` are decided; look again at `due_at_ms`."""
     connection.execute(

@@ -80,8 +80,7 @@ class Purse:
             balance, debt = self.sums.get(credit_type, (0, 0))
             self.sums[credit_type] = (balance - amount, debt + left)
             why = f"plan {change.plan}: money given back"
-            self._note(credit_type, "reset", -(amount - left), why)
-            self._note(credit_type, "reset", -left, f"{why}, spent before: owed")
+            self._note(credit_type, "reset", -amount, why if not left else f"{why}; {left} spent before, owed")
 
     def _take_rest(self, change: Change) -> None:
         for lot in self._lots:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from credits.config.catalogue import Every
+from credits.config.catalogue import Every, Rollover
 from credits.config.expiry import NEVER, Expiry, ExpiryKind
-from credits.config.policies import OnCancel
+from credits.config.policies import ChangePolicy, OnCancel, OnChange
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.pipeline import Pipeline
 from tests.support.plan_lives import TYPE, Life, images, line, plan
@@ -77,3 +77,38 @@ def test_money_given_back_takes_what_it_paid_for_before_what_an_earlier_period_l
 
     left = {row["expires_at_ms"]: row["remaining"] for row in life.pipeline.credits.grants("user_1")}
     assert [left[at_ms] for at_ms in sorted(left)] == [5000, 3000]
+
+
+def test_a_reset_at_the_renewal_carries_nothing_on_though_it_is_told_after_the_old_credits_lapsed(
+    pipeline: Pipeline,
+) -> None:
+    reset = ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)
+    sold = [
+        plan(key, images(amount, rollover=Rollover(cap_credits=500)), on_change=reset)
+        for key, amount in (("pro", 1000), ("max", 5000))
+    ]
+    life = Life.of(pipeline, *sold)
+    life.invoice("one", JAN, line("pro", 2000, JAN, FEB))
+    life.advance("2026-02-20T06:00Z")
+
+    life.invoice("two", FEB, line("max", 4000, FEB, MAR))
+    life.advance("2026-02-21T00:00Z")
+
+    assert life.available() == 5000
+
+
+def test_a_drip_of_the_instant_of_a_reset_goes_with_it(pipeline: Pipeline) -> None:
+    reset = ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)
+    sold = [
+        plan(key, images(amount, every=Every.WEEK, expires=NEVER), on_change=reset)
+        for key, amount in (("pro", 100), ("max", 500))
+    ]
+    life = Life.of(pipeline, *sold)
+    life.seen("pro", JAN, JAN, FEB, kind="created")
+    life.invoice("one", JAN, line("pro", 2000, JAN, FEB))
+
+    week = "2026-01-27T00:00Z"
+    sides = (("pro", -1550), ("max", 3100))
+    life.invoice("up", week, *(line(key, minor, week, FEB, proration=True) for key, minor in sides))
+
+    assert life.available() == 500

@@ -207,6 +207,31 @@ def test_an_operator_lifts_a_block_and_the_debt_stays(pipeline: Pipeline) -> Non
         blocks.unblock(connection, pipeline.tenant, "user_1", OPERATOR, now_ms=pipeline.runtime.clock())
 
 
+@pytest.mark.parametrize("policy", list(Shortfall))
+@pytest.mark.parametrize("spent", [0, 60, 100])
+@pytest.mark.parametrize("refunded_minor", [250, 1000])
+def test_a_preview_foretells_each_entry_of_a_refund_under_each_policy(
+    pipeline: Pipeline, policy: Shortfall, spent: int, refunded_minor: int
+) -> None:
+    bank = till(pipeline, shortfall=policy)
+    bank.paid()
+    if spent:
+        bank.pipeline.credits.spend("user_1", image_generation=spent, key="s")
+        bank.settle()
+    before, name = bank.history(), bank.payment_name()
+
+    with snapshot(bank.pipeline.runtime.engine) as connection:
+        of = {"account": "user_1", "payment": name, "refunded_minor": refunded_minor}
+        preview = preview_refund(connection, bank.pipeline.tenant, bank.pipeline.runtime.catalogue, **of)
+    bank.refunded(refunded_minor)
+
+    foretold = preview.balances["image_generation"][1]
+    assert [(entry.kind, entry.amount) for entry in preview.entries] == bank.history()[len(before) :]
+    assert {name: value for name, value in foretold.items() if value} == {
+        name: value for name, value in bank.figures().items() if name in foretold
+    }
+
+
 def test_a_preview_says_what_a_refund_then_does_and_changes_nothing(bank: Till) -> None:
     bank.paid()
     bank.pipeline.credits.spend("user_1", image_generation=40, key="s")

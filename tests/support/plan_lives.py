@@ -54,7 +54,7 @@ class Life:
             item.update({"quantity": fields.pop("quantity", 1), **period})
             subscription.update(fields)
 
-        said = {"product_id": f"price_{plan_key}", "at_ms": from_iso(at), "delivery": f"{kind} {at}"}
+        said = {"product_id": f"price_{plan_key}", "at_ms": from_iso(at), "delivery": f"{self.name} {kind} {at}"}
         return self._receive(f"customer.subscription.{kind}", edit, **said)
 
     def invoice(self, name: str, at: str, *lines: dict[str, Any], **fields: Any) -> Any:
