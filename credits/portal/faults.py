@@ -7,6 +7,7 @@ from credits.errors import (
     InvalidAmountError,
     InvalidInputError,
     InvalidSumError,
+    NoPriceError,
     TopupCapTooSmallError,
 )
 from credits.portal.texts import Words
@@ -17,6 +18,8 @@ def told(error: CreditsError, library: Credits, words: Words) -> str:
     match error:
         case AmountNotForSaleError():
             return _not_for_sale(error, library, words)
+        case NoPriceError():
+            return _no_price(error, library, words)
         case InvalidAmountError():
             return words("whole_number", example=words.number(100))
         case InvalidSumError():
@@ -43,3 +46,8 @@ def _not_for_sale(error: AmountNotForSaleError, library: Credits, words: Words) 
     if error.amount > kind.largest_amount:
         return words("amount_at_most", amount=words.number(kind.largest_amount))
     return words("amount_not_for_sale")
+
+
+def _no_price(error: NoPriceError, library: Credits, words: Words) -> str:
+    kind = library.catalogue.credit_types[error.credit_type]
+    return words("no_price_in", currency=error.currency, known=", ".join((kind.currency, *kind.prices)))

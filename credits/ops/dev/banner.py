@@ -35,6 +35,7 @@ def banner(
        --account user_1 --credit-type image_generation --amount 100
    {command} balance user_1
    {command} checkout user_1 image_generation 100      (open its address, click Pay)
+   {command} portal-link user_1                        (a page for your customer)
    curl -H "Authorization: Bearer {api_key}" \\
        {base_url}/v1/accounts/user_1/balances
 
