@@ -97,6 +97,7 @@ def test_a_repeated_rotation_rotates_once(caller: Caller, engine: Engine) -> Non
     assert [action for action, _, _ in _acts(engine)] == ["destination.create", "destination.rotate"]
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("change", "field"),
     [

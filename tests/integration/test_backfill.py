@@ -9,6 +9,7 @@ import pytest
 import stamina
 from sqlalchemy import Engine, select
 
+from credits.allocation.suggesting import candidates
 from credits.audit_log import Act
 from credits.backfill.connect import open_listing
 from credits.backfill.paddle import READ_TYPES
@@ -226,12 +227,15 @@ def test_a_first_purchase_that_an_operator_attached_is_credited_once_though_its_
 ) -> None:
     shop.down.set()
     made = shop.checkout("a", provider="lemonsqueezy")
+    shop.checkout("b", provider="lemonsqueezy", amount=200)
     shop.click(made["checkout_url"], "pay")
     reconcile(search_of(shop, "lemonsqueezy"))
     shop.pipeline.process()
     runtime = shop.pipeline.runtime
     with transaction(runtime.engine) as connection:
         [event_id] = connection.execute(select(events.c.id)).scalars()
+        row = inbox.find(connection, Tenant.SANDBOX, event_id)
+        likely = candidates(connection, Tenant.SANDBOX, row, runtime.providers)
         inbox.attach(
             connection,
             Tenant.SANDBOX,
@@ -249,6 +253,7 @@ def test_a_first_purchase_that_an_operator_attached_is_credited_once_though_its_
 
     with snapshot(runtime.engine) as connection:
         states = list(connection.execute(select(events.c.state, events.c.code)))
+    assert [(one["account"], one["amount"], one["purchase_id"]) for one in likely] == [("a", 100, made["purchase_id"])]
     assert (attached, shop.pipeline.balance("a")) == (100, 100)
     assert {state for state, _ in states} <= {"done", "ignored"}, states
     assert shop.purchase(made)["state"] == "credited"

@@ -1,12 +1,14 @@
 """Commands about events: find every allocation that failed, see why, and set it right."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from sqlalchemy import RowMapping
 
+from credits.allocation.suggesting import candidates
 from credits.clock import iso, system_clock_ms
 from credits.config.settings import Tenant
 from credits.db import snapshot
@@ -97,14 +99,19 @@ def show(context: typer.Context, event_id: EventId, as_json: AsJson = False) -> 
     command = this(context)
     with snapshot(command.engine) as connection:
         row = service.find(connection, command.tenant, event_id)
+        likely = candidates(connection, command.tenant, row, command.providers)
     body = bytes(row["body"])
     if as_json:
-        command.print_json(_event_json(row) | {"body": body.decode("utf-8", "replace")})
+        command.print_json(_event_json(row) | {"candidates": likely, "body": body.decode("utf-8", "replace")})
         return
     for name, value in _event_json(row).items():
         if value not in (None, ""):
             command.say(f"{name:>20}  {value}")
     command.say(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+    for one in likely:
+        what = f"--credit-type {one['credit_type']} --amount {one['amount']}"
+        command.say(f"→ The same price was quoted to {one['account']} at {one['quoted_at']}. If it is theirs (ask):")
+        command.say(f"  credits events attach {event_id} {shlex.quote(one['account'])} {what} --reason '…'")
 
 
 @events_app.command()

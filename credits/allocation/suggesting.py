@@ -1,0 +1,66 @@
+"""Whose payment an unattributed event may be: quotes of the same price that were open then. A hint, never a proof."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, select
+
+from credits.clock import iso
+from credits.config.settings import Tenant
+from credits.errors import CreditsError
+from credits.facts import PurchasePaid
+from credits.inbox.model import EventState
+from credits.inbox.provider import Provider
+from credits.payload import parse
+from credits.pricing.store import FINAL
+from credits.pricing.tables import purchases
+
+_MOST: Final = 5
+_SINCE_MS: Final = 3 * 86_400_000
+"""A checkout is paid within hours of its quote, and no provider keeps one open for longer."""
+
+
+def candidates(
+    connection: Connection, tenant: Tenant, event: RowMapping, providers: Mapping[str, Provider]
+) -> list[dict[str, Any]]:
+    """The quotes that the event's payment may be for, the newest first; none for an event that is not unattributed."""
+    if event["state"] != EventState.UNATTRIBUTED or event["provider"] not in providers:
+        return []
+    try:
+        facts = providers[event["provider"]].interpret(parse(bytes(event["body"])))
+    except CreditsError:
+        return []
+    found: list[dict[str, Any]] = []
+    for fact in facts:
+        if isinstance(fact, PurchasePaid) and fact.quote_id is None and fact.asked is not None:
+            found += _like(connection, tenant, event["provider"], fact)
+    return found[:_MOST]
+
+
+def _like(connection: Connection, tenant: Tenant, provider: str, fact: PurchasePaid) -> list[dict[str, Any]]:
+    assert fact.asked is not None  # noqa: S101
+    rows = connection.execute(
+        select(purchases)
+        .where(
+            purchases.c.tenant == tenant,
+            purchases.c.provider == provider,
+            purchases.c.asked_minor == fact.asked.amount_minor,
+            purchases.c.currency == fact.asked.currency,
+            purchases.c.quote_id.is_not(None),
+            purchases.c.amount.is_not(None),
+            purchases.c.state.not_in(FINAL),
+            purchases.c.created_at_ms.between(fact.occurred_at_ms - _SINCE_MS, fact.occurred_at_ms),
+        )
+        .order_by(purchases.c.id.desc())
+        .limit(_MOST)
+    ).mappings()
+    return [
+        {
+            "account": row["account"],
+            "credit_type": row["credit_type"],
+            "amount": row["amount"],
+            "purchase_id": row["quote_id"],
+            "quoted_at": iso(row["created_at_ms"]),
+        }
+        for row in rows
+    ]
