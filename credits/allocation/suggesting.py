@@ -33,11 +33,15 @@ def candidates(
     found: list[dict[str, Any]] = []
     for fact in facts:
         if isinstance(fact, PurchasePaid) and fact.quote_id is None and fact.asked is not None:
-            found += _like(connection, tenant, event["provider"], fact)
+            # An object may be dated by the day alone; its event is not.
+            until_ms = max(fact.occurred_at_ms, event["occurred_at_ms"] or 0)
+            found += _like(connection, tenant, event["provider"], fact, until_ms=until_ms)
     return found[:_MOST]
 
 
-def _like(connection: Connection, tenant: Tenant, provider: str, fact: PurchasePaid) -> list[dict[str, Any]]:
+def _like(
+    connection: Connection, tenant: Tenant, provider: str, fact: PurchasePaid, *, until_ms: int
+) -> list[dict[str, Any]]:
     assert fact.asked is not None  # noqa: S101
     rows = connection.execute(
         select(purchases)
@@ -49,7 +53,7 @@ def _like(connection: Connection, tenant: Tenant, provider: str, fact: PurchaseP
             purchases.c.quote_id.is_not(None),
             purchases.c.amount.is_not(None),
             purchases.c.state.not_in(FINAL),
-            purchases.c.created_at_ms.between(fact.occurred_at_ms - _SINCE_MS, fact.occurred_at_ms),
+            purchases.c.created_at_ms.between(fact.occurred_at_ms - _SINCE_MS, until_ms),
         )
         .order_by(purchases.c.id.desc())
         .limit(_MOST)

@@ -86,6 +86,9 @@ def in_flight(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         command.print_json({"items": rows, "alarms": alarms})
         return
+    if not rows:
+        command.say(f"No top-up is in flight ({command.tenant.value}).")
+        return
     columns = ("account", "credit_type", "state", "age_s", "amount", "cost_minor", "currency", "payment", "purchase_id")
     command.print_table("Top-ups in flight", columns, [[row[name] for name in columns] for row in rows])
     for alarm in alarms:
