@@ -1,6 +1,6 @@
 """`AsyncCreditsClient`: the library over HTTP, for asyncio."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 import httpx
@@ -12,6 +12,7 @@ from credits.client.settings import (
     DEFAULT_PATIENCE_S,
     DEFAULT_TIMEOUT_S,
     MAX_CONNECTIONS,
+    PASS_TTL_S,
     ClientSettings,
     client_settings,
 )
@@ -201,6 +202,19 @@ class AsyncCreditsClient:
     async def find_hold(self, account: str, reservation_id: str) -> HoldRecord | None:
         """A hold by its id. One that ended is found while the server keeps its receipt."""
         return await self._sender.carry_out(calls.find(account, reservation_id))
+
+    async def portal_link(
+        self, account: str, *, ttl_s: int = PASS_TTL_S, return_url: str | None = None, locale: str | None = None
+    ) -> tuple[str, int]:
+        """A URL that opens the hosted page of `account`, and until when (milliseconds) it does."""
+        call = calls.portal_link(account, ttl_s=ttl_s, return_url=return_url, locale=locale)
+        return await self._sender.carry_out(call)
+
+    async def embed_token(
+        self, account: str, *, origins: Sequence[str], ttl_s: int = PASS_TTL_S, locale: str | None = None
+    ) -> tuple[str, int]:
+        """A token for the web components on pages of `origins`, and until when (milliseconds) it is good."""
+        return await self._sender.carry_out(calls.embed_token(account, origins=origins, ttl_s=ttl_s, locale=locale))
 
     async def __aenter__(self) -> "AsyncCreditsClient":
         return self

@@ -1,6 +1,6 @@
 """The calls of the API as values: what is sent, and how the answer is read. No I/O."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -160,6 +160,26 @@ def page(account: str, what: str, *, credit_type: str | None, before_id: int | N
         path=_account(account, what),
         query={"limit": str(limit), **_given(credit_type=credit_type, cursor=cursor)},
         read=lambda body: list(body["items"]),
+    )
+
+
+def portal_link(account: str, *, ttl_s: int, return_url: str | None, locale: str | None) -> Call[tuple[str, int]]:
+    """A link to the hosted page, and until when it opens it. Nothing is stored: a repetition makes another one."""
+    return Call(
+        method="POST",
+        path=_account(account, "portal-links"),
+        body={"ttl_s": ttl_s, **_given(return_url=return_url, locale=locale)},
+        read=lambda body: (str(body["url"]), from_iso(body["expires_at"])),
+    )
+
+
+def embed_token(account: str, *, origins: Sequence[str], ttl_s: int, locale: str | None) -> Call[tuple[str, int]]:
+    """A token for the web components, and until when it is good. A repetition makes another one."""
+    return Call(
+        method="POST",
+        path=_account(account, "embed-tokens"),
+        body={"origins": list(origins), "ttl_s": ttl_s, **_given(locale=locale)},
+        read=lambda body: (str(body["token"]), from_iso(body["expires_at"])),
     )
 
 

@@ -20,6 +20,9 @@ DEFAULT_PATIENCE_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 2.0
 """An address that is not there any more must not use up the patience of a call."""
 
+PASS_TTL_S: Final = 900
+"""How long a link or token lasts if nothing else is said: as in the library."""
+
 MAX_CONNECTIONS: Final = 20
 """Calls beyond that wait for their turn. More connections would not be served sooner by a server of a few threads."""
 

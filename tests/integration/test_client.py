@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits import AsyncCreditsClient, CreditsClient
+from credits.clock import system_clock_ms
 from credits.config.settings import Settings
 from credits.engine import Credits
 from credits.errors import (
@@ -27,6 +29,7 @@ from credits.errors import (
     UnknownCreditTypeError,
 )
 from credits.ledger.model import Balance
+from credits.passes.seals import Purpose, unseal
 from credits.reservations.model import Durability, HoldState
 from tests.support.api import caller_of
 from tests.support.in_loop import InLoop
@@ -232,6 +235,19 @@ def test_balances_entries_and_grants_are_read_in_pages(client: Any, library: Cre
     assert client.balances("user_1", at_ms=past_ms)[TYPE] == Balance(balance=100, available=100)
     assert client.balances("nobody") == {}
     assert (client.can_deduct("user_1", TYPE, 97), client.can_deduct("user_1", TYPE, 98)) == (True, False)
+
+
+def test_a_link_and_a_token_let_a_browser_in_as_those_of_the_library_do(client: Any, settings: Settings) -> None:
+    now_ms = system_clock_ms()
+
+    url, ends_at_ms = client.portal_link("user_1", ttl_s=60, return_url="https://app.example.com/", locale="de")
+    token, _ = client.embed_token("user_1", origins=["https://app.example.com"])
+
+    sealed = parse_qs(urlsplit(url).query)["link"][0]
+    visitor = unseal(Purpose.LINK, sealed, settings.secret_key, now_ms=now_ms)
+    guest = unseal(Purpose.EMBED, token, settings.secret_key, now_ms=now_ms)
+    assert (visitor.account, visitor.locale, visitor.expires_at_ms) == ("user_1", "de", ends_at_ms)
+    assert (guest.account, guest.origins) == ("user_1", ("https://app.example.com",))
 
 
 def test_a_key_that_is_none_or_may_not_is_told_so(url: str, engine: Engine, library: Credits) -> None:
