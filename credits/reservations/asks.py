@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from credits.db import is_unavailable
 from credits.errors import CreditsError, GateUnavailableError, IdempotencyConflictError
 from credits.reservations.answers import Committed
-from credits.reservations.booked import Taken
 from credits.reservations.model import Answer, Durability, Overage
 from credits.reservations.protocol import Answered
 from credits.reservations.scripts import Verb
+from credits.reservations.turns import Taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from credits.ids import new_id
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
 from credits.reservations.asks import Ask, Commit, committed, database_needed
-from credits.reservations.booked import Taken
 from credits.reservations.epochs import renew_epoch
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.member_loads import load_member
@@ -19,6 +18,7 @@ from credits.reservations.model import Answer, Durability
 from credits.reservations.protocol import MAX_ROUNDS, Answered, load
 from credits.reservations.service import Reservations
 from credits.reservations.steps import run
+from credits.reservations.turns import Taken
 
 MAX_BATCH: Final = 10_000
 

@@ -1,12 +1,12 @@
 """
 Waiting for the ledger: of all processes one settles a shard at a time, and its transaction serves all who wait.
 
-In a process one thread leads: it asks the gate whether to settle, and settles, or waits for what another process tells.
+In a process one thread leads: it asks the gate whether to settle, and settles for all threads that wait, whatever their
+shards, or hears what another process tells (credits.reservations.turns says whose turn it is).
 What is told is what a committed transaction has booked, so it is as good as a look into the ledger. A leader that dies
 or stops tells nothing; then its lease ends, and the next one settles.
 """
 
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,36 +18,25 @@ from credits.config.settings import Tenant
 from credits.db import glance, is_unavailable
 from credits.ids import new_id
 from credits.ledger.tables import entries
+from credits.log import get_logger
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle_shards
 from credits.reservations.steps import Call, GateRuntime, perform, run
+from credits.reservations.turns import Taken, Turn, Turns, Waiter
 
 _POLL_S: Final = 0.005
 _AWAY_PAUSE_S: Final = 0.1
 _LISTEN_MS: Final = 100
 """How long one listens for what a leader tells, before asking to lead again."""
 
+_LOCK_WAIT_MS: Final = 250
+"""How long one who settles several shards waits for rows that somebody else has locked, before each waits by itself."""
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Taken:
-    """What the gate took, and somebody wants to see in the ledger."""
+_NAP_S: Final = 0.5
 
-    op: str
-    account_id: int
-    epoch: int
-    """Of the shard when the gate took it."""
-    is_booked: bool = False
-    fingerprint: str | None = None
-    """Of the entry in the ledger, once it is there."""
-
-
-@dataclass(slots=True)
-class _Shard:
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    is_led: bool = False
-    waiting: list[Taken] = field(default_factory=list)
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -59,7 +48,7 @@ class Bookkeeper:
     credit_types: tuple[str, ...]
     """An op's entries are looked for under these."""
     _name: str = field(default_factory=new_id)
-    _shards: dict[int, _Shard] = field(default_factory=dict)
+    _turns: Turns = field(default_factory=Turns)
 
     def await_booked(self, taken: Sequence[Taken]) -> None:
         """
@@ -69,25 +58,22 @@ class Bookkeeper:
         """
         if not taken:
             return
-        number = shard_of(taken[0].account_id)
-        shard = self._shards.setdefault(number, _Shard())
+        waiter = Waiter(shard=shard_of(taken[0].account_id), taken=tuple(taken))
         deadline_s = time.monotonic() + self.runtime.ledger_wait_s
-        with shard.changed:
-            shard.waiting.extend(taken)
+        self._turns.enter(waiter)
         try:
-            while not all(one.is_booked for one in taken):
+            while not waiter.is_done:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
                     return
-                with shard.changed:
-                    if shard.is_led:
-                        shard.changed.wait(left_s)
-                        continue
-                    shard.is_led = True
-                self._lead(number, shard)
+                turn = self._turns.take(waiter)
+                if turn is None:
+                    waiter.woken.wait(min(left_s, _NAP_S))
+                    waiter.woken.clear()
+                else:
+                    self._carry_out(turn)
         finally:
-            with shard.changed:
-                shard.waiting = [one for one in shard.waiting if one not in taken]
+            self._turns.leave(waiter)
 
     def fingerprints(self, ops: Iterable[str]) -> dict[str, str]:
         """The fingerprint under which each op is booked, of those that are."""
@@ -98,37 +84,47 @@ class Bookkeeper:
         with glance(self.runtime.engine) as connection:
             return {op_of[row.key]: row.fingerprint for row in connection.execute(query)}
 
-    def _lead(self, number: int, shard: _Shard) -> None:
-        """One settlement, and one look into the ledger for all who waited when it began."""
+    def _carry_out(self, turn: Turn) -> None:
+        led_after: Mapping[int, str] = {}
+        has_failed = True
         try:
-            with shard.changed:
-                served = list(shard.waiting)
-            self._settle(number, shard, served)
-        # Whatever is away may come back before those who wait lose patience; they have the deadline.
+            if turn.told_after is None:
+                led_after = self._settle(turn)
+            else:
+                told = self.runtime.gate.await_told(turn.shards[0], after=turn.told_after, wait_ms=_LISTEN_MS)
+                _mark(self._turns.taken_of(turn.shards[0]), told)
+            has_failed = False
+        # Whatever is away may come back before those who wait lose patience; they have the deadline. And what is wrong
+        # with one shard is no business of a thread that waits for another: next, each is settled by its own.
         except Exception as error:
-            if not is_unavailable(error):
+            if len(turn.shards) > 1:
+                log.info("gate.not_together", shards=list(turn.shards), error=type(error).__name__)
+            elif is_unavailable(error):
+                time.sleep(_AWAY_PAUSE_S)
+            else:
                 raise
-            time.sleep(_AWAY_PAUSE_S)
         finally:
-            with shard.changed:
-                shard.is_led = False
-                shard.changed.notify_all()
+            self._turns.end(turn, led_after=led_after, has_failed=has_failed)
 
-    def _settle(self, number: int, shard: _Shard, served: Sequence[Taken]) -> None:
-        settlement = run(self.runtime, settle_shards(self.runtime, [number], leader=self._name))
-        if number in settlement.led_after:
-            after, gate = settlement.led_after[number], self.runtime.gate
-            told = gate.await_told(number, after=after, wait_ms=_LISTEN_MS)
-            with shard.changed:
-                _mark(shard.waiting, told)
-            return
+    def _settle(self, turn: Turn) -> Mapping[int, str]:
+        """One settlement, and one look into the ledger for all who waited then; answers what others settle."""
+        is_one_of_many = len(turn.shards) > 1
+        settlement = run(
+            self.runtime,
+            settle_shards(
+                self.runtime, turn.shards, leader=self._name, lock_wait_ms=_LOCK_WAIT_MS if is_one_of_many else None
+            ),
+        )
+        served = [one for one in turn.taken if shard_of(one.account_id) not in settlement.led_after]
         _mark(served, settlement.fingerprints)
         missing = [one for one in served if not one.is_booked]
         if missing:
             # Somebody else may have booked them, a moment ago or long since.
             _mark(missing, self.fingerprints({one.op for one in missing}))
-        if settlement.done == 0:
-            self._find_settled([one for one in missing if not one.is_booked])
+        self._find_settled(
+            [one for one in missing if not one.is_booked and shard_of(one.account_id) in settlement.idle]
+        )
+        return settlement.led_after
 
     def _find_settled(self, served: Sequence[Taken]) -> None:
         """

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from credits.config.settings import Tenant
+from credits.db import wait_for_locks
 from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.members import store as members
 from credits.reservations.aftermath import note_lapsed, open_balances
@@ -70,7 +71,14 @@ class _Books:
     """Grants of which this batch freezes something."""
 
 
-def book(connection: Connection, epochs: Mapping[int, int], debits: Sequence[Debit], *, now_ms: int) -> Bookings:
+def book(
+    connection: Connection,
+    epochs: Mapping[int, int],
+    debits: Sequence[Debit],
+    *,
+    now_ms: int,
+    lock_wait_ms: int | None = None,
+) -> Bookings:
     """
     Book `debits` of the journals of the shards in `epochs`, as long as each is in that epoch.
 
@@ -78,6 +86,8 @@ def book(connection: Connection, epochs: Mapping[int, int], debits: Sequence[Deb
     journal id with the same fingerprint it is a second charge for one spend: it is not booked, and given back. With
     another fingerprint it is neither: it is booked as suspense, so that the credits stay taken and somebody looks.
     """
+    if lock_wait_ms is not None:
+        wait_for_locks(connection, lock_wait_ms)
     locked = lock(connection, epochs, {debit.account_id for debit in debits})
     over = frozenset(shard for shard, epoch in epochs.items() if locked.epochs.get(shard, 0) != epoch)
     # A line of an account that this database does not have stays in the journal, where somebody can find it.

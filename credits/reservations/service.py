@@ -10,7 +10,7 @@ from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
 from credits.reservations.asks import Ask, Commit, check_content, committed, database_needed
 from credits.reservations.blocks import Blocks
-from credits.reservations.booked import Bookkeeper, Taken
+from credits.reservations.booked import Bookkeeper
 from credits.reservations.checks import (
     MAX_EXTENSION_S,
     checked_items,
@@ -28,6 +28,7 @@ from credits.reservations.member_names import gate_name
 from credits.reservations.model import Answer, Durability, Overage
 from credits.reservations.protocol import Answered
 from credits.reservations.scripts import Verb
+from credits.reservations.turns import Taken
 from credits.units import MAX_AMOUNT
 
 

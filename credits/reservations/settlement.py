@@ -39,12 +39,27 @@ class Settlement:
 
     done: int = 0
     """Lines that are forgotten."""
+    idle: frozenset[int] = frozenset()
+    """The shards that were looked at and had no line to forget."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """By op, of what the ledger certainly has: this settler's transaction is committed."""
     led_after: Mapping[int, str] = field(default_factory=dict)
     """The shards that somebody else settles right now, with the mark behind which that one tells."""
     unfinished: frozenset[int] = frozenset()
     """The shards that may have more to settle: a full batch, or another epoch."""
+
+
+@dataclass(slots=True)
+class _Led:
+    """Who settles which of some shards."""
+
+    epochs: dict[int, int] = field(default_factory=dict)
+    """Of those that we settle, the epoch that their Redis is armed for."""
+    after: dict[int, str] = field(default_factory=dict)
+    """Those that somebody else settles."""
+    stale: set[int] = field(default_factory=set)
+    are_awaited: bool = False
+    """Whether somebody was told of one of them the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +80,45 @@ def settle(runtime: GateRuntime, shard: int) -> Steps[int]:
     return (yield from settle_shards(runtime, [shard])).done
 
 
-def settle_shards(runtime: GateRuntime, shards: Sequence[int], *, leader: str = "") -> Steps[Settlement]:
+def settle_shards(
+    runtime: GateRuntime, shards: Sequence[int], *, leader: str = "", lock_wait_ms: int | None = None
+) -> Steps[Settlement]:
     """
     As `settle`, for several shards in one transaction.
 
     A `leader` passes over shards that another one settles at the moment, and others leave to it those that it settles.
-    That saves work; nothing rests on it.
+    That saves work; nothing rests on it. `lock_wait_ms` is how long the transaction waits for a row that is locked, if
+    not as long as any other does.
     """
+    led = yield from _lead(runtime, shards, leader)
+    if led.are_awaited:
+        # Those who were told together come back together: one transaction for all of them, not two.
+        yield Pause(_GATHER_MS)
     read: dict[int, _Read] = {}
-    led_after: dict[int, str] = {}
-    unfinished: set[int] = set()
+    unfinished = set(led.stale)
+    for shard, epoch in led.epochs.items():
+        lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
+        read[shard] = _Read(epoch, _readable(lines))
+        if len(lines) == BATCH:
+            unfinished.add(shard)
+    bookings = yield from _book(runtime, read, lock_wait_ms)
+    done: dict[int, int] = {}
+    for shard, of_shard in read.items():
+        done[shard] = yield from _finish(runtime, shard, of_shard.epoch, bookings.lines_of(shard), leader)
+    for shard in sorted(bookings.over):
+        # Another epoch has begun: these lines are that epoch's to judge.
+        yield from learn_epoch(runtime, shard)
+    return Settlement(
+        done=sum(done.values()),
+        idle=frozenset(shard for shard, count in done.items() if count == 0),
+        fingerprints=_fingerprints(bookings.lines),
+        led_after=led.after,
+        unfinished=bookings.over | unfinished,
+    )
+
+
+def _lead(runtime: GateRuntime, shards: Sequence[int], leader: str) -> Steps[_Led]:
+    led = _Led()
     for shard in shards:
         epoch, keys = runtime.gate.epochs.get(shard, 0), shard_keys(shard)
         # First, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
@@ -86,30 +130,13 @@ def settle_shards(runtime: GateRuntime, shards: Sequence[int], *, leader: str = 
         )
         if answer[0] == Answer.STALE:
             yield from renew_epoch(runtime, shard, epoch)
-            unfinished.add(shard)
+            led.stale.add(shard)
         elif answer[0] == Answer.LED:
-            led_after[shard] = answer[1]
+            led.after[shard] = answer[1]
         else:
-            if answer[1] != "0":
-                # Those who were told together come back together: one transaction for all of them, not two.
-                yield Pause(_GATHER_MS)
-            lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
-            read[shard] = _Read(epoch, _readable(lines))
-            if len(lines) == BATCH:
-                unfinished.add(shard)
-    bookings = yield from _book(runtime, read)
-    done = 0
-    for shard, of_shard in read.items():
-        done += yield from _finish(runtime, shard, of_shard.epoch, bookings.lines_of(shard), leader)
-    for shard in sorted(bookings.over):
-        # Another epoch has begun: these lines are that epoch's to judge.
-        yield from learn_epoch(runtime, shard)
-    return Settlement(
-        done=done,
-        fingerprints=_fingerprints(bookings.lines),
-        led_after=led_after,
-        unfinished=bookings.over | unfinished,
-    )
+            led.epochs[shard] = epoch
+            led.are_awaited |= answer[1] != "0"
+    return led
 
 
 def unreadable(lines: list[JournalLine]) -> list[JournalLine]:
@@ -117,12 +144,14 @@ def unreadable(lines: list[JournalLine]) -> list[JournalLine]:
     return [line for line in lines if not _debits(line)]
 
 
-def _book(runtime: GateRuntime, read: Mapping[int, _Read]) -> Steps[Bookings]:
+def _book(runtime: GateRuntime, read: Mapping[int, _Read], lock_wait_ms: int | None) -> Steps[Bookings]:
     debits = [debit for one in read.values() for debit in one.debits]
     if not debits:
         return Bookings(lines=[], over=frozenset())
     epochs = {shard: one.epoch for shard, one in read.items() if one.debits}
-    found: Bookings = yield Sql(lambda connection: booking.book(connection, epochs, debits, now_ms=runtime.clock()))
+    found: Bookings = yield Sql(
+        lambda connection: booking.book(connection, epochs, debits, now_ms=runtime.clock(), lock_wait_ms=lock_wait_ms)
+    )
     return found
 
 

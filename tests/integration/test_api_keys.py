@@ -172,7 +172,7 @@ def test_the_hash_of_a_key_is_compared_in_constant_time(
 
     # Equal as they are, the hashes open nothing: nothing but this comparison decides.
     assert answer.status_code == 401
-    assert [one == other for one, other in compared if len(one) == 64] == [True]
+    assert {one == other for one, other in compared if len(one) == 64} == {True}
 
 
 def test_no_key_is_in_any_log_line_or_answer(
