@@ -6,16 +6,17 @@ READY := $(VENV)/.ready
 PORT ?= 8000
 ARGS ?=
 STEPS ?= 400000
+LIVES ?= 2000
 SEED ?= 1
 
 # Each module is compiled once, and not by each of the many processes that a run starts.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check lint format types contracts bench torture proofs cluster browser screenshots hammer clean
+.PHONY: help install dev test check lint format types contracts bench torture proofs lives cluster browser screenshots hammer clean
 
 help: ## List these targets
-	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000] [STEPS=400000] [SEED=1]"
+	@echo "Usage: make TARGET [ARGS='further arguments'] [PORT=8000] [STEPS=400000] [SEED=1] [LIVES=2000]"
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -50,6 +51,9 @@ torture: $(READY) ## Simulate the gate for STEPS steps with crashes, wipes and r
 
 proofs: $(READY) ## Long proofs: fuzzed routes, thousands of lives, examples of every stack
 	$(BIN)/python -m pytest -n auto --dist worksteal -m proof $(ARGS)
+
+lives: $(READY) ## Tell LIVES whole lives of subscriptions in order, and again late, twice and in any order: they end the same
+	CREDITGATE_TEST_LIVES=$(LIVES) $(BIN)/python -m pytest -n 2 -m proof tests/integration/test_any_order.py $(ARGS)
 
 cluster: $(READY) ## The gate on a Redis Cluster of three nodes, which the tests start
 	$(BIN)/python -m pytest -n auto -m cluster $(ARGS)

@@ -7,6 +7,7 @@ from credits.allocation import plan_lines
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import combined, done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
+from credits.allocation.plan_changes import lines_of_change
 from credits.allocation.plan_lines import Invoice
 from credits.allocation.reversals import know_payment, payment_granted
 from credits.facts import PlanLine, PlanPaid
@@ -73,7 +74,7 @@ def _invoice(hand: InHand, fact: PlanPaid) -> Invoice:
 def _read(hand: InHand, invoice: Invoice) -> _Read:
     read = _Read(whole=[], trials=[], prorations=[], outcomes=[])
     if invoice.fact.is_change:
-        found = plan_lines.lines_of_change(hand, invoice, invoice.fact.lines[0])
+        found = lines_of_change(hand, invoice, invoice.fact.lines[0])
         if isinstance(found, Outcome):
             read.outcomes.append(found)
         else:

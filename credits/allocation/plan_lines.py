@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Final
 
 from credits.allocation.model import InHand
@@ -18,7 +17,6 @@ from credits.plans.calendar import interval_by_renewal, period_end_ms
 from credits.plans.changes import Billed
 from credits.plans.model import Part, Period, PeriodKind, Sight
 from credits.plans.store import Subscription
-from credits.units import Money
 
 SETTLED: Final = frozenset({EventState.DONE, EventState.IGNORED})
 
@@ -156,47 +154,6 @@ def proration(hand: InHand, invoice: Invoice, line: PlanLine, plan: Plan) -> Bil
     return Billed(line=line, plan=plan, period=period)
 
 
-def lines_of_change(hand: InHand, invoice: Invoice, line: PlanLine) -> list[Billed] | Outcome:
-    """
-    A change of plan of which the invoice tells only what was charged on balance, as the two lines it is made of.
-
-    The unused time of the old plan is what was paid for it times the time that is left.
-    """
-    fact, at_ms = invoice.fact, invoice.fact.occurred_at_ms
-    net = fact.total.amount_minor
-    if net <= 0:
-        return done("the change of plan charged nothing; the new plan's credits come with its next period")
-    rows = periods_store.periods_of(hand.connection, hand.tenant, hand.provider, fact.payer.subscription_id or "")
-    active = [
-        row
-        for row in rows
-        if row["full_price_minor"] is not None
-        and row["end_ms"] is not None
-        and row["since_ms"] <= at_ms < row["end_ms"]
-    ]
-    if not active:
-        return waiting(hand, fact, "the period that the change splits was not paid yet")
-    old = periods_store.period_of(active[-1])
-    new = _sight_of_change(hand, invoice, old)
-    if new is None:
-        return waiting(hand, fact, "the subscription does not show yet what it was changed to")
-    assert old.end_ms is not None  # noqa: S101 - chosen by it
-    left = Fraction(old.end_ms - at_ms, old.end_ms - old.anchor_ms)
-    back = round((old.full_price_minor or 0) * left)
-    old_plan = hand.catalogue.plan(old.plan)
-    plan = plan_of(hand, new.product_ids[0])
-    currency = fact.total.currency
-    named = replace(line, period_start_ms=at_ms, period_end_ms=old.end_ms, is_proration=True)
-    given = replace(named, quantity=old.quantity, amount=Money(amount_minor=-back, currency=currency))
-    charged = replace(named, quantity=new.quantity, amount=Money(amount_minor=net + back, currency=currency))
-    read = [proration(hand, invoice, given, old_plan)] if back else []
-    read.append(proration(hand, invoice, charged, plan))
-    price_minor = round((net + back) / left)
-    found = [one for one in read if isinstance(one, Billed)]
-    found[-1] = replace(found[-1], period=replace(found[-1].period, full_price_minor=price_minor, paid=fact.total))
-    return found
-
-
 def waiting(hand: InHand, fact: PlanPaid, reason: str) -> Outcome:
     """Kept until the subscription's own event says more."""
     return Outcome(
@@ -205,21 +162,6 @@ def waiting(hand: InHand, fact: PlanPaid, reason: str) -> Outcome:
         detail=reason,
         due_at_ms=recheck_at_ms(hand.event.attempts, hand.now_ms),
         waits_for=subjects_of(hand, fact.payer),
-    )
-
-
-def _sight_of_change(hand: InHand, invoice: Invoice, old: Period) -> Sight | None:
-    """The first sight around the invoice's time that shows another plan or quantity than the one that is left."""
-    at_ms = invoice.fact.occurred_at_ms
-    return next(
-        (
-            sight
-            for sight in invoice.sights
-            if at_ms - sights.JUST_BEFORE_MS <= sight.stamp_ms <= at_ms + sights.JUST_AFTER_MS
-            and sight.product_ids
-            and (plan_of(hand, sight.product_ids[0]).key, sight.quantity) != (old.plan, old.quantity)
-        ),
-        None,
     )
 
 

@@ -112,3 +112,23 @@ def test_a_drip_of_the_instant_of_a_reset_goes_with_it(pipeline: Pipeline) -> No
     life.invoice("up", week, *(line(key, minor, week, FEB, proration=True) for key, minor in sides))
 
     assert life.available() == 500
+
+
+@pytest.mark.parametrize(("spent", "left"), [(0, 1000), (4900, 1000 - 1900)])
+def test_a_downgrade_that_is_told_after_the_period_owes_only_what_was_spent(
+    pipeline: Pipeline, spent: int, left: int
+) -> None:
+    """Half of the month goes back: 2000 of max's 5000. What lapsed unused of them is gone already."""
+    life = Life.of(pipeline, plan("pro", images(1000)), plan("max", images(5000)))
+    life.seen("max", JAN, JAN, FEB, kind="created")
+    life.invoice("one", JAN, line("max", 4000, JAN, FEB))
+    if spent:
+        life.spend(spent)
+    life.advance("2026-02-25T00:00Z")
+
+    half = "2026-02-04T12:00Z"
+    sides = (("max", -2000), ("pro", 1000))
+    life.invoice("down", half, *(line(key, minor, half, FEB, proration=True) for key, minor in sides))
+    life.invoice("two", FEB, line("pro", 2000, FEB, MAR))
+
+    assert life.pipeline.credits.balances("user_1")[TYPE].balance == left

@@ -146,6 +146,17 @@ def test_a_change_without_proration_waits_for_the_renewal_at_each_provider(pipel
     assert (until_renewal, customer.tell()) == (5000, 1000)
 
 
+def test_at_lemon_squeezy_who_comes_back_to_a_plan_within_its_period_has_its_credits_once(pipeline: Pipeline) -> None:
+    """It tells nothing of money that it credits for a downgrade: the credits stayed when the plan was left."""
+    customer = Customer.at("lemonsqueezy", pipeline, plan("pro", images(1000)), plan("max", images(5000)))
+    one = customer.account.subscribe("s1", product("max"), price_minor=4000, at_ms=JAN_MS)
+
+    customer.account.change_plan(one, product("pro"), price_minor=2000, at_ms=JAN_MS + 5 * DAY_MS)
+    customer.account.change_plan(one, product("max"), price_minor=4000, at_ms=HALF_MS)
+
+    assert customer.tell() == 5000
+
+
 @at_each_provider
 def test_several_subscriptions_of_one_account_are_apart(pipeline: Pipeline, provider: str) -> None:
     credits_ = [plan("pro", images(1000)), plan("max", images(5000, per_seat=True))]
