@@ -32,7 +32,7 @@ _LISTEN_MS: Final = 100
 """How long one listens for what a leader tells, before asking to lead again."""
 
 _LOCK_WAIT_MS: Final = 250
-"""How long one who settles several shards waits for rows that somebody else has locked, before each waits by itself."""
+"""How long one who settles for all waits for rows that somebody else has locked, before each waits by itself."""
 
 _NAP_S: Final = 0.5
 
@@ -97,7 +97,7 @@ class Bookkeeper:
         # Whatever is away may come back before those who wait lose patience; they have the deadline. And what is wrong
         # with one shard is no business of a thread that waits for another: next, each is settled by its own.
         except Exception as error:
-            if len(turn.shards) > 1:
+            if turn.is_shared:
                 log.info("gate.not_together", shards=list(turn.shards), error=type(error).__name__)
             elif is_unavailable(error):
                 time.sleep(_AWAY_PAUSE_S)
@@ -108,12 +108,9 @@ class Bookkeeper:
 
     def _settle(self, turn: Turn) -> Mapping[int, str]:
         """One settlement, and one look into the ledger for all who waited then; answers what others settle."""
-        is_one_of_many = len(turn.shards) > 1
+        lock_wait_ms = _LOCK_WAIT_MS if turn.is_shared else None
         settlement = run(
-            self.runtime,
-            settle_shards(
-                self.runtime, turn.shards, leader=self._name, lock_wait_ms=_LOCK_WAIT_MS if is_one_of_many else None
-            ),
+            self.runtime, settle_shards(self.runtime, turn.shards, leader=self._name, lock_wait_ms=lock_wait_ms)
         )
         served = [one for one in turn.taken if shard_of(one.account_id) not in settlement.led_after]
         _mark(served, settlement.fingerprints)

@@ -9,8 +9,8 @@ from typing import Final
 MOST_SHARDS: Final = 32
 """Of one turn: each costs four calls of its Redis, and a lease of a fraction of a second runs meanwhile."""
 
-_APART_S: Final = 1.0
-"""How long shards are settled one by one after a turn over several of them went wrong: one of them may be the fault."""
+_APART_S: Final = 5.0
+"""How long shards are settled one by one after a shared turn went wrong: one of them may be the fault."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Turns:
             self._busy.difference_update(turn.shards)
             self._is_shared_on = self._is_shared_on and not turn.is_shared
             self._told_after.update(led_after)
-            if has_failed and turn.is_shared and len(turn.shards) > 1:
+            if has_failed and turn.is_shared:
                 self._apart_until_s.update(dict.fromkeys(turn.shards, self.monotonic() + _APART_S))
             called: set[int] = set()
             for waiter in self._waiters:

@@ -17,7 +17,7 @@ from credits.config.settings import Tenant
 from credits.db import open_engine, snapshot
 from credits.engine import Credits
 from credits.failpoints import VARIABLE
-from credits.ledger.tables import entries
+from credits.ledger.tables import accounts, entries
 from credits.ops.audit.service import audit
 from credits.redis_client import open_redis
 from credits.reservations.keys import shard_keys, shard_of
@@ -142,6 +142,31 @@ def test_who_is_told_by_the_leader_asks_the_database_for_nothing(shop: Shop, dat
 
     assert (answer.is_pending, statements) == (False, [])
     engine.dispose()
+
+
+def test_an_account_that_is_locked_keeps_no_other_waiting(shop: Shop) -> None:
+    library = shop.process()
+    accounts_of = {}
+    for number in range(6):
+        library.add(f"user_{number}", TYPE, 10, key=f"a-{number}")
+        accounts_of[shard_of(library.reservations.account_id(f"user_{number}") or 0)] = f"user_{number}"
+    (_, locked), *others = sorted(accounts_of.items())
+    holds = {name: library.reserve(name, image_generation=1) for name in (locked, *(name for _, name in others))}
+
+    with shop.engine.begin() as connection, ThreadPoolExecutor(8) as threads:
+        account_id = library.reservations.account_id(locked)
+        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+        waiting = threads.submit(holds[locked].commit)
+        time.sleep(0.05)
+        began_s = time.monotonic()
+        answers = list(threads.map(lambda pair: holds[pair[1]].commit(), others))
+        took_s = time.monotonic() - began_s
+        connection.rollback()
+        answers.append(waiting.result())
+
+    assert len(others) >= 2
+    assert [answer.is_pending for answer in answers] == [False] * len(answers)
+    assert took_s < 1.5
 
 
 def assert_each_is_booked_once(shop: Shop, library: Credits) -> None:

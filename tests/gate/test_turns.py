@@ -78,7 +78,7 @@ def test_shards_of_a_turn_that_failed_are_settled_one_by_one_for_a_while() -> No
     assert [(turn.shards, turn.is_shared) for turn in apart] == [((1,), False), ((2,), False)]
     for turn in apart:
         desk.end(turn, has_failed=True)
-    desk.now_s = 1.5
+    desk.now_s = 5.5
 
     assert taken(desk, one).shards == (1, 2)
 
