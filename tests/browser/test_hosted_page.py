@@ -203,8 +203,12 @@ def test_axe_finds_nothing_serious_on_any_page(stand: Stand, browser: Browser, s
     page = context.new_page()
     page.goto(stand.link(account))
 
+    order = {"account": account, "credit_type": "image_generation", "amount": 100, "provider": "stripe"}
+    receipt = f"/portal/purchases/{stand.post('/checkouts', order)['purchase_id']}"
+
     found = {}
-    for path in ("/portal/", "/portal/history", "/portal/buy?type=image_generation&amount=1", "/portal/topups"):
+    wrong = "/portal/buy?type=image_generation&amount=1"
+    for path in ("/portal/", "/portal/history", wrong, "/portal/topups", receipt):
         page.goto(f"{stand.url}{path}")
         found[path] = serious_faults(page)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")

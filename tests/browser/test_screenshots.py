@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from credits.engine import Credits
 from tests.support.clock import VirtualClock
 from tests.support.host_page import host_page
-from tests.support.pages import Stand
+from tests.support.pages import Stand, serious_faults
 from tests.support.pipeline import Pipeline
 from tests.support.showroom import ACCOUNT, showroom
 
@@ -57,6 +57,7 @@ def test_the_page_in_light_and_dark_and_on_a_phone(shown: tuple[str, Credits], b
         page.goto(library.portal_link(ACCOUNT, return_url="https://northlight.example.com/")[0])
         expect(page.locator("#price")).to_contain_text("$")
         keep(page, name, full_page=name != "page-phone")
+        assert serious_faults(page) == []
         if name == "page-light":
             page.goto(f"{url}/portal/history")
             keep(page, "page-history")
