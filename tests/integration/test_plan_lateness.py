@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from credits.clock import from_iso
 from credits.config.catalogue import Every, Rollover
 from credits.config.expiry import NEVER, Expiry, ExpiryKind
 from credits.config.policies import ChangePolicy, OnCancel, OnChange
@@ -132,3 +133,28 @@ def test_a_downgrade_that_is_told_after_the_period_owes_only_what_was_spent(
     life.invoice("two", FEB, line("pro", 2000, FEB, MAR))
 
     assert life.pipeline.credits.balances("user_1")[TYPE].balance == left
+
+
+@pytest.mark.parametrize("is_beat_late", [False, True])
+def test_a_yearly_plan_that_is_changed_within_a_month_drips_the_new_plans_months_from_there(
+    pipeline: Pipeline, is_beat_late: bool
+) -> None:
+    """Over a leap day: half of the month from 20 February to 20 March lies behind 5 March, 12:00."""
+    year = ("2028-01-20T00:00Z", "2029-01-20T00:00Z")
+    sold = [plan(key, images(amount, every=Every.MONTH, expires=NEVER)) for key, amount in (("pro", 100), ("max", 500))]
+    life = Life.of(pipeline, *sold)
+    life.seen("pro", year[0], *year, kind="created")
+    life.invoice("y", year[0], line("pro", 1200, *year))
+    if is_beat_late:
+        life.clock.set_ms(from_iso("2028-03-05T12:00Z"))
+    else:
+        life.advance("2028-03-05T12:00Z")
+
+    at = "2028-03-05T12:00Z"
+    sides = (("pro", -1050), ("max", 5250))
+    life.invoice("up", at, *(line(key, minor, at, year[1], proration=True) for key, minor in sides))
+    changed = life.available()
+    life.advance("2028-05-25T00:00Z")
+
+    # Two months of pro, half a month's difference; then March, April and May are max's.
+    assert (changed, life.available()) == (2 * 100 + 200, 400 + 3 * 500)
