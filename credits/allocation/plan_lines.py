@@ -110,7 +110,7 @@ def whole_period(
 def free_line(hand: InHand, invoice: Invoice, line: PlanLine, plan: Plan, product: Product) -> Billed | Outcome:
     """A line over nothing: a trial's, or one of a price that is 0."""
     start_ms = invoice.fact.occurred_at_ms if line.period_start_ms is None else line.period_start_ms
-    if not invoice.sights:
+    if (not _is_seen_then(invoice, start_ms) and hand.event.attempts <= MAX_RECHECKS) or not invoice.sights:
         return waiting(hand, invoice.fact, "its subscription, which says whether it is a trial, is not known yet")
     if any(sight.trial_end_ms is not None and sight.trial_end_ms > start_ms for sight in invoice.sights):
         if line.product_id is None:
@@ -121,6 +121,14 @@ def free_line(hand: InHand, invoice: Invoice, line: PlanLine, plan: Plan, produc
     if plan.zero_invoice.free == "skip":
         return ignored('its price is 0; zero_invoice.free = "skip"')
     return whole_period(hand, invoice, line, plan, product)
+
+
+def _is_seen_then(invoice: Invoice, start_ms: int) -> bool:
+    """Whether the subscription was seen in the period that begins then: a trial may show only while it lasts."""
+    return any(
+        sight.is_first or sight.period_start_ms == start_ms or sight.stamp_ms <= start_ms + sights.JUST_AFTER_MS
+        for sight in invoice.sights
+    )
 
 
 def proration(hand: InHand, invoice: Invoice, line: PlanLine, plan: Plan) -> Billed | Outcome:

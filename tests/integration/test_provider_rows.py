@@ -92,6 +92,29 @@ def test_a_trial_of_each_provider_earns_its_credits_once_and_the_first_payment_t
     assert (on_trial, customer.tell()) == (50, 1000)
 
 
+@pytest.mark.parametrize("provider", ["stripe", "paddle"])
+def test_a_trial_is_none_the_less_one_when_a_later_state_is_told_first(pipeline: Pipeline, provider: str) -> None:
+    customer = Customer.at(provider, pipeline, plan("pro", images(1000, trial=50, expires=NEVER)))
+    one = customer.account.subscribe("s1", product("pro"), price_minor=2000, at_ms=JAN_MS, begins_with_trial=True)
+    customer.account.renew(one)
+    began, renewed = customer.account.happened
+    first, later = (replace(began, events=tuple(part)) for part in _parted(began))
+
+    for happened in (renewed, first, later):
+        deliver(customer.life.pipeline, provider, happened)
+        customer.life.pipeline.process()
+    customer.life.sweep()
+
+    granted = {row["source"]: row["amount"] for row in customer.life.pipeline.credits.grants("user_1")}
+    assert granted == {"plan": 1000, "trial": 50}
+
+
+def _parted(happened: Happened) -> tuple[list[Any], list[Any]]:
+    """What is charged for, and what tells of the subscription's state."""
+    states = [event for event in happened.events if "subscription" in event.event_type]
+    return [event for event in happened.events if event not in states], states
+
+
 @at_each_provider
 @pytest.mark.parametrize(("policy", "left"), [(OnPause.KEEP, 2000), (OnPause.STOP_DRIPS, 1000), (OnPause.END, 0)])
 def test_a_pause_of_each_provider_follows_the_policy(
