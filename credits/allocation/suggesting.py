@@ -19,6 +19,9 @@ _MOST: Final = 5
 _SINCE_MS: Final = 3 * 86_400_000
 """A checkout is paid within hours of its quote, and no provider keeps one open for longer."""
 
+_CLOCKS_MS: Final = 60_000
+"""Providers date by the second, or by another clock than ours: a payment may seem older than its quote."""
+
 
 def candidates(
     connection: Connection, tenant: Tenant, event: RowMapping, providers: Mapping[str, Provider]
@@ -34,7 +37,7 @@ def candidates(
     for fact in facts:
         if isinstance(fact, PurchasePaid) and fact.quote_id is None and fact.asked is not None:
             # An object may be dated by the day alone; its event is not.
-            until_ms = max(fact.occurred_at_ms, event["occurred_at_ms"] or 0)
+            until_ms = max(fact.occurred_at_ms, event["occurred_at_ms"] or 0) + _CLOCKS_MS
             found += _like(connection, tenant, event["provider"], fact, until_ms=until_ms)
     return found[:_MOST]
 

@@ -1,5 +1,6 @@
 """API keys in use: cheap for requests, revoked within seconds everywhere, valid through a database's outage."""
 
+import hashlib
 import time
 from dataclasses import replace
 
@@ -156,7 +157,8 @@ def test_keys_of_the_two_tenants_are_told_apart_by_sight(engine: Engine) -> None
 def test_the_hash_of_a_key_is_compared_in_constant_time(
     settings: Settings, engine: Engine, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = []
+    # Threads of other rings in this process may look after keys of theirs meanwhile.
+    its_hash, compared = hashlib.sha256(key.encode()).hexdigest(), []
 
     def compare(one: str, other: str) -> bool:
         compared.append((one, other))
@@ -172,7 +174,7 @@ def test_the_hash_of_a_key_is_compared_in_constant_time(
 
     # Equal as they are, the hashes open nothing: nothing but this comparison decides.
     assert answer.status_code == 401
-    assert {one == other for one, other in compared if len(one) == 64} == {True}
+    assert {one == other for one, other in compared if its_hash in {one, other}} == {True}
 
 
 def test_no_key_is_in_any_log_line_or_answer(
