@@ -39,6 +39,8 @@ class Stay:
     since_ms: int
     end_ms: int | None
     has_credits: bool
+    quantity: int | None = None
+    """Seats; None where nothing says how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +81,11 @@ def decide(
             continue
         if policy is OnChange.AT_RENEWAL:
             came = [_had_credits(one, stays) for one in given]
-            if may_wait and None in came:
-                return Decided(is_early=True)
+            if None in came:
+                if may_wait:
+                    return Decided(is_early=True)
+                # No stay of so many seats was ever told of: what is known of the plan has to do.
+                came = [_had_credits(one, [replace(stay, quantity=None) for stay in stays]) for one in given]
             if not any(came):
                 continue
         is_reset = policy is OnChange.RESET
@@ -93,11 +98,14 @@ def decide(
 
 def _had_credits(left: Billed, stays: Sequence[Stay]) -> bool | None:
     """Whether the plan that is left had come with its credits; None if it is not known how it was come by."""
-    at_ms = left.period.since_ms
+    at_ms, seats = left.period.since_ms, left.period.quantity
     there = [
         stay
         for stay in stays
-        if stay.plan == left.plan.key and stay.since_ms <= at_ms and (stay.end_ms is None or at_ms < stay.end_ms)
+        if stay.plan == left.plan.key
+        and (seats is None or stay.quantity is None or stay.quantity == seats)
+        and stay.since_ms <= at_ms
+        and (stay.end_ms is None or at_ms < stay.end_ms)
     ]
     return max(there, key=lambda stay: stay.since_ms).has_credits if there else None
 

@@ -136,7 +136,13 @@ def periods_of(connection: Connection, tenant: Tenant, provider: str, subscripti
 def stays_of(rows: Sequence[RowMapping]) -> tuple[Stay, ...]:
     """The times on plans that these periods stand for."""
     return tuple(
-        Stay(plan=row["plan"], since_ms=row["since_ms"], end_ms=row["end_ms"], has_credits=bool(row["parts"]))
+        Stay(
+            plan=row["plan"],
+            since_ms=row["since_ms"],
+            end_ms=row["end_ms"],
+            has_credits=bool(row["parts"]),
+            quantity=row["quantity"],
+        )
         for row in rows
     )
 

@@ -128,6 +128,27 @@ def test_of_a_time_on_a_plan_that_is_not_known_of_it_cannot_be_said_yet_whether_
     assert moved(decide([], lines, on(pro, max_), may_wait=True)) == (0, 2000)
 
 
+def test_of_seats_that_were_never_told_of_it_cannot_be_said_yet_whether_their_credits_came() -> None:
+    late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
+    team = plan("team", 100, policy=late, per_seat=True)
+    fewer = [
+        replace(one, period=replace(one.period, quantity=seats))
+        for one, seats in (
+            (billed(team, -4000, name="a", quantity=4), 4),
+            (billed(team, 3000, name="b", quantity=3), 3),
+        )
+    ]
+    three, four = (
+        replace(on(team)[0], quantity=3),
+        replace(on(team, has_credits=False)[0], quantity=4, since_ms=1),
+    )
+
+    assert decide([], fewer, [three], may_wait=True).is_early
+    assert moved(decide([], fewer, [three, four], may_wait=True)) == (0, 0)
+    # Of seats of which nothing is ever told, what is known of the plan has to do.
+    assert moved(decide([], fewer, [three])) == (0, 50)
+
+
 def test_more_seats_add_only_credits_per_seat() -> None:
     team = replace(
         plan("team", 100, per_seat=True),
