@@ -66,12 +66,12 @@ def setting(
     return update(table).where(found).values({one: values[field] for field, one in to.items()})
 
 
-def set_rows(connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]], name: str = "rows") -> None:
-    """Run an update made by `setting`, with the same `name`, for these rows."""
+def set_rows(connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run an update made by `setting`, without a `name` of its own, for these rows."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(statement, {name: packed(rows)})
+        connection.execute(statement, {"rows": packed(rows)})
     else:
         connection.execute(statement, [{f"of_{field}": value for field, value in row.items()} for row in rows])
 

@@ -14,6 +14,7 @@ from credits.inbox.provider import Provider
 from credits.payload import parse
 from credits.pricing.store import FINAL
 from credits.pricing.tables import purchases
+from credits.units import Money
 
 _MOST: Final = 5
 _SINCE_MS: Final = 3 * 86_400_000
@@ -38,25 +39,31 @@ def candidates(
         if isinstance(fact, PurchasePaid) and fact.quote_id is None and fact.asked is not None:
             # An object may be dated by the day alone; its event is not.
             until_ms = max(fact.occurred_at_ms, event["occurred_at_ms"] or 0) + _CLOCKS_MS
-            found += _like(connection, tenant, event["provider"], fact, until_ms=until_ms)
+            found += _like(
+                connection,
+                tenant,
+                event["provider"],
+                fact.asked,
+                since_ms=fact.occurred_at_ms - _SINCE_MS,
+                until_ms=until_ms,
+            )
     return found[:_MOST]
 
 
 def _like(
-    connection: Connection, tenant: Tenant, provider: str, fact: PurchasePaid, *, until_ms: int
+    connection: Connection, tenant: Tenant, provider: str, asked: Money, *, since_ms: int, until_ms: int
 ) -> list[dict[str, Any]]:
-    assert fact.asked is not None  # noqa: S101
     rows = connection.execute(
         select(purchases)
         .where(
             purchases.c.tenant == tenant,
             purchases.c.provider == provider,
-            purchases.c.asked_minor == fact.asked.amount_minor,
-            purchases.c.currency == fact.asked.currency,
+            purchases.c.asked_minor == asked.amount_minor,
+            purchases.c.currency == asked.currency,
             purchases.c.quote_id.is_not(None),
             purchases.c.amount.is_not(None),
             purchases.c.state.not_in(FINAL),
-            purchases.c.created_at_ms.between(fact.occurred_at_ms - _SINCE_MS, until_ms),
+            purchases.c.created_at_ms.between(since_ms, until_ms),
         )
         .order_by(purchases.c.id.desc())
         .limit(_MOST)

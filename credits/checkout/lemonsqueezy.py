@@ -63,7 +63,8 @@ class LemonSqueezySeller:
         for checkout in self._api.ask("GET", "/v1/checkouts", params=params)["data"]:
             custom = ((checkout.get("attributes") or {}).get("checkout_data") or {}).get("custom") or {}
             if isinstance(custom, dict) and custom.get(QUOTE) == order.purchase_id:
-                return checkout  # type: ignore[no-any-return]
+                found: Mapping[str, Any] = checkout
+                return found
         return None
 
 

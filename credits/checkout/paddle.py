@@ -78,7 +78,8 @@ class PaddleSeller:
             for transaction in answer["data"]:
                 custom = transaction.get("custom_data")
                 if isinstance(custom, dict) and custom.get(QUOTE) == order.purchase_id:
-                    return transaction  # type: ignore[no-any-return]
+                    found: Mapping[str, Any] = transaction
+                    return found
             query = next_query(answer)
             if query is None:
                 break

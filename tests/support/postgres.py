@@ -15,8 +15,9 @@ import psycopg
 from tests.support.processes import free_port, start, wait_until
 
 _SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
-_MEMORY = ("shared_buffers=32MB", "max_connections=100", "max_wal_size=256MB", "autovacuum=off", "jit=off")
-_NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_MEMORY = ("shared_buffers=32MB", "max_connections=100", "max_wal_size=256MB", "jit=off")
+# A database that lasts for a test has nothing to clean up; one that is measured has plans to keep up to date.
+_NOT_DURABLE = ("autovacuum=off", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _LOCAL = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "log_min_messages=warning")
 # The server refuses to run as root. Every system has this user, and it owns nothing.
 _UNPRIVILEGED = "nobody"
