@@ -84,7 +84,7 @@ def _members_of_twin(account: rules.Account) -> dict[str, SeenMember]:
             figures={name: sums for name, sums in figures.items() if any(sums)},
             limits={name: text for name, text in budget.limits.items() if text} if budget else {},
         )
-    return found
+    return _known(found)
 
 
 def read_keys(client: redis.Redis, k: AccountKeys, account_id: int) -> Seen:
@@ -155,7 +155,12 @@ def _members(fields: Mapping[str, str], holds: Mapping[str, rules.Hold], at_ms: 
             figures={kind: sums for kind, sums in figures.items() if any(sums)},
             limits={kind: text for kind, text in limits.items() if text},
         )
-    return {name: member for name, member in found.items() if member.version is not None or member.figures}
+    return _known(found)
+
+
+def _known(members: Mapping[str, SeenMember]) -> dict[str, SeenMember]:
+    """Without those who only have an open hold that is used up: the keys need not name them."""
+    return {name: member for name, member in members.items() if member.version is not None or member.figures}
 
 
 def _instants(text: str) -> tuple[int, ...]:
