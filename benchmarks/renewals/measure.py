@@ -15,7 +15,9 @@ from credits.allocation.model import Runtime
 from credits.allocation.service import process_events
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
+from credits.config.settings import Tenant
 from credits.db import snapshot
+from credits.inbox.model import CLAIMABLE, EventState
 from credits.inbox.tables import events
 from credits.ledger.tables import accounts, entries, grants
 from credits.queues import QUEUE_OF, Task, make_celery
@@ -110,13 +112,17 @@ def _flow(stage: Stage, numbers: list[int]) -> float:
             queue=QUEUE_OF[Task.PROCESS_EVENTS],
             ignore_result=True,
         )
-    wait_until(lambda: not _left(stage), timeout_s=_PATIENCE_S, what="every event is done")
+    wait_until(lambda: not _is_one_left(stage), timeout_s=_PATIENCE_S, what="every event is done")
     return time.perf_counter() - began_s
 
 
-def _left(stage: Stage) -> int:
+def _is_one_left(stage: Stage) -> bool:
+    """Asked often, so it looks no further than the first, by the index of states."""
+    unfinished = select(events.c.id).where(
+        events.c.tenant == Tenant.SANDBOX, events.c.state.in_([*CLAIMABLE, EventState.DEAD])
+    )
     with snapshot(stage.engine) as connection:
-        return connection.execute(select(func.count()).where(events.c.state != "done")).scalar_one()
+        return connection.execute(unfinished.limit(1)).first() is not None
 
 
 def _process(runtime: Runtime, numbers: list[int]) -> None:
