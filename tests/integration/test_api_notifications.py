@@ -16,6 +16,7 @@ from credits.notifications.addresses import networks
 from credits.notifications.sending import Sending
 from credits.notifications.service import NotifyRuntime
 from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.databases import ON_SQLITE
 from tests.support.hooks import listening
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
@@ -97,7 +98,7 @@ def test_a_repeated_rotation_rotates_once(caller: Caller, engine: Engine) -> Non
     assert [action for action, _, _ in _acts(engine)] == ["destination.create", "destination.rotate"]
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("change", "field"),
     [

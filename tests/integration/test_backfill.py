@@ -21,10 +21,10 @@ from credits.db import rehearsal, snapshot, transaction
 from credits.errors import InvalidInputError, ProviderKeyRefusedError, ProviderUnavailableError, UnknownProviderError
 from credits.inbox import service as inbox
 from credits.inbox.tables import events
+from tests.support.databases import ON_SQLITE
 from tests.support.market import Market, market
 from webhooks.providers import REGISTRY
 
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 WEEK_MS = 7 * 86_400_000
 
 

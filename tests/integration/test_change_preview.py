@@ -14,12 +14,12 @@ from credits.errors import InvalidInputError
 from credits.ops.cli.app import build
 from credits.plans.preview import Preview, Wanted, preview_change
 from tests.conftest import CONFIG_FILE
+from tests.support.databases import ON_SQLITE
 from tests.support.pipeline import Pipeline
 from tests.support.plan_lives import TYPE, Life, images, line, plan
 
 JAN, HALF, FEB = "2026-01-20T00:00Z", "2026-02-04T12:00Z", "2026-02-20T00:00Z"
 PRICES = {"pro": 2000, "max": 4000}
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 def life_on(pipeline: Pipeline, plan_key: str, policy: OnChange, *, spent: int) -> Life:

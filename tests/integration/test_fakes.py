@@ -12,10 +12,9 @@ from sqlalchemy import Engine
 
 from credits.config.settings import Settings, Tenant
 from credits.errors import ConfigError
+from tests.support.databases import ON_SQLITE
 from tests.support.market import KEYS, Market, market
 from webhooks.fakes.app import create_fakes
-
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from credits.inbox.model import EventState
+from tests.support.databases import ON_SQLITE
 from tests.support.pipeline import Pipeline
 
-pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+pytestmark = ON_SQLITE
 
 
 @pytest.fixture

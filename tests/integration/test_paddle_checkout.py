@@ -16,10 +16,11 @@ from credits.config.settings import Settings, Tenant
 from credits.errors import NotSoldByError, ProviderKeyRefusedError, ProviderRefusedError
 from credits.ids import account_of_reference
 from credits.units import Money
+from tests.support.databases import ON_SQLITE
 from tests.support.market import KEYS, Market, market
 from tests.support.sellers import CutOff, DyingSeller, asked, library
 
-pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+pytestmark = ON_SQLITE
 
 Answer = Callable[[httpx.Request], httpx.Response | None]
 

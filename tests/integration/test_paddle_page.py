@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from credits.config.settings import ProviderAccess, Settings, Tenant
+from tests.support.databases import ON_SQLITE
 from tests.support.market import Market, market
 from webhooks.app import sandbox_app
 
-pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+pytestmark = ON_SQLITE
 
 
 @pytest.fixture

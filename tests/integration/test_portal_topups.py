@@ -8,10 +8,10 @@ from credits.checkout.stripe import StripeSeller
 from credits.config.settings import ProviderAccess, Tenant
 from credits.errors import InvalidInputError
 from credits.portal.topping import chosen_money
+from tests.support.databases import ON_SQLITE
 from tests.support.pipeline import Pipeline
 from tests.support.portal import Fields, PaperSeller, client_of, library_of
 
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 PAGE = "/portal/topups"
 
 

@@ -17,6 +17,7 @@ from credits.pricing import store as purchases
 from credits.pricing.store import PurchaseState, Quote
 from credits.simulation.account import Happened, ProviderAccount
 from credits.units import Money
+from tests.support.databases import ON_SQLITE
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.pipeline import Pipeline
 from tests.support.plan_lives import Life, images, plan
@@ -25,7 +26,7 @@ from tests.support.reversals import till
 DAY_MS = 86_400_000
 JAN_MS, HALF_MS = from_iso("2026-01-20T00:00Z"), from_iso("2026-02-04T12:00Z")
 PROVIDERS = ("stripe", "lemonsqueezy", "paddle")
-pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+pytestmark = ON_SQLITE
 at_each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 

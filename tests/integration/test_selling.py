@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 
 from credits.config.settings import Settings
 from tests.support.api import assert_problem
+from tests.support.databases import ON_SQLITE
 from tests.support.market import Market, market
 
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 PROVIDERS = pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
 
 

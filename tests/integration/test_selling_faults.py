@@ -24,13 +24,13 @@ from credits.errors import (
 )
 from credits.ids import signed_reference
 from tests.support.api import assert_problem
+from tests.support.databases import ON_SQLITE
 from tests.support.market import KEYS, Market, market
 from tests.support.sellers import CutOff, DyingSeller, asked, library
 
 PROVIDERS = pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy", "paddle"])
 MADE = {"stripe": "checkout.session", "lemonsqueezy": "checkouts", "paddle": "transactions"}
 """What a checkout is at each fake."""
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from credits.topup.health import list_in_flight
 from credits.topup.service import TopupRuntime, sweep
 from credits.topup.tables import topup_attempts
 from tests.support.api import assert_problem
+from tests.support.databases import ON_SQLITE
 from tests.support.market import KEYS, Market, market
 
-ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 HOUR_MS = 3_600_000
 
 
