@@ -10,7 +10,6 @@ from credits.errors import ConfigError, InvalidInputError
 from credits.ids import checked_id
 from credits.log import set_up_logging
 from credits.ops.cli.context import AsJson, this
-from credits.ops.lifecycle.run import run_lifecycle
 from credits.ops.lifecycle.story import MOST_MONTHS, Asked
 from credits.simulation.dialects import DIALECTS, SHAPES
 from credits.simulation.post import BAD, ORDERLY
@@ -55,6 +54,9 @@ def lifecycle(
     luck = ORDERLY if orderly else replace(BAD, seed=seed if disorder is None else disorder)
     # What the sandbox logs is its own; what went wrong stands in the statement.
     set_up_logging("console", level=logging.CRITICAL)
+    # Imported here, because every other command would pay for it, too.
+    from credits.ops.lifecycle.run import run_lifecycle
+
     statement = run_lifecycle(command.settings.config_path, command.providers, command.make_receiver, asked, luck)
     if as_json:
         command.print_json(statement.as_json())
