@@ -47,6 +47,7 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
             with transaction(engine) as connection:
                 granted += _carry(connection, carry_id, catalogue, now_ms=now_ms)
                 failpoint("carries.before_commit")
+            failpoint("carries.after_commit")
         if len(due) < limit and len(to_carry) < limit:
             break
     return granted
