@@ -102,11 +102,10 @@ def test_a_sweep_that_is_killed_while_it_carries_on_carries_each_rest_once(
     installation: Installation, pipeline: Pipeline, gate: GateRuntime, clock: VirtualClock, failpoint: str, done: int
 ) -> None:
     config = installation.folder / "rollover.toml"
-    config.write_text(
-        CONFIG_FILE.read_text().replace(_FIRST_CREDITS, f"{_FIRST_CREDITS}rollover = {{ cap = 300 }}\n", 1)
-    )
+    rolling = f"{_FIRST_CREDITS}rollover = {{ cap = 300 }}\n"
+    config.write_text(CONFIG_FILE.read_text(encoding="utf-8").replace(_FIRST_CREDITS, rolling, 1), encoding="utf-8")
     pipeline = pipeline.with_catalogue(load_catalogue(config))
-    runtime = replace(pipeline.runtime, clock=clock)
+    runtime = pipeline.runtime
     clock.set_ms(from_iso(YEAR[0]))
     for account in ACCOUNTS:
         subscribe(pipeline, account)
