@@ -14,17 +14,17 @@ from typing import Any, Final
 import httpx
 from celery import Celery
 
+from benchmarks.servers import connect_to, new_databases, start_redis
 from credits import AsyncCreditsClient, CreditsClient, spends
 from credits.api import keys
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Tenant
-from credits.db import open_engine, transaction
+from credits.db import transaction
 from credits.engine import Credits
 from credits.ops.migrate import migrate
 from tests.support.installation import CONFIG_FILE, Installation
 from tests.support.library import Shop
-from tests.support.valkey import ValkeyServer
 
 ACCOUNT: Final = "user_1"
 TYPE: Final = "image_generation"
@@ -63,12 +63,10 @@ class Task:
 def stage(folder: Path) -> Iterator[Stage]:
     """Start everything over SQLite and a Valkey; it is gone at the end."""
     with ExitStack() as cleanup:
-        database_url = f"sqlite:///{folder / 'creditgate.sqlite3'}"
+        [database_url] = new_databases("sqlite", folder, cleanup, "creditgate")
         migrate(database_url)
-        broker = ValkeyServer(folder / "valkey")
-        cleanup.callback(broker.stop)
-        broker.start()
-        engine = open_engine(database_url)
+        broker = start_redis(folder, cleanup)
+        engine = connect_to(database_url, cleanup)
         library = Shop(engine=engine, redis_url=broker.url, catalogue=load_catalogue(CONFIG_FILE)).process()
         cleanup.callback(library.close)
         library.add(ACCOUNT, TYPE, 10**9, key="benchmark")

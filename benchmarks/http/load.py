@@ -1,11 +1,12 @@
 """The load: keep-alive connections, each of which reserves and commits, again and again, or at a rate."""
 
 import itertools
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
+
+from benchmarks.load import ask, connect, percentile_ms
 
 ACCOUNTS: Final = 200
 
@@ -26,8 +27,7 @@ class Load:
 
     def percentile_ms(self, share: float) -> float:
         """The latency that `share` of the requests stayed below."""
-        ordered = sorted(self.latencies_ms)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        return percentile_ms(self.latencies_ms, share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,7 @@ def send(
 
     def run(_: int) -> tuple[int, list[str], list[float]]:
         pairs, refused, latencies = 0, [], []
-        with socket.create_connection(("127.0.0.1", target.port), timeout=30) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connect(target.port) as connection:
             while True:
                 number = next(numbers)
                 due_s = time.perf_counter() if pairs_per_s is None else began_s + number / pairs_per_s
@@ -63,8 +62,7 @@ def send(
                     time.sleep(due_s - time.perf_counter())
                 statuses, bodies = [], []
                 for request in _pair(target, f"{round_name}-{number}", f"user_{number % ACCOUNTS}"):
-                    connection.sendall(request)
-                    status, body = _read_answer(connection)
+                    status, body = ask(connection, request)
                     statuses.append(status)
                     bodies.append(body.decode())
                     latencies.append((time.perf_counter() - due_s) * 1000)
@@ -97,21 +95,3 @@ def _post(target: Target, path: str, body: str) -> bytes:
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {target.key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
-
-
-def _read_answer(connection: socket.socket) -> tuple[int, bytes]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += _received(connection)
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-    while len(body) < length:
-        body += _received(connection)
-    return int(head.split(b" ", 2)[1]), body
-
-
-def _received(connection: socket.socket) -> bytes:
-    data = connection.recv(65536)
-    if not data:
-        raise ConnectionError("the server closed the connection in the middle of an answer")
-    return data

@@ -12,18 +12,17 @@ from typing import Final
 from sqlalchemy import Engine
 
 from benchmarks.http.load import ACCOUNTS
+from benchmarks.servers import connect_to, new_databases, start_redis
 from credits.api import keys
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Tenant
-from credits.db import open_engine, transaction
+from credits.db import transaction
 from credits.engine import Credits
 from credits.ops.commands import RECEIVER
 from credits.ops.migrate import migrate
 from tests.support.installation import CONFIG_FILE, Installation
-from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.processes import free_port, signal_group, start, wait_until
-from tests.support.valkey import ValkeyServer
 
 EMPTY: Final = "benchmarks.http.empty:make_app()"
 THREADS: Final = 8
@@ -45,10 +44,8 @@ class Stage:
 def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterator[Stage]:
     """Start everything over `sqlite` or `postgresql`; everything is gone at the end."""
     with ExitStack() as cleanup:
-        redis = ValkeyServer(folder / "valkey")
-        cleanup.callback(redis.stop)
-        redis.start()
-        url = database_url(database, folder, cleanup)
+        redis = start_redis(folder, cleanup)
+        [url] = new_databases(database, folder, cleanup, "ours")
         migrate(url)
         ours = cleanup.enter_context(Installation(folder / "ours", database_url=url, broker_url=redis.url))
         empty = cleanup.enter_context(Installation(folder / "empty", database_url=url, broker_url=redis.url))
@@ -60,19 +57,8 @@ def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterat
         else:
             ports = _granian(ours, RECEIVER, processes, cleanup), _granian(empty, EMPTY, processes, cleanup)
         ours.start_worker(concurrency=1)
-        engine = open_engine(url)
-        cleanup.callback(engine.dispose)
+        engine = connect_to(url, cleanup)
         yield Stage(engine=engine, our_port=ports[0], empty_port=ports[1], key=_furnish(engine))
-
-
-def database_url(database: str, folder: Path, cleanup: ExitStack) -> str:
-    """Of a new database, `sqlite` or `postgresql`, that is gone at the end."""
-    if database == "sqlite":
-        return f"sqlite:///{folder / 'ours.sqlite3'}"
-    server = PostgresServer(cleanup.enter_context(postgres_folder()), durable=True)
-    cleanup.callback(server.stop)
-    server.start()
-    return server.create_database("ours")
 
 
 def _furnish(engine: Engine) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.load import Load, send
 from benchmarks.portal.stage import ACCOUNTS, SPENDS, Stage, stage
-from benchmarks.webhooks.load import Load, send
 
 DATABASES: Final = ("sqlite", "postgresql")
 PATHS: Final = ("/portal/", "/portal/history")

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
-from benchmarks.http.stage import database_url
+from benchmarks.servers import connect_to, new_databases, start_redis
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Tenant
-from credits.db import open_engine
 from credits.engine import Credits
 from credits.ops.migrate import migrate
 from credits.redis_client import open_redis
@@ -25,7 +24,6 @@ from credits.reservations.steps import GateRuntime
 from credits.reservations.sweeps import settle_journals
 from tests.support.installation import CONFIG_FILE, Installation
 from tests.support.portal import PaperSeller
-from tests.support.valkey import ValkeyServer
 
 EMPTY: Final = "benchmarks.portal.empty:make_app()"
 TYPE: Final = "image_generation"
@@ -51,17 +49,14 @@ class Stage:
 def stage(database: str, folder: Path, *, processes: int) -> Iterator[Stage]:
     """Start everything over `sqlite` or `postgresql`; everything is gone at the end."""
     with ExitStack() as cleanup:
-        redis = ValkeyServer(folder / "valkey")
-        cleanup.callback(redis.stop)
-        redis.start()
-        url = database_url(database, folder, cleanup)
+        redis = start_redis(folder, cleanup)
+        [url] = new_databases(database, folder, cleanup, "ours")
         migrate(url)
         ours = cleanup.enter_context(Installation(folder / "ours", database_url=url, broker_url=redis.url))
         empty = cleanup.enter_context(Installation(folder / "empty", database_url=url, broker_url=redis.url))
         # A page with a form to buy on; showing it asks nobody.
         ours.env["STRIPE_TEST_API_KEY"] = "sk_test_of_the_benchmark"
-        engine = open_engine(url)
-        cleanup.callback(engine.dispose)
+        engine = connect_to(url, cleanup)
         library = _furnish(engine, redis.url, secret_key=ours.env["CREDITGATE_SECRET_KEY"])
         ours.start_receiver(processes=processes, threads=_THREADS)
         empty.start_receiver(app=EMPTY, processes=processes, threads=_THREADS)

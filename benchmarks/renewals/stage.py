@@ -10,8 +10,9 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from benchmarks.servers import connect_to, new_databases, start_redis
 from credits.config.settings import Tenant
-from credits.db import open_engine, transaction
+from credits.db import transaction
 from credits.inbox import store
 from credits.inbox.model import EventState, NewEvent
 from credits.inbox.provider import Simulation
@@ -20,7 +21,6 @@ from credits.payload import parse
 from credits.plans.calendar import add_months, instant, to_ms
 from credits.simulation.account import ProviderAccount
 from tests.support.installation import Installation
-from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.valkey import ValkeyServer
 from webhooks.providers import REGISTRY
 
@@ -55,18 +55,12 @@ class Subscribers:
 def stage(folder: Path) -> Iterator[Stage]:
     """Start the servers; workers start when the measurement asks for them. Everything is gone at the end."""
     with ExitStack() as cleanup:
-        broker = ValkeyServer(folder / "valkey")
-        cleanup.callback(broker.stop)
-        broker.start()
-        server = PostgresServer(cleanup.enter_context(postgres_folder()), durable=True)
-        cleanup.callback(server.stop)
-        server.start()
-        url = server.create_database("renewals")
+        broker = start_redis(folder, cleanup)
+        [url] = new_databases("postgresql", folder, cleanup, "renewals")
         migrate(url)
         ours = cleanup.enter_context(Installation(folder / "ours", database_url=url, broker_url=broker.url))
         yardstick = cleanup.enter_context(Installation(folder / "yardstick", database_url=url, broker_url=broker.url))
-        engine = open_engine(url, statement_s=0)
-        cleanup.callback(engine.dispose)
+        engine = connect_to(url, cleanup, statement_s=0)
         yield Stage(engine=engine, broker=broker, ours=ours, yardstick=yardstick)
 
 

@@ -11,13 +11,13 @@ from typing import Final
 import redis
 
 from benchmarks.reservations.stage import environment_of
+from benchmarks.servers import new_databases, start_redis
 from credits import Commit, Credits, Reserve
 from credits.db import transaction
 from credits.ids import new_id
 from credits.ops.migrate import migrate
 from credits.reservations.keys import account_keys
 from credits.reservations.sweeps import apply_outbox, settle_journals
-from tests.support.valkey import ValkeyServer
 
 TYPE: Final = "image_generation"
 ITEMS: Final = {TYPE: 1}
@@ -91,10 +91,8 @@ class Place:
 def place(folder: Path, name: str) -> Iterator[Place]:
     """Start one on SQLite: the database is not what is measured."""
     with ExitStack() as cleanup:
-        server = ValkeyServer(folder / name)
-        cleanup.callback(server.stop)
-        server.start()
-        database_url = f"sqlite:///{folder / name}.db"
+        server = start_redis(folder, cleanup, name=name)
+        [database_url] = new_databases("sqlite", folder, cleanup, name)
         migrate(database_url)
         library = Credits.from_env(environment_of(database_url, server.url), folder)
         cleanup.callback(library.close)

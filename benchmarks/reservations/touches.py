@@ -12,12 +12,11 @@ from sqlalchemy import event
 
 from benchmarks.reservations.scale import GRANTED, ITEMS, TYPE
 from benchmarks.reservations.stage import environment_of
+from benchmarks.servers import new_databases, start_redis
 from credits import Credits
 from credits.db import transaction
 from credits.ops.migrate import migrate
 from credits.reservations.sweeps import apply_outbox
-from tests.support.postgres import PostgresServer, postgres_folder
-from tests.support.valkey import ValkeyServer
 
 RATE: Final = 200
 SERVED_MS: Final = 10.0
@@ -42,13 +41,8 @@ class Touches:
 def first_touches(folder: Path, *, accounts: int) -> Touches:
     """Wipe Redis, functions and all, then reserve on each account once, 200 a second, through PostgreSQL."""
     with ExitStack() as cleanup:
-        database = PostgresServer(cleanup.enter_context(postgres_folder()), durable=True)
-        cleanup.callback(database.stop)
-        database.start()
-        server = ValkeyServer(folder / "touched")
-        cleanup.callback(server.stop)
-        server.start()
-        url = database.create_database("touched")
+        server = start_redis(folder, cleanup)
+        [url] = new_databases("postgresql", folder, cleanup, "touched")
         migrate(url)
         library = Credits.from_env(environment_of(url, server.url), folder)
         cleanup.callback(library.close)

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import func, select
 
 from benchmarks import empty_task
-from benchmarks.webhooks.load import Load, send
+from benchmarks.load import Load, send
 from benchmarks.webhooks.stage import ACCOUNTS, CREDITS_PER_PAYMENT, Stage, account_of
 from credits.db import snapshot
 from credits.inbox.tables import events

@@ -10,11 +10,11 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from benchmarks.servers import connect_to, new_databases, start_redis
 from benchmarks.webhooks.bare import metadata as bare_tables
 from credits.db import open_engine
 from credits.ops.migrate import migrate
 from tests.support.installation import Installation
-from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.valkey import ValkeyServer
 from tests.support.webhooks import simulation
 from webhooks.providers import REGISTRY
@@ -46,10 +46,8 @@ class Stage:
 def stage(database: str, folder: Path) -> Iterator[Stage]:
     """Start the servers and both receivers over `sqlite` or `postgresql`; everything is gone at the end."""
     with ExitStack() as cleanup:
-        broker = ValkeyServer(folder / "valkey")
-        cleanup.callback(broker.stop)
-        broker.start()
-        our_url, bare_url = _databases(database, folder, cleanup)
+        broker = start_redis(folder, cleanup)
+        our_url, bare_url = new_databases(database, folder, cleanup, "ours", "bare")
         migrate(our_url)
         _create_bare_table(bare_url)
         ours = cleanup.enter_context(Installation(folder / "ours", database_url=our_url, broker_url=broker.url))
@@ -59,23 +57,13 @@ def stage(database: str, folder: Path) -> Iterator[Stage]:
         ours.env["STRIPE_TEST_WEBHOOK_SECRETS"] = _SECRET.decode()
         ours.start_receiver()
         yardstick.start_receiver(app="benchmarks.webhooks.bare:make_app()")
-        engine = open_engine(our_url)
-        cleanup.callback(engine.dispose)
+        engine = connect_to(our_url, cleanup)
         yield Stage(database=database, engine=engine, broker=broker, ours=ours, yardstick=yardstick)
 
 
 def account_of(number: int) -> str:
     """Whose the payment with this number is."""
     return f"user_{number % ACCOUNTS}"
-
-
-def _databases(database: str, folder: Path, cleanup: ExitStack) -> tuple[str, str]:
-    if database == "sqlite":
-        return f"sqlite:///{folder / 'ours.sqlite3'}", f"sqlite:///{folder / 'bare.sqlite3'}"
-    server = PostgresServer(cleanup.enter_context(postgres_folder()), durable=True)
-    cleanup.callback(server.stop)
-    server.start()
-    return server.create_database("ours"), server.create_database("bare")
 
 
 def _create_bare_table(url: str) -> None:

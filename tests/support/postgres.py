@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.processes import free_port, start, wait_until
+from tests.support.processes import start
+from tests.support.server import Server
 
 _SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
 _MEMORY = ("shared_buffers=32MB", "max_connections=100", "max_wal_size=256MB", "jit=off")
@@ -23,7 +24,7 @@ _LOCAL = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "log_min_mes
 _UNPRIVILEGED = "nobody"
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """
     One server on a free port of 127.0.0.1, with its data in `folder`.
 
@@ -32,41 +33,16 @@ class PostgresServer:
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, settings: Sequence[str] = ()) -> None:
+        super().__init__("PostgreSQL", folder / "postgres.log", starts_within_s=20)
         self._folder = folder
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._binaries = _readable_binaries(_find_binaries(), folder, self._user)
         self._settings = (*_LOCAL, *_MEMORY, *(() if durable else _NOT_DURABLE), *settings)
         self._data = folder / "data"
-        self._log = folder / "postgres.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
 
     def url(self, database: str) -> str:
         """Where `database` on this server is."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
-
-    def start(self) -> None:
-        """Start the server (on the same port as before, if it ran before) and wait until it answers."""
-        if not self._data.exists():
-            self._init()
-        # Another process may take a free port before the server does: then it exits, and the next one is tried.
-        for _ in range(1 if self.port else 5):
-            self.port = self.port or free_port()
-            options = [part for setting in (f"port={self.port}", *self._settings) for part in ("-c", setting)]
-            self._process = start(
-                [self._binaries / "postgres", "-D", self._data, *options],
-                log=self._log,
-                user=self._user,
-                cwd=self._folder,
-                death_signal=signal.SIGQUIT,
-            )
-            wait_until(
-                lambda: self._answers() or self._exited(), timeout_s=20, what=f"PostgreSQL answers ({self._log})"
-            )
-            if not self._exited():
-                return
-            self.port = 0
-        raise RuntimeError(f"PostgreSQL did not start:\n{self._log.read_text()}")
 
     def stop(self) -> None:
         """Stop at once, in order: clients are cut off, their open transactions rolled back."""
@@ -104,6 +80,18 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def _launched(self) -> subprocess.Popen[bytes]:
+        if not self._data.exists():
+            self._init()
+        options = [part for setting in (f"port={self.port}", *self._settings) for part in ("-c", setting)]
+        return start(
+            [self._binaries / "postgres", "-D", self._data, *options],
+            log=self._log,
+            user=self._user,
+            cwd=self._folder,
+            death_signal=signal.SIGQUIT,
+        )
+
     def _init(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
@@ -123,9 +111,6 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
-
-    def _exited(self) -> bool:
-        return self._process is None or self._process.poll() is not None
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:

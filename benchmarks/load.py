@@ -23,8 +23,7 @@ class Load:
 
     def percentile_ms(self, share: float) -> float:
         """The latency that `share` of the requests stayed below."""
-        ordered = sorted(self.latencies_ms)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        return percentile_ms(self.latencies_ms, share)
 
 
 def send(
@@ -41,17 +40,15 @@ def send(
 
     def run(_: int) -> list[tuple[bool, float]]:
         answers = []
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connect(port) as connection:
             for number, request in queue:
                 due_s = began_s + number / rate if rate is not None else time.perf_counter()
                 if max(due_s, time.perf_counter()) >= until_s:
                     break
                 if due_s > time.perf_counter():
                     time.sleep(due_s - time.perf_counter())
-                connection.sendall(request)
-                is_ok = _read_answer(connection) == 200
-                answers.append((is_ok, (time.perf_counter() - due_s) * 1000))
+                status, _ = ask(connection, request)
+                answers.append((status == 200, (time.perf_counter() - due_s) * 1000))
         return answers
 
     with ThreadPoolExecutor(connections) as threads:
@@ -60,6 +57,32 @@ def send(
     accepted = sum(is_ok for is_ok, _ in answers)
     latencies = tuple(latency for _, latency in answers)
     return Load(accepted=accepted, refused=len(answers) - accepted, duration_s=duration_s, latencies_ms=latencies)
+
+
+def connect(port: int) -> socket.socket:
+    """A connection to a server of this machine."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def ask(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
+    """Send a request; answers status and body."""
+    connection.sendall(request)
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _received(connection)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+    while len(body) < length:
+        body += _received(connection)
+    return int(head.split(b" ", 2)[1]), body
+
+
+def percentile_ms(latencies_ms: Sequence[float], share: float) -> float:
+    """The latency that `share` of the requests stayed below."""
+    ordered = sorted(latencies_ms)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 class _Queue:
@@ -75,17 +98,6 @@ class _Queue:
     def __next__(self) -> tuple[int, bytes]:
         with self._lock:
             return next(self._requests)
-
-
-def _read_answer(connection: socket.socket) -> int:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += _received(connection)
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-    while len(body) < length:
-        body += _received(connection)
-    return int(head.split(b" ", 2)[1])
 
 
 def _received(connection: socket.socket) -> bytes:
