@@ -24,6 +24,18 @@ class Payer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What a listing tells of a payment in place of our own custom data, which it leaves out."""
+
+    is_ours: bool
+    """Whether it is of the product that our checkouts sell credits by."""
+    email: str | None = None
+    """As the payer gave it: a proof of nothing by itself."""
+    title: str | None = None
+    """What the payer read; it may carry the quote's reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchasePaid:
     """Credits were bought and the money is there (or a 100 % promotion made it nothing)."""
 
@@ -42,6 +54,8 @@ class PurchasePaid:
     """What was really charged, discounts taken off and taxes added."""
     also_known_as: tuple[str, ...] = ()
     """Other names of the same payment (`stripe:pi:…`, `stripe:in:…`), by which refunds and disputes find it."""
+    listed: Listed | None = None
+    """Set where the provider listed it without our custom data: then its quote is looked for."""
     occurred_at_ms: int
 
     def __post_init__(self) -> None:

@@ -96,5 +96,16 @@ def account_of_reference(reference: str, secret: str) -> str | None:
         return None
 
 
+def email_digest(email: str, secret: str) -> str:
+    """An e-mail address to compare with others, which nobody without `secret` can read or guess."""
+    text = f"email:{email.strip().casefold()}"
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def quote_reference(quote_id: str) -> str:
+    """What a payer reads of a quote's id: its last eight characters, which are random."""
+    return quote_id[-8:]
+
+
 def _reference_mac(name: str, secret: str) -> str:
     return hmac.new(secret.encode(), f"client_reference_id:{name}".encode(), hashlib.sha256).hexdigest()[:32]

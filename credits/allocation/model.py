@@ -45,6 +45,7 @@ class InHand:
     secret_key: str
     now_ms: int
     audience: Audience = field(default_factory=Audience)
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     learnt: set[tuple[Tenant, str]] = field(default_factory=set)
     """Subjects that are known now and that other events may wait for; woken together before the transaction ends."""
 

@@ -1,10 +1,13 @@
 """Allocation of purchases: what a paid, pending or voided checkout leads to."""
 
+from dataclasses import replace
+
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
 from credits.allocation.reversals import know_payment, payment_granted
 from credits.allocation.telling import tell_of_purchase
+from credits.allocation.unnamed import Sought, sought_quote
 from credits.errors import (
     AmountMismatchError,
     FreePurchaseError,
@@ -12,7 +15,7 @@ from credits.errors import (
     UnknownQuoteError,
     UnquotedPurchaseError,
 )
-from credits.facts import PurchasePaid, PurchasePending, PurchaseVoided
+from credits.facts import Payer, PurchasePaid, PurchasePending, PurchaseVoided
 from credits.grants.rules import order_of_purchase
 from credits.inbox.model import Outcome
 from credits.ledger import service as ledger
@@ -24,7 +27,9 @@ from credits.pricing.store import PurchaseState, Quote
 def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     """Add the credits that were bought, once for this payment, whatever number of events tells of it."""
     payment = know_payment(hand, (fact.key, *fact.also_known_as), fact.paid)
-    skipped = _not_ours(hand, fact)
+    sought = sought_quote(hand, fact)
+    fact = replace(fact, quote_id=fact.quote_id or sought.quote_id)
+    skipped = _not_ours(hand, fact, sought)
     if skipped is not None:
         return skipped
     quote = _quote_of(hand, fact)
@@ -33,6 +38,8 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     credit_type = hand.event.attached_credit_type or (quote.credit_type if quote else fact.credit_type)
     amount = hand.event.attached_amount or (quote.amount if quote else fact.amount)
     if credit_type is None or amount is None:
+        if sought.otherwise is not None:
+            return sought.otherwise
         if hand.catalogue.purchases.unknown == "ignore":
             return ignored("the payment names no credits; purchases.unknown says to ignore those")
         return _unknown(hand, fact, "credits_unknown", "the payment does not say which credits it bought")
@@ -51,16 +58,17 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
     )
     # First the customer, then the account: in the order in which subscriptions take them, or two events of one new
     # customer would wait for each other.
-    remember(hand, fact.payer, account)
+    remember(hand, fact.payer if sought.is_payer_known else Payer(), account)
     posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
     # An operator may have attached the payment before the event came that names its quote: that is paid now, too.
     if not posted.replayed or quote is not None:
-        _note_credited(hand, fact, account, credit_type, amount)
+        _note_credited(hand, fact, account, credit_type, amount, reason=sought.reason)
     if not posted.replayed:
         tell_of_purchase(hand, fact, account=account, credit_type=credit_type, amount=amount)
     payment_granted(hand, payment)
     word = "were granted before for the same payment" if posted.replayed else "granted"
-    return done(f"{amount} {credit_type} {word} to {account} ({fact.key})", account=account, payment=fact.key)
+    said = f"{amount} {credit_type} {word} to {account} ({fact.key})"
+    return done("; ".join(filter(None, (said, sought.reason))), account=account, payment=fact.key)
 
 
 def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
@@ -92,7 +100,7 @@ def purchase_voided(hand: InHand, fact: PurchaseVoided) -> Outcome:
     return done(f"{fact.key} will not be paid: {fact.reason}", payment=fact.key)
 
 
-def note_subscribed(hand: InHand, key: str, quote_id: str) -> None:
+def note_subscribed(hand: InHand, key: str, quote_id: str, *, reason: str = "") -> None:
     """Note that a subscription began by our checkout. Its invoices grant the credits."""
     purchase = purchases.find_purchase(hand.connection, hand.tenant, quote_id)
     # Somebody else's quote, or one for credits, has not become a subscription whatever the metadata says.
@@ -103,23 +111,25 @@ def note_subscribed(hand: InHand, key: str, quote_id: str) -> None:
         hand.tenant,
         key,
         PurchaseState.SUBSCRIBED,
-        reason="",
+        reason=reason,
         quote_id=quote_id,
         now_ms=hand.now_ms,
     )
 
 
-def _not_ours(hand: InHand, fact: PurchasePaid) -> Outcome | None:
+def _not_ours(hand: InHand, fact: PurchasePaid, sought: Sought) -> Outcome | None:
     """An order whose product is a plan's or earns nothing grants nothing here; None if it may buy credits."""
     if fact.product_id is None:
         return None
     plan = hand.catalogue.plan_of(hand.provider, fact.product_id)
     if plan is not None:
-        account = account_of(hand, fact.payer)
+        account = sought.account or account_of(hand, fact.payer)
         if account is not None:
             remember(hand, fact.payer, account)
+        elif sought.otherwise is not None:
+            return sought.otherwise
         if fact.quote_id is not None:
-            note_subscribed(hand, fact.key, fact.quote_id)
+            note_subscribed(hand, fact.key, fact.quote_id, reason=sought.reason)
         return done(f"an order for plan {plan.key}; its invoices grant the credits")
     if hand.catalogue.earns_nothing(fact.product_id):
         return ignored(f"product {fact.product_id} is listed in other_prices")
@@ -165,13 +175,15 @@ def _unknown(hand: InHand, fact: PurchasePaid, code: str, detail: str) -> Outcom
     return unattributed(hand, fact.payer, code, detail)
 
 
-def _note_credited(hand: InHand, fact: PurchasePaid, account: str, credit_type: str, amount: int) -> None:
+def _note_credited(
+    hand: InHand, fact: PurchasePaid, account: str, credit_type: str, amount: int, *, reason: str
+) -> None:
     purchases.note_state(
         hand.connection,
         hand.tenant,
         fact.key,
         PurchaseState.CREDITED,
-        reason="",
+        reason=reason,
         quote_id=fact.quote_id,
         now_ms=hand.now_ms,
         account=account,

@@ -165,6 +165,7 @@ def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome
                 secret_key=runtime.secret_key,
                 now_ms=now_ms,
                 audience=runtime.audience,
+                providers=runtime.providers,
                 learnt=learnt,
             )
             ended.append((event, outcomes.combined([_apply(hand, fact) for fact in facts])))

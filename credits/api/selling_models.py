@@ -36,6 +36,8 @@ class CheckoutBody(Sent):
     success_url: Annotated[str | None, fields.a_text("success_url", max_length=MAX_URL_LENGTH).or_none()] = None
     """Where the payer comes back to; its host must be in allowed_hosts."""
     cancel_url: Annotated[str | None, fields.a_text("cancel_url", max_length=MAX_URL_LENGTH).or_none()] = None
+    email: Annotated[str | None, fields.a_text("email", max_length=254).or_none()] = None
+    """Of the account's user, verified by you: fills the provider's form, and tells whose a payment is if in doubt."""
     key: Annotated[str | None, fields.an_id("key").or_none()] = None
     """Names this checkout. Left out: the Idempotency-Key; without one, each request is a new checkout."""
 

@@ -9,6 +9,7 @@ from credits.checkout.model import CheckoutOrder, ProviderCheckout
 from credits.clock import iso
 from credits.config.settings import ProviderAccess, Tenant
 from credits.errors import NotSoldByError, ProviderUnavailableError
+from credits.ids import quote_reference
 from credits.units import Money
 
 _API: Final = "https://api.lemonsqueezy.com"
@@ -78,13 +79,14 @@ def checkout_body(order: CheckoutOrder, access: ProviderAccess, *, is_test: bool
         raise NotSoldByError("price", f"{variant_id[:80]!r} is no variant of Lemon Squeezy: those are numbers")
     attributes: dict[str, Any] = {
         "product_options": {"redirect_url": order.success_url, "enabled_variants": [int(variant_id)]},
-        "checkout_data": {"custom": custom},
+        "checkout_data": {"custom": custom} | ({} if order.email is None else {"email": order.email}),
         "expires_at": iso(order.expires_at_ms),
         "test_mode": is_test,
     }
     if order.money is not None:
         attributes["custom_price"] = order.money.amount_minor
-        attributes["product_options"]["name"] = order.title
+        # An order's own text is the one thing of ours that its listing may show; the payer has it as a reference.
+        attributes["product_options"]["name"] = f"{order.title} · {quote_reference(order.purchase_id)}"
     relationships = {
         "store": {"data": {"type": "stores", "id": access.store_id}},
         "variant": {"data": {"type": "variants", "id": variant_id}},

@@ -36,10 +36,14 @@ class Selling:
         price: str | None = None,
         success_url: str | None = None,
         cancel_url: str | None = None,
+        email: str | None = None,
         key: str | None = None,
     ) -> Mapping[str, Any]:
         """
         A purchase with the URL where it can be paid: so many credits, or a subscription to `plan`.
+
+        `email`, an address of the account's user that you have verified, fills the provider's form (not Paddle's), and
+        tells whose payment it is where its provider does not.
 
         Once per `key`: repeated with the same content it answers the same checkout (`replayed` is then true).
 
@@ -59,6 +63,7 @@ class Selling:
             price=price,
             success_url=success_url,
             cancel_url=cancel_url,
+            email=email,
             key=key,
         )
         row, replayed = service.open_checkout(self.shop, request)

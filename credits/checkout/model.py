@@ -30,6 +30,8 @@ class CheckoutRequest:
     """Which of the plan's products at the provider; the first one if left out."""
     success_url: str | None = None
     cancel_url: str | None = None
+    email: str | None = None
+    """The account's address: handed to the provider's page, and kept as a digest that tells payers apart."""
     key: str | None = None
 
 
@@ -51,6 +53,7 @@ class CheckoutOrder:
     success_url: str
     cancel_url: str
     expires_at_ms: int
+    email: str | None = None
     is_repeat: bool
     """An earlier call may have made the checkout, and been cut off before it knew."""
     rules: CheckoutRules

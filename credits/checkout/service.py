@@ -49,7 +49,8 @@ def open_checkout(shop: Shop, request: CheckoutRequest) -> tuple[RowMapping, boo
     now_ms = shop.clock()
     if is_repeat and now_ms > purchase["expires_at_ms"] - _LEAST_REMAINING_MS:
         raise CheckoutExpiredError(f"the quote {purchase['quote_id']} of this key is over, or will be within minutes")
-    _make(shop, purchase, seller_of(shop, purchase["provider"]), is_repeat=is_repeat)
+    order = _order(shop, purchase, email=request.email, is_repeat=is_repeat)
+    _make(shop, order, seller_of(shop, purchase["provider"]))
     return purchase_row(shop, purchase["quote_id"]), False
 
 
@@ -90,11 +91,11 @@ def _stored(shop: Shop, request: CheckoutRequest) -> tuple[RowMapping, bool]:
     return purchase_row(shop, new.quote_id), False
 
 
-def _make(shop: Shop, purchase: RowMapping, seller: PaymentProvider, *, is_repeat: bool) -> None:
+def _make(shop: Shop, order: CheckoutOrder, seller: PaymentProvider) -> None:
     """Ask the provider, outside any transaction, and write down its answer."""
-    quote_id = purchase["quote_id"]
+    quote_id = order.purchase_id
     try:
-        made = seller.create_checkout(_order(shop, purchase, is_repeat=is_repeat))
+        made = seller.create_checkout(order)
     except ProviderRefusedError as error:
         with transaction(shop.engine) as connection:
             store.note_refusal(connection, shop.tenant, quote_id, reason=str(error), now_ms=shop.clock())
@@ -112,8 +113,8 @@ def _make(shop: Shop, purchase: RowMapping, seller: PaymentProvider, *, is_repea
         )
 
 
-def _order(shop: Shop, purchase: RowMapping, *, is_repeat: bool) -> CheckoutOrder:
-    """Out of the stored quote alone, so that a repeat asks for the very same."""
+def _order(shop: Shop, purchase: RowMapping, *, email: str | None, is_repeat: bool) -> CheckoutOrder:
+    """Out of the stored quote, so that a repeat asks for the very same; of the address only a digest is stored."""
     has_price = purchase["asked_minor"] is not None
     return CheckoutOrder(
         purchase_id=purchase["quote_id"],
@@ -127,6 +128,7 @@ def _order(shop: Shop, purchase: RowMapping, *, is_repeat: bool) -> CheckoutOrde
         success_url=purchase["success_url"],
         cancel_url=purchase["cancel_url"],
         expires_at_ms=purchase["expires_at_ms"],
+        email=email,
         is_repeat=is_repeat,
         rules=shop.catalogue.checkout,
     )

@@ -64,6 +64,8 @@ def session_params(order: CheckoutOrder) -> dict[str, Any]:
     }
     if order.client_reference is not None:
         params["client_reference_id"] = order.client_reference
+    if order.email is not None:
+        params["customer_email"] = order.email
     if order.product_id is not None:
         line = {"price": order.product_id, "quantity": 1}
         return params | {"mode": "subscription", "line_items": [line], "subscription_data": {"metadata": marks}}

@@ -191,6 +191,8 @@ class Purchases:
     """A paid checkout that names no credits: hold it for an operator, or ignore it (it sold something else)."""
     unquoted: Literal["grant", "hold"] = "grant"
     """A paid checkout that names credits and no quote of ours: grant them, or hold it for an operator."""
+    unnamed: Literal["match", "payer", "hold"] = "match"
+    """An order that is listed without our custom data: find its quote; only by its payer; or hold it."""
     expires: Expiry = NEVER
     priority: int = 200
 

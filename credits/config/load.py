@@ -110,6 +110,7 @@ def read_catalogue(raw: Mapping[str, Any], folder: FilePath, report: Report) -> 
             free=purchases.free,
             unknown=purchases.unknown,
             unquoted=purchases.unquoted,
+            unnamed=purchases.unnamed,
             expires=purchases.expires,
             priority=purchases.priority,
         ),

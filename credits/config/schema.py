@@ -152,6 +152,7 @@ class PurchasesTable(TomlTable):
     free: Annotated[Literal["grant", "hold"], word("grant", "hold")] = "grant"
     unknown: Annotated[Literal["hold", "ignore"], word("hold", "ignore")] = "hold"
     unquoted: Annotated[Literal["grant", "hold"], word("grant", "hold")] = "grant"
+    unnamed: Annotated[Literal["match", "payer", "hold"], word("match", "payer", "hold")] = "match"
     expires: Annotated[Expiry, PlainValidator(read_purchase_expiry)] = NEVER
     priority: Priority = 200
 

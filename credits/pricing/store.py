@@ -62,6 +62,7 @@ class NewPurchase:
     fingerprint: str
     provider: str
     account: str
+    email_digest: str | None = None
     credit_type: str | None = None
     amount: int | None = None
     bonus: int | None = None
@@ -275,5 +276,8 @@ def _gives_way(state: PurchaseState) -> Any:
 
 
 def _forget_keyed(connection: Connection, tenant: Tenant, key: str) -> None:
-    by_key = (purchases.c.tenant == tenant) & (purchases.c.key == key) & purchases.c.quote_id.is_(None)
-    connection.execute(delete(purchases).where(by_key))
+    """Free a payment's key for the quote that it names: of a row that only it made, or that was taken for its own."""
+    by_key = (purchases.c.tenant == tenant) & (purchases.c.key == key)
+    connection.execute(delete(purchases).where(by_key & purchases.c.quote_id.is_(None)))
+    freed = {"key": None, "state": PurchaseState.OPEN, "reason": "", "paid_minor": None}
+    connection.execute(update(purchases).where(by_key).values(**freed))

@@ -20,6 +20,8 @@ purchases = Table(
     # Names what was paid for (`stripe:cs:…`); NULL until an event says so.
     Column("key", String(255)),
     Column("account", String(200)),
+    # Of the address that the caller gave for the account, with our secret: to compare, never to read.
+    Column("email_digest", String(64)),
     Column("credit_type", String(64)),
     # Granted in all; `bonus` of them for nothing.
     Column("amount", BigInteger),
@@ -48,4 +50,5 @@ purchases = Table(
     CheckConstraint("quote_id IS NOT NULL OR key IS NOT NULL", name="named"),
     Index(None, "tenant", "account"),
     Index(None, "tenant", "request_key", unique=True),
+    Index(None, "tenant", "provider", "created_at_ms"),
 )

@@ -204,7 +204,7 @@ def test_all_that_is_read_of_paddle_is_asked_for() -> None:
 
 
 @ON_SQLITE
-def test_a_first_purchase_that_lemon_squeezy_does_not_attribute_waits_to_be_seen_and_is_never_lost(
+def test_a_first_purchase_that_lemon_squeezy_does_not_attribute_waits_and_its_late_webhook_credits_it(
     shop: Market,
 ) -> None:
     shop.down.set()
@@ -217,7 +217,7 @@ def test_a_first_purchase_that_lemon_squeezy_does_not_attribute_waits_to_be_seen
     between = shop.pipeline.balance("a")
     shop.deliver_late()
 
-    assert states == {"unattributed"}
+    assert states == {"waiting"}
     assert (between, shop.pipeline.balance("a")) == (0, 100)
 
 

@@ -68,7 +68,7 @@ class Market:
         made: dict[str, Any] = answer.get_json()
         return made
 
-    def click(self, url: str, action: str, **chosen: int) -> httpx.Response:
+    def click(self, url: str, action: str, **chosen: int | str) -> httpx.Response:
         """Post a button of a fake's page, and let the worker process what it led to."""
         form = {"action": action, **{name: str(value) for name, value in chosen.items()}}
         answer = httpx.post(url, data=form, trust_env=False)

@@ -44,10 +44,11 @@ class Till:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What a payer adds to a price: a promotion in per cent off, a tax in per cent on top."""
+    """What a payer adds: a promotion in per cent off, a tax in per cent on top, another address than was filled in."""
 
     off_percent: int = 0
     tax_percent: int = 0
+    email: str = ""
 
     def discount_minor(self, price_minor: int) -> int:
         return price_minor * self.off_percent // 100
@@ -70,4 +71,4 @@ def read_extras(form: "dict[str, str]") -> Extras:
         if text not in {str(percent) for percent in PERCENTS}:
             raise InvalidInputError(name, f"must be one of {PERCENTS}, got {text[:20]!r}")
         values[name] = int(text)
-    return Extras(**values)
+    return Extras(**values, email=form.get("email", "")[:200])

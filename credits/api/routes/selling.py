@@ -91,6 +91,7 @@ def open_checkout(call: Call, body: CheckoutBody) -> Answer:
         price=body.price,
         success_url=body.success_url,
         cancel_url=body.cancel_url,
+        email=body.email,
         key=call.name("key", body.key),
     )
     return Answer(status=200 if made["replayed"] else 201, body=made)

@@ -72,6 +72,7 @@ def checkout(
     currency: Currency = None,
     success_url: Annotated[str | None, typer.Option("--success-url", help="Where the payer comes back to.")] = None,
     cancel_url: Annotated[str | None, typer.Option("--cancel-url", help="Where one who does not pay does.")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="The payer's address, verified by you.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Names this checkout: repeated, it is the same one.")] = None,
     by: By = "",
     dry_run: DryRun = False,
@@ -89,6 +90,7 @@ def checkout(
         price=price,
         success_url=success_url,
         cancel_url=cancel_url,
+        email=email,
         key=key,
     )
     if dry_run:

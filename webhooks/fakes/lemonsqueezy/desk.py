@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from credits.clock import iso
 from credits.config.settings import Tenant
+from credits.ids import digest
 from credits.inbox.provider import Simulation
 from credits.pricing.money import written
 from credits.units import Money
@@ -68,6 +69,10 @@ class Desk:
         body["meta"].pop("custom_data", None)
         if notes["custom"]:
             body["meta"]["custom_data"] = dict(notes["custom"])
+        if notes.get("email"):
+            # A customer is an address.
+            customer_id = 10**13 + int(digest(notes["email"]), 16) % (9 * 10**13)
+            body["data"]["attributes"] |= {"user_email": notes["email"], "customer_id": customer_id}
         return body
 
     def tell(self, *webhooks: Resource) -> None:
@@ -88,7 +93,10 @@ class Desk:
                 "variant_id": int(variant),
                 "custom_price": attributes.get("custom_price"),
                 "product_options": attributes.get("product_options") or {},
-                "checkout_data": {"custom": {name: str(value) for name, value in custom.items()}},
+                "checkout_data": {
+                    "custom": {name: str(value) for name, value in custom.items()},
+                    "email": (attributes.get("checkout_data") or {}).get("email") or "",
+                },
                 "expires_at": attributes.get("expires_at"),
                 "created_at": iso(self.now_ms()),
                 "test_mode": True,

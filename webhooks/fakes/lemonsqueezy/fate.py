@@ -124,6 +124,7 @@ def _ordered(desk: Desk, checkout: Resource, extras: Extras, status: str) -> Non
     notes = {
         "token": secrets.token_hex(12),
         "custom": attributes["checkout_data"]["custom"],
+        "email": extras.email or attributes["checkout_data"].get("email", ""),
         "variant": variant,
         "checkout": checkout["id"],
         "title": attributes["product_options"].get("name") or f"Variant {variant}",

@@ -7,6 +7,7 @@ from typing import Final
 from credits.errors import MalformedPayloadError
 from credits.facts import (
     Fact,
+    Listed,
     NothingToDo,
     Payer,
     PlanLine,
@@ -79,8 +80,21 @@ def _order_created(payload: Payload) -> tuple[Fact, ...]:
             product_id=order.attributes.child("first_order_item").identifier("variant_id"),
             asked=_asked(order),
             paid=order.charged("total"),
+            listed=_listed(payload, order),
             occurred_at_ms=order.attributes.required_instant_ms("created_at"),
         ),
+    )
+
+
+def _listed(payload: Payload, order: _Resource) -> Listed | None:
+    """What a backfill put in says for our custom data; no payer can write beside the object."""
+    made_by = Node(payload).child("creditgate")
+    if made_by.text("made_by") != "backfill":
+        return None
+    return Listed(
+        is_ours=made_by.flag("sold_by_us") is True,
+        email=order.attributes.text("user_email"),
+        title=order.attributes.child("first_order_item").text("product_name"),
     )
 
 
