@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from credits.allocation.model import Runtime
-from credits.backfill.connect import open_listing
+from credits.backfill.schedule import searches_of
 from credits.backfill.service import Search
 from credits.checkout.connect import Sellers
 from credits.checkout.invoice_lines import invoice_completer
@@ -101,22 +101,6 @@ def topup_runtime_of(settings: Settings, here: Runtime) -> TopupRuntime:
         if (sellers := Sellers(settings, tenant))
     )
     return TopupRuntime(shops=shops, clock=here.clock)
-
-
-def searches_of(settings: Settings, here: Runtime) -> tuple[Search, ...]:
-    """A search for each tenant that sells at Lemon Squeezy, which forgets a failed delivery after three minutes."""
-    name = "lemonsqueezy"
-    tenants = [tenant for tenant in Tenant if settings.reconciles and (tenant, name) in settings.access]
-    return tuple(
-        Search(
-            engine=here.engine,
-            tenant=tenant,
-            provider=here.providers[name],
-            listing=open_listing(settings, tenant, name),
-            clock=here.clock,
-        )
-        for tenant in tenants
-    )
 
 
 def runtime_of(settings: Settings) -> Runtime:

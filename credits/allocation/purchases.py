@@ -1,6 +1,6 @@
 """Allocation of purchases: what a paid, pending or voided checkout leads to."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import done, ignored
@@ -22,6 +22,15 @@ from credits.ledger import service as ledger
 from credits.ledger import store as ledger_store
 from credits.pricing import store as purchases
 from credits.pricing.store import PurchaseState, Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """Whose credits they are, of which type and how many."""
+
+    account: str
+    credit_type: str
+    amount: int
 
 
 def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
@@ -48,27 +57,33 @@ def purchase_paid(hand: InHand, fact: PurchasePaid) -> Outcome:
         return _unknown(hand, fact, "nobody_to_credit", "nothing on the payment says whose it is")
     if fact.paid is not None and fact.paid.amount_minor == 0 and hand.catalogue.purchases.free == "hold":
         raise FreePurchaseError(f"{fact.key} cost nothing")
+    bought = Bought(account=account, credit_type=hand.catalogue.credit_type(credit_type).key, amount=amount)
+    outcome = _credit(hand, fact, bought, sought, is_quoted=quote is not None)
+    payment_granted(hand, payment)
+    return outcome
+
+
+def _credit(hand: InHand, fact: PurchasePaid, bought: Bought, sought: Sought, *, is_quoted: bool) -> Outcome:
     order = order_of_purchase(
         fact,
-        account=account,
-        credit_type=hand.catalogue.credit_type(credit_type).key,
-        amount=amount,
+        account=bought.account,
+        credit_type=bought.credit_type,
+        amount=bought.amount,
         purchases=hand.catalogue.purchases,
         event_id=hand.event.id,
     )
     # First the customer, then the account: in the order in which subscriptions take them, or two events of one new
     # customer would wait for each other.
-    remember(hand, fact.payer if sought.is_payer_known else Payer(), account)
+    remember(hand, fact.payer if sought.is_payer_known else Payer(), bought.account)
     posted = ledger.grant(hand.connection, hand.tenant, order, now_ms=hand.now_ms)
     # An operator may have attached the payment before the event came that names its quote: that is paid now, too.
-    if not posted.replayed or quote is not None:
-        _note_credited(hand, fact, account, credit_type, amount, reason=sought.reason)
+    if not posted.replayed or is_quoted:
+        _note_credited(hand, fact, bought, reason=sought.reason)
     if not posted.replayed:
-        tell_of_purchase(hand, fact, account=account, credit_type=credit_type, amount=amount)
-    payment_granted(hand, payment)
+        tell_of_purchase(hand, fact, account=bought.account, credit_type=bought.credit_type, amount=bought.amount)
     word = "were granted before for the same payment" if posted.replayed else "granted"
-    said = f"{amount} {credit_type} {word} to {account} ({fact.key})"
-    return done("; ".join(filter(None, (said, sought.reason))), account=account, payment=fact.key)
+    said = f"{bought.amount} {bought.credit_type} {word} to {bought.account} ({fact.key})"
+    return done("; ".join(filter(None, (said, sought.reason))), account=bought.account, payment=fact.key)
 
 
 def purchase_pending(hand: InHand, fact: PurchasePending) -> Outcome:
@@ -175,9 +190,7 @@ def _unknown(hand: InHand, fact: PurchasePaid, code: str, detail: str) -> Outcom
     return unattributed(hand, fact.payer, code, detail)
 
 
-def _note_credited(
-    hand: InHand, fact: PurchasePaid, account: str, credit_type: str, amount: int, *, reason: str
-) -> None:
+def _note_credited(hand: InHand, fact: PurchasePaid, bought: Bought, *, reason: str) -> None:
     purchases.note_state(
         hand.connection,
         hand.tenant,
@@ -186,9 +199,9 @@ def _note_credited(
         reason=reason,
         quote_id=fact.quote_id,
         now_ms=hand.now_ms,
-        account=account,
-        credit_type=credit_type,
-        amount=amount,
+        account=bought.account,
+        credit_type=bought.credit_type,
+        amount=bought.amount,
         paid_minor=None if fact.paid is None else fact.paid.amount_minor,
         currency=None if fact.paid is None else fact.paid.currency,
     )

@@ -17,6 +17,9 @@ _MAKERS: Final[Mapping[str, Callable[[ProviderAccess, Tenant], Listing]]] = {
     "stripe": lambda access, _: StripeListing(access),
 }
 
+LISTED: Final = tuple(_MAKERS)
+"""Every provider that can be looked through."""
+
 
 def open_listing(settings: Settings, tenant: Tenant, provider: str) -> Listing:
     """Raises UnknownProviderError for one that cannot be listed, InvalidInputError where its API key is missing."""

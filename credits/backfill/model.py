@@ -57,6 +57,8 @@ class Tally:
     """In the inbox already."""
     other_mode: int = 0
     """Of the other tenant; left alone."""
+    unread: int = 0
+    """Of a type that moves no credits; left alone."""
     too_large: int = 0
     """Larger than a webhook may be; look at it by hand."""
 

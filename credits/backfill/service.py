@@ -34,6 +34,8 @@ class Search:
     provider: Provider
     listing: Listing
     clock: Clock
+    every_ms: int = 0
+    """How long after the beginning of a pass the workers begin the next one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,6 +101,13 @@ def reconcile(search: Search, *, until_ms: int | None = None, tell: Tell = lambd
     return report
 
 
+def is_due(search: Search) -> bool:
+    """Whether a pass is under way, or the last one began so long ago that the next one is due."""
+    with snapshot(search.engine) as connection:
+        cursor = read_cursor(connection, search.tenant, search.provider.name)
+    return cursor.pass_began_ms is not None or search.clock() - cursor.looked_until_ms >= search.every_ms
+
+
 def _after(cursor: Cursor, kinds: tuple[str, ...], next_token: str | None) -> Cursor:
     """Where the pass goes on after a page; after the last one it is over, and everything before it was looked at."""
     if next_token is not None:
@@ -118,6 +127,10 @@ def _take_in(search: Search, connection: Connection, kind: str, events: Sequence
             tally.too_large += 1
             continue
         event = _new_event(search, found, body)
+        if event.state is EventState.IGNORED:
+            # Nobody asked for it, and it moves nothing: a webhook of its kind is kept, a listing of all of them is not.
+            tally.unread += 1
+            continue
         if event.tenant is not search.tenant:
             tally.other_mode += 1
             continue

@@ -66,6 +66,8 @@ class Settings:
     """An account that nobody used for so long leaves Redis; it comes back on demand."""
     reconciles: bool = True
     """Whether workers look by themselves for payments that we were never told of."""
+    reconcile_every_s: int = 21_600
+    """How often they look through a provider that tries a webhook for days; one that does not, every five minutes."""
     rate_limit: str = ""
     """How many requests an API key may send, such as `1000/second; 20000/minute`; empty: as many as it likes."""
     buy_url: str = ""
@@ -121,6 +123,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         mail_from=env.get("CREDITGATE_MAIL_FROM", ""),
         idle_unload_s=_positive_int(env, "CREDITGATE_IDLE_UNLOAD_S", 3_600, problems, smallest=60),
         reconciles=_on_or_off(env, "CREDITGATE_RECONCILE", problems),
+        reconcile_every_s=_positive_int(env, "CREDITGATE_RECONCILE_EVERY_S", 21_600, problems, smallest=300),
         rate_limit=_rate_limit(env, problems),
         buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )

@@ -107,6 +107,10 @@ FIXES: Final = {
     "poison": "Look at the workers' logs around its attempts; fix the cause, then run `credits events retry`.",
     "unexpected_error": "Look at the worker's log for the stack; fix the cause, then run `credits events retry`.",
     "nobody_to_credit": "Find out whose payment it is and run `credits events attach EVENT ACCOUNT --reason WHY`.",
+    "quote_open": (
+        "Nothing: it is credited by itself when the time of the quote that fits is over. If you know better, "
+        "`credits events attach`."
+    ),
     "credits_unknown": (
         "The payment does not say which credits it bought: run `credits events attach EVENT ACCOUNT "
         "--credit-type TYPE --amount N --reason WHY`; or `credits events skip EVENT --reason WHY` if it bought "
@@ -118,7 +122,8 @@ FIXES: Final = {
     ),
     "idempotency_conflict": (
         "This payment's credits were granted before, with other content; compare both with `credits entries`. "
-        "If the first grant is right, run `credits events skip`."
+        "If the first grant is right, run `credits events skip`; if not, `credits deduct` what it gave, `credits grant` "
+        "what this one names, then skip."
     ),
     "malformed_payload": _UNREADABLE,
     "invalid_input": _UNREADABLE,

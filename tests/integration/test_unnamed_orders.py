@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from credits.allocation.service import process_events
-from credits.backfill.connect import open_listing
-from credits.backfill.service import Search, reconcile
+from credits.backfill.schedule import reconcile_due, searches_of
 from credits.clock import system_clock_ms
 from credits.config.settings import Settings, Tenant
 from credits.db import snapshot
@@ -18,7 +17,6 @@ from credits.inbox.tables import events
 from credits.ledger.tables import entries
 from tests.support.market import Market, market
 from tests.support.pipeline import Pipeline
-from webhooks.providers import REGISTRY
 
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 DAY_MS = 86_400_000
@@ -39,21 +37,36 @@ def squeezy(shop: Market, account: str, **asked: Any) -> dict[str, Any]:
 def look(shop: Market, *, later_ms: int = 0, providers: tuple[str, ...] = ("lemonsqueezy",)) -> None:
     """What the workers' schedule does, `later_ms` from now."""
     pipeline = at(shop, later_ms)
-    for provider in providers:
-        search = Search(
-            engine=pipeline.runtime.engine,
-            tenant=Tenant.SANDBOX,
-            provider=REGISTRY[provider],
-            listing=open_listing(shop.settings, Tenant.SANDBOX, provider),
-            clock=pipeline.runtime.clock,
-        )
-        reconcile(search)
+    access = {key: found for key, found in shop.settings.access.items() if key[1] in providers}
+    reconcile_due(searches_of(replace(shop.settings, access=access), pipeline.runtime), longest_ms=20_000)
     pipeline.process()
 
 
 def at(shop: Market, later_ms: int) -> Pipeline:
     runtime = replace(shop.pipeline.runtime, clock=lambda: system_clock_ms() + later_ms)
     return replace(shop.pipeline, runtime=runtime)
+
+
+@ON_SQLITE
+def test_each_provider_is_looked_through_as_often_as_it_needs_and_none_waits_for_another(
+    shop: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    hour_ms = 3_600_000
+    access = dict(shop.settings.access)
+    access[Tenant.SANDBOX, "stripe"] = replace(access[Tenant.SANDBOX, "stripe"], api_key="sk_live_stranger")
+    settings = replace(shop.settings, access=access, reconcile_every_s=6 * 3_600)
+
+    def looked_through(later_ms: int, **changes: Any) -> list[str]:
+        searches = searches_of(replace(settings, **changes), at(shop, later_ms).runtime)
+        return sorted(name.partition(":")[2] for name in reconcile_due(searches, longest_ms=20_000))
+
+    rounds = [looked_through(hours * hour_ms) for hours in (0, 1, 7, 7)]
+    repaired = looked_through(7 * hour_ms, access=shop.settings.access)
+    off = looked_through(99 * hour_ms, reconciles=False)
+
+    assert rounds == [["lemonsqueezy", "paddle"], ["lemonsqueezy"], ["lemonsqueezy", "paddle"], ["lemonsqueezy"]]
+    assert (repaired, off) == (["lemonsqueezy", "stripe"], [])
+    assert "provider_key_refused" in caplog.text
 
 
 def told(shop: Market) -> list[tuple[str, str | None, str]]:

@@ -1,6 +1,6 @@
 """Tasks of backfills."""
 
-from credits.backfill.service import reconcile as look_through
+from credits.backfill.schedule import reconcile_due
 from credits.db import transaction
 from credits.job_runs import take_slot
 from credits.queues import EVERY_S, Task
@@ -14,11 +14,10 @@ _LONGEST_MS = 20_000
 
 @app.task(name=Task.RECONCILE.value)
 def reconcile() -> None:
-    """Take in what Lemon Squeezy has and never told us. Running it twice takes it in once."""
+    """Take in what the providers have and never told us. Running it twice takes it in once."""
     here = runtime()
     now_ms = here.clock()
     with transaction(here.engine) as connection:
         is_mine = take_slot(connection, Task.RECONCILE.value, period_ms=_PERIOD_MS, now_ms=now_ms)
     if is_mine:
-        for search in searches():
-            look_through(search, until_ms=here.clock() + _LONGEST_MS // 2)
+        reconcile_due(searches(), longest_ms=_LONGEST_MS)

@@ -108,7 +108,7 @@ def _tell(command: Command, provider: str, report: Report, *, dry_run: bool, as_
             }
         )
         return
-    columns = ("kind", "found", "new", "known", "other_mode", "too_large")
+    columns = ("kind", "found", "new", "known", "other_mode", "unread", "too_large")
     rows = [[kind, *asdict(tally).values()] for kind, tally in report.kinds.items()]
     command.print_table(f"{provider} ({command.tenant.value}) since {iso(report.since_ms)}", columns, rows)
     new = sum(tally.new for tally in report.kinds.values())
