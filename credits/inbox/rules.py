@@ -122,8 +122,8 @@ FIXES: Final = {
     ),
     "idempotency_conflict": (
         "This payment's credits were granted before, with other content; compare both with `credits entries`. "
-        "If the first grant is right, run `credits events skip`; if not, `credits deduct` what it gave, `credits grant` "
-        "what this one names, then skip."
+        "If the first grant is right, run `credits events skip`; if not, `credits deduct` what it gave, "
+        "`credits grant` what this one names, then skip."
     ),
     "malformed_payload": _UNREADABLE,
     "invalid_input": _UNREADABLE,
