@@ -136,7 +136,10 @@ local function spend_for(k, a, member, name, n, from_hold)
 end
 
 -- In which windows what a member spends now is counted: never in one that was over when the ledger saw it.
-local function spent_at(k, a, member) return math.max(a.sure, budget(k, a, member).days[1]) end
+local function spent_at(k, a, member)
+  local b = budget(k, a, member)
+  return math.max(a.sure, b.days[1], b.months[1])
+end
 
 -- What a member spent at an instant was booked before: it counts once.
 local function unspend_for(k, a, member, name, n, at)

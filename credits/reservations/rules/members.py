@@ -79,7 +79,8 @@ def spend_for(account: Account, at: Moment, member: str, items: Mapping[str, int
 
 def spent_at(account: Account, at: Moment, member: str) -> int:
     """When a member spends: never before the windows that it is counted in."""
-    return max(at.sure_ms, running(account.members[member].days, at.sure_ms)[0])
+    budget = account.members[member]
+    return max(at.sure_ms, running(budget.days, at.sure_ms)[0], running(budget.months, at.sure_ms)[0])
 
 
 def unspend_for(account: Account, member: str, spent: Spent) -> Account:
