@@ -7,15 +7,7 @@ from credits import errors
 from credits.clock import from_iso
 from credits.errors import CreditsError, LimitExceeded, Shortage, UnexpectedAnswerError, with_message
 
-
-def _below(parent: type[CreditsError]) -> Iterator[type[CreditsError]]:
-    for child in parent.__subclasses__():
-        if child.__module__ == errors.__name__:
-            yield child
-            yield from _below(child)
-
-
-ERROR_OF: Final[Mapping[str, type[CreditsError]]] = {error.code: error for error in _below(CreditsError)}
+ERROR_OF: Final[Mapping[str, type[CreditsError]]] = {error.code: error for error in errors.below(CreditsError)}
 """Every error by its stable code."""
 
 NEAREST_OF: Final[Mapping[int, type[CreditsError]]] = {

@@ -1,7 +1,5 @@
 """Every error has a code of its own, says what to do, and has a status over HTTP."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from credits import errors
@@ -9,15 +7,8 @@ from credits.api import errors as of_requests
 from credits.api.problems import status_of
 from credits.errors import CreditsError
 
-
-def _below(error: type[CreditsError]) -> Iterator[type[CreditsError]]:
-    for child in error.__subclasses__():
-        if child.__module__ in {errors.__name__, of_requests.__name__}:
-            yield child
-            yield from _below(child)
-
-
-ALL = sorted(_below(CreditsError), key=lambda error: error.__name__)
+OF_REQUESTS = [one for one in vars(of_requests).values() if isinstance(one, type) and issubclass(one, CreditsError)]
+ALL = sorted({*errors.below(CreditsError), *OF_REQUESTS} - {CreditsError}, key=lambda error: error.__name__)
 
 
 @pytest.mark.parametrize("error", ALL)

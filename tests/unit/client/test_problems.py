@@ -3,7 +3,6 @@
 import inspect
 import json
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +18,7 @@ SAMPLES: dict[str, Any] = {"status": 500, "maximum": 9, "amount": 7, "problems":
 """What an error is made of, where it is not text."""
 
 
-def below(parent: type[CreditsError]) -> Iterator[type[CreditsError]]:
-    for child in parent.__subclasses__():
-        if child.__module__ == errors.__name__:
-            yield child
-            yield from below(child)
-
-
-ALL = sorted(below(CreditsError), key=lambda error: error.__name__)
+ALL = sorted(errors.below(CreditsError), key=lambda error: error.__name__)
 
 
 def sample(kind: type[CreditsError]) -> CreditsError:

@@ -1,7 +1,5 @@
 """When an event is tried again, when it is given up, and that somebody is told what to do."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,15 +112,8 @@ def test_a_waiting_event_is_looked_at_six_times_ever_later() -> None:
     assert looks[:6] == sorted(look for look in looks[:6] if look is not None)
 
 
-def leaves(error: type[CreditsError]) -> Iterator[type[CreditsError]]:
-    children = [child for child in error.__subclasses__() if child.__module__ == errors.__name__]
-    for child in children:
-        yield from leaves(child)
-    if not children:
-        yield error
-
-
-CODES = sorted({error.code for error in leaves(CreditsError)} | set(FIXES))
+LEAVES = [error for error in errors.below(CreditsError) if not list(errors.below(error))]
+CODES = sorted({error.code for error in LEAVES} | set(FIXES))
 
 
 @pytest.mark.parametrize("code", CODES)
