@@ -6,10 +6,9 @@ from pydantic import BaseModel
 
 from credits.api import fields
 from credits.api.models import DEFAULT_PAGE, MAX_PAGE, Sent
+from credits.checkout.shown import STATES
 from credits.config.return_urls import MAX_URL_LENGTH
-from credits.pricing.store import PurchaseState
-
-STATES: Final = (*(state.value for state in PurchaseState), "abandoned")
+from credits.errors import InvalidInputError
 
 
 class PriceQuery(Sent):
@@ -42,8 +41,18 @@ class CheckoutBody(Sent):
     """Names this checkout. Left out: the Idempotency-Key; without one, each request is a new checkout."""
 
 
+def _checked_state(value: Any) -> str:
+    if value not in STATES:
+        raise InvalidInputError("state", f"must be one of {', '.join(STATES)}, got {repr(value)[:40]}")
+    return str(value)
+
+
+_STATE: Final = fields.Checked(_checked_state, {"type": "string", "enum": list(STATES)})
+
+
 class PurchasesQuery(Sent):
     account: Annotated[str | None, fields.an_id("account")] = None
+    state: Annotated[str | None, _STATE] = None
     limit: Annotated[int, fields.a_whole_number("limit", largest=MAX_PAGE)] = DEFAULT_PAGE
     cursor: Annotated[int | None, fields.a_whole_number("cursor", largest=fields.MAX_CURSOR)] = None
     """`next` of the page before."""
@@ -81,7 +90,8 @@ class PurchaseFound(BaseModel):
     purchase_id: str
     account: str | None
     state: str
-    """quoted, refused, open, pending, expired, failed, abandoned, subscribed, credited."""
+    """quoted, refused, open, pending, expired, failed, abandoned, subscribed, credited; and once money went back of it:
+    partly_refunded, refunded, disputed."""
     reason: str | None
     provider: str | None
     credit_type: str | None
@@ -95,6 +105,10 @@ class PurchaseFound(BaseModel):
     formatted: str | None
     paid_minor: int | None
     """What was really charged: discounts taken off, taxes added."""
+    refunded_minor: int
+    """Of that, what was given back."""
+    disputed_minor: int
+    """Of that, what the payer's bank wants back, or has taken."""
     priced_by: dict[str, Any] | None
     checkout_url: str | None
     payment: str | None
@@ -111,6 +125,11 @@ class CheckoutMade(PurchaseFound):
     """Whether it was made by an earlier request of the same name."""
 
 
+class PurchaseListed(PurchaseFound):
+    row_id: int
+    """As `cursor`, where the page after this purchase begins."""
+
+
 class PurchasePage(BaseModel):
-    items: list[PurchaseFound]
+    items: list[PurchaseListed]
     next: str | None

@@ -38,9 +38,7 @@ class Sellers(Mapping[str, PaymentProvider]):
 
     def __init__(self, settings: Settings, tenant: Tenant) -> None:
         self._tenant = tenant
-        self._access = {
-            name: settings.access[tenant, name] for name in sorted(_MAKERS) if (tenant, name) in settings.access
-        }
+        self._access = {name: settings.access[tenant, name] for name in _MAKERS if (tenant, name) in settings.access}
         self._made: dict[str, PaymentProvider] = {}
 
     def __getitem__(self, name: str) -> PaymentProvider:

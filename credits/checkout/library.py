@@ -1,13 +1,22 @@
 """The part of the library that sells: prices, checkouts, and purchases on their way to credits."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import RowMapping
 
 from credits.checkout import service
+from credits.checkout.answers import Checkout, ListedPurchase, Purchase
 from credits.checkout.model import CheckoutRequest, Shop
+from credits.checkout.money_back import WENT_BACK
 from credits.checkout.prices import price
-from credits.checkout.shown import purchase_json
-from credits.pricing.rules import Price
+from credits.checkout.shown import STATES, purchase_json
+from credits.errors import InvalidInputError
+from credits.pricing.model import Price
+from credits.pricing.store import PurchaseState
+
+_BATCH: Final = 200
+"""Purchases that are read at once where only some of them are wanted."""
 
 
 class Selling:
@@ -38,7 +47,7 @@ class Selling:
         cancel_url: str | None = None,
         email: str | None = None,
         key: str | None = None,
-    ) -> Mapping[str, Any]:
+    ) -> Checkout:
         """
         A purchase with the URL where it can be paid: so many credits, or a subscription to `plan`.
 
@@ -67,11 +76,13 @@ class Selling:
             key=key,
         )
         row, replayed = service.open_checkout(self.shop, request)
-        return {**self._shown(row), "replayed": replayed}
+        [shown] = self._shown([row])
+        return {**shown, "replayed": replayed}
 
-    def purchase(self, purchase_id: str) -> Mapping[str, Any]:
+    def purchase(self, purchase_id: str) -> Purchase:
         """A purchase and its state. Raises PurchaseNotFoundError."""
-        return self._shown(service.purchase_row(self.shop, purchase_id))
+        [shown] = self._shown([service.purchase_row(self.shop, purchase_id)])
+        return shown
 
     def purchases(
         self,
@@ -80,11 +91,37 @@ class Selling:
         state: str | None = None,
         before_id: int | None = None,
         limit: int = 50,
-    ) -> list[Mapping[str, Any]]:
+    ) -> list[ListedPurchase]:
         """Purchases, newest first, of one account or of all; `row_id` is the cursor of the next page."""
-        rows = service.purchase_rows(self.shop, account=account, state=state, before_id=before_id, limit=limit)
-        return [{**self._shown(row), "row_id": row["id"]} for row in rows]
+        batch = limit if state is None else max(limit, _BATCH)
+        found: list[ListedPurchase] = []
+        while True:
+            rows = service.purchase_rows(
+                self.shop, account=account, states=_stored(state), before_id=before_id, limit=batch
+            )
+            shown = zip(rows, self._shown(rows), strict=True)
+            # What time and refunds make of a purchase is not stored with it, so those in another state are read past.
+            found += [{**one, "row_id": row["id"]} for row, one in shown if state in (None, one["state"])]
+            if len(rows) < batch or len(found) >= limit:
+                return found[:limit]
+            before_id = rows[-1]["id"]
 
-    def _shown(self, row: Any) -> dict[str, Any]:
+    def _shown(self, rows: Sequence[RowMapping]) -> list[Purchase]:
         now_ms, locale = self.shop.clock(), self.shop.catalogue.checkout.locale
-        return purchase_json(row, state=service.state_of(row, now_ms), locale=locale)
+        backs = service.money_back(self.shop, rows)
+        shown = []
+        for row in rows:
+            back = backs.get(row["key"])
+            shown.append(purchase_json(row, state=service.state_of(row, back, now_ms), back=back, locale=locale))
+        return shown
+
+
+def _stored(state: str | None) -> tuple[str, ...] | None:
+    """In which states purchases are stored that are shown in `state`. Raises InvalidInputError for one that is none."""
+    if state is None:
+        return None
+    if state not in STATES:
+        raise InvalidInputError("state", f"must be one of {', '.join(STATES)}, got {state[:40]!r}")
+    if state == "abandoned":
+        return (PurchaseState.QUOTED, PurchaseState.OPEN)
+    return (PurchaseState.CREDITED,) if state in WENT_BACK else (state,)

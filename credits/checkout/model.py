@@ -105,3 +105,9 @@ class Shop:
     base_url: str
     secret_key: str = field(repr=False, default="")
     sellers: Mapping[str, PaymentProvider] = field(default_factory=dict)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The sellers' names as payers are offered them: in the order of credits.toml, then the others."""
+        first = [name for name in dict.fromkeys(self.catalogue.checkout.providers) if name in self.sellers]
+        return (*first, *(name for name in self.sellers if name not in first))

@@ -9,8 +9,9 @@ from credits.errors import PriceCalculatorError
 from credits.ids import checked_id
 from credits.plans.current import plans_of_account
 from credits.pricing.calculate import calculated_price
+from credits.pricing.model import Price
 from credits.pricing.money import checked_currency
-from credits.pricing.rules import Price, best_plan, price_of
+from credits.pricing.rules import best_plan, price_of
 
 
 def price(shop: Shop, credit_type: str, amount: int, *, account: str | None, currency: str | None) -> Price:

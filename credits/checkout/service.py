@@ -1,10 +1,12 @@
 """The use case of selling: store a quote, have the provider make a checkout of it, write down where that is."""
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import RowMapping
 
 from credits.checkout.model import CheckoutOrder, CheckoutRequest, PaymentProvider, Shop
+from credits.checkout.money_back import MoneyBack, money_back_of, state_after
 from credits.checkout.quotes import digest_of, new_purchase, seller_of
 from credits.db import snapshot, transaction
 from credits.errors import (
@@ -152,12 +154,14 @@ def _reference(shop: Shop, account: str) -> str | None:
         return None
 
 
-def state_of(purchase: RowMapping, now_ms: int) -> str:
+def state_of(purchase: RowMapping, back: MoneyBack | None, now_ms: int) -> str:
     """
     The state as people see it: a checkout that ran out with no word from the provider is `abandoned`.
 
-    Should its payment arrive all the same, it is credited.
+    Should its payment arrive all the same, it is credited; what of its money went `back` then says more.
     """
+    if purchase["state"] == PurchaseState.CREDITED:
+        return state_after(back)
     is_waiting = purchase["state"] in {PurchaseState.QUOTED, PurchaseState.OPEN}
     if is_waiting and purchase["expires_at_ms"] is not None and now_ms > purchase["expires_at_ms"]:
         return "abandoned"
@@ -165,11 +169,17 @@ def state_of(purchase: RowMapping, now_ms: int) -> str:
 
 
 def purchase_rows(
-    shop: Shop, *, account: str | None, state: str | None, before_id: int | None, limit: int
+    shop: Shop, *, account: str | None, states: Collection[str] | None, before_id: int | None, limit: int
 ) -> list[RowMapping]:
-    """Purchases, newest first."""
+    """Purchases, newest first; `states` as they are stored."""
     name = None if account is None else checked_id(account, "account")
     with snapshot(shop.engine) as connection:
         return store.list_purchases(
-            connection, shop.tenant, account=name, state=state, before_id=before_id, limit=limit
+            connection, shop.tenant, account=name, states=states, before_id=before_id, limit=limit
         )
+
+
+def money_back(shop: Shop, rows: Sequence[RowMapping]) -> Mapping[str, MoneyBack]:
+    """What of the purchases' money went back, by the payment's key."""
+    with snapshot(shop.engine) as connection:
+        return money_back_of(connection, shop.tenant, rows)

@@ -1,14 +1,20 @@
 """Prices and purchases as JSON, in the one shape that every face shows."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import RowMapping
 
+from credits.checkout.answers import Purchase
+from credits.checkout.money_back import WENT_BACK, MoneyBack
 from credits.clock import iso
 from credits.config.catalogue import EXACT
+from credits.pricing.model import Price
 from credits.pricing.money import plain, written
-from credits.pricing.rules import Price
+from credits.pricing.store import PurchaseState
 from credits.units import Money
+
+STATES: Final = (*(state.value for state in PurchaseState), "abandoned", *WENT_BACK)
+"""Every state that a purchase is shown in; `abandoned` and those of money that went back are not stored."""
 
 _UNIT_DIGITS = 12
 
@@ -47,7 +53,7 @@ def price_kept(price: Price) -> dict[str, Any]:
     }
 
 
-def purchase_json(row: RowMapping, *, state: str, locale: str) -> dict[str, Any]:
+def purchase_json(row: RowMapping, *, state: str, back: MoneyBack | None, locale: str) -> Purchase:
     """A purchase from its quote to its credits."""
     return {
         "purchase_id": row["quote_id"] or str(row["id"]),
@@ -64,13 +70,15 @@ def purchase_json(row: RowMapping, *, state: str, locale: str) -> dict[str, Any]
         "total_minor": row["asked_minor"],
         "formatted": _formatted(row["asked_minor"], row["currency"], locale),
         "paid_minor": row["paid_minor"],
+        "refunded_minor": 0 if back is None else back.refunded_minor,
+        "disputed_minor": 0 if back is None else back.disputed_minor,
         "priced_by": row["price"] or None,
         "checkout_url": row["checkout_url"],
         "payment": row["key"],
         "same_quote_as": row["same_quote_as"],
         "expires_at": iso(row["expires_at_ms"]),
-        "created_at": iso(row["created_at_ms"]),
-        "updated_at": iso(row["updated_at_ms"]),
+        "created_at": str(iso(row["created_at_ms"])),
+        "updated_at": str(iso(row["updated_at_ms"])),
     }
 
 

@@ -8,6 +8,7 @@ import httpx
 from credits.client import calls
 from credits.client.calls import Row
 from credits.client.holds import AsyncHold, Reserving
+from credits.client.selling import AsyncSelling
 from credits.client.settings import (
     DEFAULT_PATIENCE_S,
     DEFAULT_TIMEOUT_S,
@@ -25,7 +26,7 @@ from credits.reservations.model import Durability, Overage
 from credits.reservations.records import HoldRecord
 
 
-class AsyncCreditsClient:
+class AsyncCreditsClient(AsyncSelling):
     """
     As `CreditsClient`, with `await`. Make one per process and share it between tasks; close it with `aclose`.
 

@@ -49,7 +49,7 @@ def reserve(
             member=member,
         )
 
-    body = {"reservation_id": reservation_id, "items": dict(items), "ttl_s": ttl_s, **_given(member=member)}
+    body = {"reservation_id": reservation_id, "items": dict(items), "ttl_s": ttl_s, **given(member=member)}
     return Call(method="POST", path=_account(account, "reservations"), body=body, read=read)
 
 
@@ -71,7 +71,7 @@ def commit(
         "final": final,
         "overage": overage.value,
         "durability": durability.value,
-        **_given(items=_plain(items), if_lost=_plain(if_lost), member=member),
+        **given(items=_plain(items), if_lost=_plain(if_lost), member=member),
     }
     return Call(method="POST", path=_hold(account, reservation_id, "commit"), body=body, read=_committed)
 
@@ -113,7 +113,7 @@ def spend(
     account: str, items: Mapping[str, int], *, key: str, durability: Durability, member: str | None
 ) -> Call[Committed]:
     """Reserve and commit in one step."""
-    body = {"key": key, "items": dict(items), "durability": durability.value, **_given(member=member)}
+    body = {"key": key, "items": dict(items), "durability": durability.value, **given(member=member)}
     return Call(method="POST", path=_account(account, "spends"), body=body, read=_committed)
 
 
@@ -122,7 +122,7 @@ def add(
 ) -> Call[Posted]:
     """Put credits in."""
     body = {"credit_type": credit_type, "amount": amount, "key": key, "reason": reason}
-    more = _given(expires_at=iso(expires_at_ms))
+    more = given(expires_at=iso(expires_at_ms))
     return Call(method="POST", path=_account(account, "grants"), body={**body, **more}, read=_posted)
 
 
@@ -147,7 +147,7 @@ def balances(account: str, *, at_ms: int | None) -> Call[dict[str, Balance]]:
     return Call(
         method="GET",
         path=_account(account, "balances"),
-        query=_given(at=iso(at_ms)),
+        query=given(at=iso(at_ms)),
         read=lambda body: {kind: _balance(one) for kind, one in body["balances"].items()},
     )
 
@@ -158,7 +158,7 @@ def page(account: str, what: str, *, credit_type: str | None, before_id: int | N
     return Call(
         method="GET",
         path=_account(account, what),
-        query={"limit": str(limit), **_given(credit_type=credit_type, cursor=cursor)},
+        query={"limit": str(limit), **given(credit_type=credit_type, cursor=cursor)},
         read=lambda body: list(body["items"]),
     )
 
@@ -168,7 +168,7 @@ def portal_link(account: str, *, ttl_s: int, return_url: str | None, locale: str
     return Call(
         method="POST",
         path=_account(account, "portal-links"),
-        body={"ttl_s": ttl_s, **_given(return_url=return_url, locale=locale)},
+        body={"ttl_s": ttl_s, **given(return_url=return_url, locale=locale)},
         read=lambda body: (str(body["url"]), from_iso(body["expires_at"])),
     )
 
@@ -178,26 +178,28 @@ def embed_token(account: str, *, origins: Sequence[str], ttl_s: int, locale: str
     return Call(
         method="POST",
         path=_account(account, "embed-tokens"),
-        body={"origins": list(origins), "ttl_s": ttl_s, **_given(locale=locale)},
+        body={"origins": list(origins), "ttl_s": ttl_s, **given(locale=locale)},
         read=lambda body: (str(body["token"]), from_iso(body["expires_at"])),
     )
 
 
 def _account(account: str, what: str) -> str:
-    return f"/v1/accounts/{_segment(checked_id(account, 'account'))}/{what}"
+    return f"/v1/accounts/{segment(checked_id(account, 'account'))}/{what}"
 
 
 def _hold(account: str, reservation_id: str, verb: str = "") -> str:
-    name = _segment(checked_id(reservation_id, "reservation_id"))
+    name = segment(checked_id(reservation_id, "reservation_id"))
     return _account(account, f"reservations/{name}") + (f"/{verb}" if verb else "")
 
 
-def _segment(name: str) -> str:
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
     # Dots alone would be taken for "this folder" or "the one above" by everything on the way.
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def given(**values: Any) -> dict[str, Any]:
+    """Those of `values` that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -7,6 +7,7 @@ import httpx
 
 from credits.client import calls
 from credits.client.calls import Row
+from credits.client.selling import Selling
 from credits.client.settings import (
     DEFAULT_PATIENCE_S,
     DEFAULT_TIMEOUT_S,
@@ -24,7 +25,7 @@ from credits.reservations.model import Durability, Overage
 from credits.reservations.records import HoldRecord
 
 
-class CreditsClient:
+class CreditsClient(Selling):
     """
     One tenant's credits, over HTTP. Safe to share between threads and to carry over a fork; make one per process.
 

@@ -205,6 +205,8 @@ class Purchases:
 class CheckoutRules:
     """How checkouts are made at the providers."""
 
+    providers: tuple[str, ...] = ()
+    """In which order payers are offered them; those left out come after, the first one is chosen beforehand."""
     allowed_hosts: tuple[str, ...] = ()
     """Where payers may be sent back to; `*.example.com` holds every host below it."""
     success_url: str | None = None

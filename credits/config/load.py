@@ -140,7 +140,8 @@ def _welcome_credits(
 
 def _checkout(table: CheckoutTable, report: Report) -> CheckoutRules:
     values = {name: getattr(table, name) for name in CheckoutTable.model_fields}
-    checkout = CheckoutRules(**{**values, "allowed_hosts": tuple(table.allowed_hosts)})
+    lists = {name: tuple(values[name]) for name in ("allowed_hosts", "providers")}
+    checkout = CheckoutRules(**{**values, **lists})
     rules.check_return_urls(checkout, ("checkout",), report)
     return checkout
 

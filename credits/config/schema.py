@@ -158,6 +158,7 @@ class PurchasesTable(TomlTable):
 
 
 class CheckoutTable(TomlTable):
+    providers: list[Annotated[str, word("stripe", "lemonsqueezy", "paddle")]] = []
     allowed_hosts: list[Annotated[str, PlainValidator(read_host)]] = []
     success_url: Text | None = None
     cancel_url: Text | None = None

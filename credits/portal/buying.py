@@ -9,8 +9,8 @@ from credits.errors import CreditsError, InvalidAmountError, InvalidInputError
 from credits.ids import digest
 from credits.portal.faults import told
 from credits.portal.texts import Words
+from credits.pricing.model import Price
 from credits.pricing.money import rounded, to_minor
-from credits.pricing.rules import Price
 from credits.units import MAX_AMOUNT
 
 

@@ -88,7 +88,7 @@ def _show_offers(_visitor: Visitor, library: Credits) -> Response:
         }
         for offer in view.offers(library)
     ]
-    return jsonify(offers=found, providers=list(library.shop.sellers))
+    return jsonify(offers=found, providers=list(library.shop.offered))
 
 
 def _open_checkout(visitor: Visitor, library: Credits) -> Response:

@@ -100,7 +100,7 @@ def show_colours(portal: Portal) -> Response:
 def show_overview(visit: Visit) -> Response:
     """Balances, what lapses, the last thirty days, what can be bought, subscriptions, receipts."""
     shown = view.overview(visit.library, visit.account, visit.owner, now_ms=visit.now_ms)
-    sellers = tuple(visit.library.shop.sellers)
+    sellers = visit.library.shop.offered
     return visit.page(
         "overview",
         shown=shown,
@@ -141,7 +141,7 @@ def download_history(visit: Visit) -> Response:
 
 def buying(visit: Visit) -> Response:
     """GET: the form with its price. POST: open a checkout and go on to where it is paid."""
-    sellers = tuple(visit.library.shop.sellers)
+    sellers = visit.library.shop.offered
     if request.method == "POST":
         check_form(request, visit.visitor, visit.portal.secret_key)
         back_url = f"{visit.portal.base_url}/portal/purchases"

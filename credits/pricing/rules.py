@@ -1,58 +1,16 @@
 """What an amount of credits costs. Pure and exact: every price is a Decimal, rounded once and in one place."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
 from credits.config.catalogue import EXACT, Pack, Plan, PriceList, Pricing, Slab
 from credits.errors import AmountNotForSaleError
+from credits.pricing.model import Price, PriceRule
 from credits.pricing.money import is_countable, plain, rounded, smallest_price, to_minor
 from credits.units import Money, checked_amount
 
 Calculate = Callable[[PriceList, int, str | None], Decimal]
 """Asks the calculator of a price list about an amount and a plan."""
-
-
-class PriceRule(StrEnum):
-    """What priced an amount."""
-
-    VOLUME = "volume"
-    GRADUATED = "graduated"
-    CALCULATOR = "calculator"
-    PACK = "pack"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What so many credits cost, and why so much."""
-
-    credit_type: str
-    amount: int
-    """As asked for."""
-    bonus: int
-    """On top of it, for nothing."""
-    list_total: Decimal
-    """Before the discount, exact."""
-    discount: Decimal
-    """The share that the plan takes off, from 0 to 1."""
-    plan: str | None
-    """The buyer's plan."""
-    total: Decimal
-    """What is to be paid: discounted, then rounded half up to the currency's smallest unit."""
-    currency: str
-    rule: PriceRule
-    slab: Slab | None
-    """The slab that holds the amount, where slabs priced it."""
-
-    @property
-    def credits(self) -> int:
-        """What is granted for it."""
-        return self.amount + self.bonus
-
-    @property
-    def money(self) -> Money:
-        return Money(amount_minor=to_minor(self.total, self.currency), currency=self.currency)
 
 
 def price_of(prices: PriceList, amount: int, plan: Plan | None, *, calculate: Calculate) -> Price:
@@ -76,6 +34,7 @@ def price_of(prices: PriceList, amount: int, plan: Plan | None, *, calculate: Ca
         exact = total_price(prices, amount)
         rule, slab = PriceRule(str(prices.pricing)), prices.slab_of(amount)
     discount = plan.discount if plan else Decimal(0)
+    total = _total(prices, amount, exact, discount)
     return Price(
         credit_type=prices.key,
         amount=amount,
@@ -83,8 +42,8 @@ def price_of(prices: PriceList, amount: int, plan: Plan | None, *, calculate: Ca
         list_total=exact,
         discount=discount,
         plan=plan.key if plan else None,
-        total=_total(prices, amount, exact, discount),
-        currency=prices.currency,
+        total=total,
+        money=Money(amount_minor=to_minor(total, prices.currency), currency=prices.currency),
         rule=rule,
         slab=slab,
     )

@@ -1,6 +1,6 @@
 """SQL of purchases: a quote, then what became of it. Every function runs in the caller's transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -160,7 +160,7 @@ def list_purchases(
     tenant: Tenant,
     *,
     account: str | None = None,
-    state: str | None = None,
+    states: Collection[str] | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[RowMapping]:
@@ -168,8 +168,8 @@ def list_purchases(
     query = select(purchases).where(purchases.c.tenant == tenant)
     if account is not None:
         query = query.where(purchases.c.account == account)
-    if state is not None:
-        query = query.where(purchases.c.state == state)
+    if states is not None:
+        query = query.where(purchases.c.state.in_(states))
     if before_id is not None:
         query = query.where(purchases.c.id < before_id)
     return list(connection.execute(query.order_by(purchases.c.id.desc()).limit(limit)).mappings())

@@ -21,7 +21,7 @@ from credits.ids import digest, new_id
 from credits.log import get_logger
 from credits.notifications.model import Kind
 from credits.notifications.service import notify
-from credits.pricing.rules import Price
+from credits.pricing.model import Price
 from credits.pricing.store import NewPurchase, insert_purchase
 from credits.topup import charging, store
 from credits.topup.model import AttemptState, Blocked, Charge, Decision, Policy, Reason, Wait

@@ -7,7 +7,7 @@ from credits.checkout.model import Shop
 from credits.checkout.prices import price
 from credits.errors import InvalidInputError, TopupNotSoldByError
 from credits.ledger import service as ledger
-from credits.pricing.rules import Price
+from credits.pricing.model import Price
 from credits.topup import store
 from credits.topup.model import Decision, Policy, Situation
 from credits.topup.rules import decide, month_start_ms

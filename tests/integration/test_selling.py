@@ -157,6 +157,33 @@ def test_a_refund_and_a_dispute_arrive_as_events(shop: Market) -> None:
     assert shop.store.all("stripe", "refund")[0]["amount"] == 500
 
 
+def test_a_purchase_says_what_became_of_its_money(shop: Market) -> None:
+    made = {name: shop.checkout(name) for name in ("kept", "part", "whole", "open", "lost", "won")}
+    for one in made.values():
+        shop.click(one["checkout_url"], "pay")
+    fates = {"part": ["refund_half"], "whole": ["refund_half", "refund"], "open": ["dispute"]}
+    fates |= {"lost": ["dispute", "lose"], "won": ["dispute", "win"]}
+    for name, actions in fates.items():
+        for action in actions:
+            shop.click(made[name]["checkout_url"], action)
+
+    found = {name: shop.purchase(one) for name, one in made.items()}
+    library = shop.pipeline.credits
+
+    sums = {name: (one["state"], one["refunded_minor"], one["disputed_minor"]) for name, one in found.items()}
+    assert sums == {
+        "kept": ("credited", 0, 0),
+        "part": ("partly_refunded", 500, 0),
+        "whole": ("refunded", 1000, 0),
+        "open": ("disputed", 0, 1000),
+        "lost": ("disputed", 0, 1000),
+        "won": ("credited", 0, 0),
+    }
+    of_state = {name: [one["account"] for one in library.purchases(state=name)] for name in ("credited", "disputed")}
+    assert of_state == {"credited": ["won", "kept"], "disputed": ["lost", "open"]}
+    assert [one["account"] for one in library.purchases(state="credited", limit=1)] == ["won"]
+
+
 # ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────────────
 
 

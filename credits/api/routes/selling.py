@@ -117,8 +117,9 @@ def read_purchase(call: Call, _query: Nothing) -> Answer:
 
 @area.get("/v1/purchases", scopes=READ, query=PurchasesQuery, answers={200: PurchasePage})
 def read_purchases(call: Call, query: PurchasesQuery) -> Answer:
-    """Purchases, newest first, in pages; of one account, or of all."""
-    rows = call.credits.purchases(account=query.account, before_id=query.cursor, limit=query.limit + 1)
+    """Purchases, newest first, in pages; of one account, or of all; in one state, or in any."""
+    rows = call.credits.purchases(
+        account=query.account, state=query.state, before_id=query.cursor, limit=query.limit + 1
+    )
     page = rows[: query.limit]
-    shown = [{name: value for name, value in row.items() if name != "row_id"} for row in page]
-    return Answer(body={"items": shown, "next": str(page[-1]["row_id"]) if len(rows) > len(page) else None})
+    return Answer(body={"items": page, "next": str(page[-1]["row_id"]) if len(rows) > len(page) else None})

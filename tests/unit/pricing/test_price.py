@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from credits.config.catalogue import CreditType, Pack, Plan, PriceList, Pricing, Slab
 from credits.errors import AmountNotForSaleError, NoPriceError, PriceCalculatorError
 from credits.pricing.calculate import calculated_price
+from credits.pricing.model import Price, PriceRule
 from credits.pricing.money import rounded, to_major, to_minor, written
-from credits.pricing.rules import Price, PriceRule, best_plan, price_of
+from credits.pricing.rules import best_plan, price_of
 from credits.units import MAX_AMOUNT, Money
 
 PRO = Plan(key="pro", name="Pro", discount=Decimal("0.10"))
