@@ -1,8 +1,8 @@
 """Rows sent to the database as one parameter, so that a statement for a thousand costs little more than one for one."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -22,6 +22,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.types import TypeEngine
+
+# Made once: `json.dumps` makes one for each call.
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def rows_of(dialect: str, name: str, columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
@@ -73,9 +76,14 @@ def set_rows(connection: Connection, statement: Update, rows: Sequence[Mapping[s
     if connection.dialect.name == "postgresql":
         connection.execute(statement, {"rows": packed(rows)})
     else:
-        connection.execute(statement, [{f"of_{field}": value for field, value in row.items()} for row in rows])
+        connection.execute(statement, list(each_set(rows)))
+
+
+def each_set(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows as the statement for one row takes them, that `setting` makes for SQLite."""
+    return ({f"of_{field}": value for field, value in row.items()} for row in rows)
 
 
 def packed(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as `rows_of` reads them."""
-    return json.dumps(list(rows), separators=(",", ":"), ensure_ascii=False)
+    return _ENCODE(list(rows))

@@ -6,7 +6,6 @@ SQLite, at no distance, is asked for one thing after the other where that is as 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
+    Dialect,
     FromClause,
     Text,
     cast,
@@ -29,7 +29,8 @@ from sqlalchemy.sql.dml import Insert, Update
 from sqlalchemy.types import TypeEngine
 
 from credits.config.settings import Tenant
-from credits.db_rows import packed, rows_of, set_rows, setting
+from credits.db_ready import Ready, made_ready
+from credits.db_rows import each_set, packed, rows_of, set_rows, setting
 from credits.ledger.tables import accounts, balances, entries, entry_lots, grants
 from credits.reservations.tables import shards
 
@@ -92,15 +93,19 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
-    lock: CompoundSelect[Any]
-    pages: CompoundSelect[Any]
-    add_entries: Insert
-    add_moves: Insert
-    set_remaining: Update
+    lock: Ready
+    pages: Ready
+    add_entries: Ready
+    add_moves: Ready
+    set_remaining: Ready
     set_frozen: Update
-    set_balances: Update
-    write: Update | None
+    set_balances: Ready
+    write: Ready | None
     """All of them but `set_frozen`, for a database that takes them in one."""
+
+
+_MADE: Final[dict[str, _Statements]] = {}
+"""By dialect, made when first needed: a statement takes longer to put together than to run."""
 
 
 def lock(connection: Connection, shard_ids: Iterable[int], account_ids: Iterable[int]) -> Locked:
@@ -112,7 +117,7 @@ def lock(connection: Connection, shard_ids: Iterable[int], account_ids: Iterable
     """
     sought = {"wanted": packed({"id": one} for one in shard_ids), "ids": packed({"id": one} for one in account_ids)}
     epochs, tenants = dict[int, int](), dict[int, Tenant]()
-    for one, epoch, text in connection.execute(_statements(connection).lock, sought):
+    for one, epoch, text in _statements(connection).lock.rows(connection, sought):
         if epoch is None:
             tenants[one] = Tenant(text)
         else:
@@ -122,8 +127,8 @@ def lock(connection: Connection, shard_ids: Iterable[int], account_ids: Iterable
 
 def read_pages(connection: Connection, sought: Sought) -> Pages:
     """Every balance of the accounts, what is left of the grants, and what of the rest is booked."""
-    rows = connection.execute(
-        _statements(connection).pages,
+    rows = _statements(connection).pages.rows(
+        connection,
         {
             "ids": packed({"id": one} for one in sought.account_ids),
             "lots": packed({"id": one} for one in sought.grant_ids),
@@ -177,48 +182,52 @@ def write(connection: Connection, written: Written) -> None:
         return
     if statements.write is not None:
         sent = {"rows": written.entries, "moves": moves, "remains": left, "sums": sums}
-        connection.execute(statements.write, {name: packed(rows) for name, rows in sent.items()})
+        statements.write.run(connection, {name: packed(rows) for name, rows in sent.items()})
         return
-    connection.execute(statements.add_entries, {"rows": packed(written.entries)})
+    statements.add_entries.run(connection, {"rows": packed(written.entries)})
     if moves:
-        connection.execute(statements.add_moves, {"moves": packed(moves)})
-    set_rows(connection, statements.set_remaining, left)
-    set_rows(connection, statements.set_balances, sums)
+        statements.add_moves.run(connection, {"moves": packed(moves)})
+    statements.set_remaining.run_each(connection, each_set(left))
+    statements.set_balances.run_each(connection, each_set(sums))
 
 
 def _statements(connection: Connection) -> _Statements:
-    return _statements_of(connection.dialect.name)
+    dialect = connection.dialect
+    found = _MADE.get(dialect.name)
+    if found is None:
+        found = _MADE[dialect.name] = _made(dialect)
+    return found
 
 
-@cache
-def _statements_of(dialect: str) -> _Statements:
-    # Built once: SQLAlchemy takes longer to put a statement together than the server to run it.
-    added = rows_of(dialect, "rows", _ENTRY)
-    moves = rows_of(dialect, "moves", {"key": _TEXT, "grant_id": _WHOLE, "tenant": _TEXT, "amount": _WHOLE})
+def _made(dialect: Dialect) -> _Statements:
+    name = dialect.name
+    added = rows_of(name, "rows", _ENTRY)
+    moves = rows_of(name, "moves", {"key": _TEXT, "grant_id": _WHOLE, "tenant": _TEXT, "amount": _WHOLE})
     add_entries = insert(entries).from_select(list(_ENTRY), select(*added.c), include_defaults=False)
     in_lot = {"id": grants.c.id}
-    set_remaining = setting(dialect, grants, where=in_lot, to={"left": grants.c.remaining}, name="remains")
+    set_remaining = setting(name, grants, where=in_lot, to={"left": grants.c.remaining}, name="remains")
     set_balances = setting(
-        dialect,
+        name,
         balances,
         where={"account_id": balances.c.account_id, "credit_type": balances.c.credit_type},
         to={"sum": balances.c.balance, "owed": balances.c.debt, "last": balances.c.seq},
         name="sums",
     )
     write = None
-    if dialect == "postgresql":
+    if name == "postgresql":
         new = add_entries.returning(entries.c.id, entries.c.tenant, entries.c.key).cte("added")
         moved = _moves_into(moves, new.c.id, new.c.tenant, new.c.key)
         write = set_balances.add_cte(moved.cte("moved"), set_remaining.cte("remaining"))
+    add_moves = _moves_into(moves, entries.c.id, entries.c.tenant, entries.c.key)
     return _Statements(
-        lock=_lock(dialect),
-        pages=_pages(dialect),
-        add_entries=add_entries,
-        add_moves=_moves_into(moves, entries.c.id, entries.c.tenant, entries.c.key),
-        set_remaining=set_remaining,
-        set_frozen=setting(dialect, grants, where=in_lot, to={"aside": grants.c.frozen}),
-        set_balances=set_balances,
-        write=write,
+        lock=made_ready(_lock(name), dialect),
+        pages=made_ready(_pages(name), dialect),
+        add_entries=made_ready(add_entries, dialect),
+        add_moves=made_ready(add_moves, dialect),
+        set_remaining=made_ready(set_remaining, dialect),
+        set_frozen=setting(name, grants, where=in_lot, to={"aside": grants.c.frozen}),
+        set_balances=made_ready(set_balances, dialect),
+        write=None if write is None else made_ready(write, dialect),
     )
 
 

@@ -1,7 +1,7 @@
 """One connection to the gate: calls a verb of this release's library, and knows which epoch each shard is in."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,7 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from credits.circuit import Circuit
 from credits.errors import GateUnavailableError
-from credits.redis_client import RedisClient, masters_of, node_of, run_many
+from credits.redis_client import RedisClient, masters_of, node_of
 from credits.redis_cluster import ClusterClient
 from credits.reservations import versions
 from credits.reservations.keys import shard_keys
@@ -20,6 +20,9 @@ from credits.reservations.scripts import Library, Verb, library
 from credits.reservations.wire import DirectLine
 
 _MAX_NODES: Final = 1024
+
+Command = tuple[str | int, ...]
+"""As Redis is sent it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,8 @@ class Gate:
     client: RedisClient
     code: Library = field(default_factory=library)
     epochs: dict[int, int] = field(default_factory=dict)
+    shared: set[int] = field(default_factory=set)
+    """The shards that other processes settle as well, as last heard of each."""
     line: DirectLine = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +54,7 @@ class Gate:
 
     def call(self, verb: Verb, keys: Sequence[str], args: Sequence[str | int]) -> list[str]:
         """Run one script; answers its words."""
-        command = ("FCALL", self.code.function(verb), len(keys), *keys, *args)
+        command = self.question(verb, keys, args)
         try:
             return self._execute(command)
         except ResponseError as error:
@@ -66,11 +71,8 @@ class Gate:
         The calls of one batch are independent: each of them ran or did not. If the connection fails, the whole batch is
         a GateUnavailableError, and is safe to repeat; in a cluster, only if no node answers.
         """
-        commands = [
-            (keys[0], ("FCALL", self.code.function(verb), len(keys), *keys, *args)) for verb, keys, args in calls
-        ]
-        with _answering():
-            answers = run_many(self.client, commands)
+        commands = [(keys[0], self.question(verb, keys, args)) for verb, keys, args in calls]
+        answers = self.ask_many(commands)
         for (key, _), answer in zip(commands, answers, strict=True):
             if isinstance(answer, ResponseError) and "not found" in str(answer).lower():
                 self._load_library(key)
@@ -78,11 +80,23 @@ class Gate:
                     break
         return [answer if isinstance(answer, list) else None for answer in answers]
 
+    def question(self, verb: Verb, keys: Sequence[str], args: Sequence[str | int]) -> Command:
+        """The command that runs one script."""
+        return ("FCALL", self.code.function(verb), len(keys), *keys, *args)
+
+    def ask_many(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        """
+        The answers to independent commands, each given with its key, in one round trip; of one refused, the error.
+
+        If the connection fails, any of them may have run; in a cluster that is raised only if no node answers.
+        """
+        with _answering():
+            return self.line.run_many(commands)
+
     def journal_lengths(self, shards: Sequence[int]) -> list[int]:
         """How many lines the journal of each shard has; 0 where a cluster's node does not answer."""
         keys = [shard_keys(shard).journal for shard in shards]
-        with _answering():
-            answers = run_many(self.client, [(key, ("XLEN", key)) for key in keys])
+        answers = self.ask_many([(key, ("XLEN", key)) for key in keys])
         return [answer if isinstance(answer, int) else 0 for answer in answers]
 
     def scan(self, cursor: int, pattern: str, *, count: int) -> tuple[int, list[str]]:
@@ -118,9 +132,7 @@ class Gate:
 
     def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
         """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
-        start = after if after == "-" else f"({after}"
-        answer: Any = self._run("XRANGE", shard_keys(shard).journal, start, "+", "COUNT", count)
-        return [JournalLine(stream_id=line_id, fields=_pairs(fields)) for line_id, fields in answer]
+        return lines_of(self._run(*journal_range(shard, count=count, after=after)))
 
     def await_told(self, shard: int, *, after: str, wait_ms: int) -> dict[str, str]:
         """What settlers of a shard tell behind `after`, within `wait_ms`: fingerprints by op of what is booked."""
@@ -185,11 +197,19 @@ class GuardedGate(Gate):
     circuit: Circuit = field(default_factory=Circuit)
 
     def _run(self, *command: str | int) -> Any:
+        # Not super(): a class with slots is made twice, and super() would mean the first one.
+        return self._guarded(lambda: Gate._run(self, *command))
+
+    def ask_many(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        """As any gate; at once an error while Redis does not answer."""
+        answers: list[Any] = self._guarded(lambda: Gate.ask_many(self, commands))
+        return answers
+
+    def _guarded(self, ask: Callable[[], Any]) -> Any:
         if not self.circuit.lets_through():
             raise GateUnavailableError("Redis did not answer a moment ago")
         try:
-            # Not super(): a class with slots is made twice, and super() would mean the first one.
-            answer = Gate._run(self, *command)
+            answer = ask()
         except GateUnavailableError:
             self.circuit.failed()
             raise
@@ -198,6 +218,17 @@ class GuardedGate(Gate):
             raise
         self.circuit.answered()
         return answer
+
+
+def journal_range(shard: int, *, count: int, after: str = "-") -> Command:
+    """The command that reads lines of a journal."""
+    start = after if after == "-" else f"({after}"
+    return ("XRANGE", shard_keys(shard).journal, start, "+", "COUNT", count)
+
+
+def lines_of(answer: Any) -> list[JournalLine]:
+    """The lines that Redis answered."""
+    return [JournalLine(stream_id=line_id, fields=_pairs(fields)) for line_id, fields in answer]
 
 
 def _pairs(fields: Any) -> dict[str, str]:

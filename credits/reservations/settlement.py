@@ -19,7 +19,7 @@ from credits.reservations.journal import Debit, UnreadableLineError, read_line
 from credits.reservations.keys import account_keys, shard_keys
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
-from credits.reservations.steps import Call, GateRuntime, Pause, ReadJournal, Sql, Steps
+from credits.reservations.steps import Call, GateRuntime, Pause, ReadJournal, Sql, Steps, together
 
 BATCH: Final = 500
 """Lines of one shard in one transaction, at most."""
@@ -55,6 +55,8 @@ class _Led:
 
     epochs: dict[int, int] = field(default_factory=dict)
     """Of those that we settle, the epoch that their Redis is armed for."""
+    lines: dict[int, list[JournalLine]] = field(default_factory=dict)
+    """The oldest of those, where they came along with the answer."""
     after: dict[int, str] = field(default_factory=dict)
     """Those that somebody else settles."""
     stale: set[int] = field(default_factory=set)
@@ -94,17 +96,11 @@ def settle_shards(
     if led.are_awaited:
         # Those who were told together come back together: one transaction for all of them, not two.
         yield Pause(_GATHER_MS)
-    read: dict[int, _Read] = {}
-    unfinished = set(led.stale)
-    for shard, epoch in led.epochs.items():
-        lines: list[JournalLine] = yield ReadJournal(shard, BATCH)
-        read[shard] = _Read(epoch, _readable(lines))
-        if len(lines) == BATCH:
-            unfinished.add(shard)
+    lines = yield from _read(runtime, led)
+    read = {shard: _Read(epoch, _readable(lines[shard])) for shard, epoch in led.epochs.items()}
+    unfinished = led.stale | {shard for shard, found in lines.items() if len(found) == BATCH}
     bookings = yield from _book(runtime, read, lock_wait_ms)
-    done: dict[int, int] = {}
-    for shard, of_shard in read.items():
-        done[shard] = yield from _finish(runtime, shard, of_shard.epoch, bookings.lines_of(shard), leader)
+    done = yield from _finish(runtime, read, bookings, leader)
     for shard in sorted(bookings.over):
         # Another epoch has begun: these lines are that epoch's to judge.
         yield from learn_epoch(runtime, shard)
@@ -118,25 +114,46 @@ def settle_shards(
 
 
 def _lead(runtime: GateRuntime, shards: Sequence[int], leader: str) -> Steps[_Led]:
-    led = _Led()
-    for shard in shards:
-        epoch, keys = runtime.gate.epochs.get(shard, 0), shard_keys(shard)
-        # First, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
-        # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
-        answer: list[str] = yield Call(
-            Verb.LEAD,
-            (keys.shard, keys.journal, keys.lead, keys.told),
-            (epoch, runtime.clock(), leader, LEASE_MS),
-        )
+    led, shared = _Led(), runtime.gate.shared
+    epochs = {shard: runtime.gate.epochs.get(shard, 0) for shard in shards}
+    # First, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
+    # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
+    asked = [_lead_call(runtime, shard, epoch, leader) for shard, epoch in epochs.items()]
+    # The lines come behind its answer, so they are of that Redis. Where others lead as often, they would come in vain.
+    alone = [shard for shard in epochs if shard not in shared]
+    answers = yield from together(runtime, [*asked, *(ReadJournal(shard, BATCH) for shard in alone)])
+    lines = dict(zip(alone, answers[len(asked) :], strict=True))
+    for (shard, epoch), answer in zip(epochs.items(), answers, strict=False):
         if answer[0] == Answer.STALE:
             yield from renew_epoch(runtime, shard, epoch)
             led.stale.add(shard)
-        elif answer[0] == Answer.LED:
+            continue
+        if answer[0] == Answer.LED:
             led.after[shard] = answer[1]
         else:
             led.epochs[shard] = epoch
-            led.are_awaited |= answer[1] != "0"
+            if shard in lines:
+                led.lines[shard] = lines[shard]
+        is_awaited = answer[0] != Answer.LED and answer[1] != "0"
+        led.are_awaited |= is_awaited
+        if answer[0] == Answer.LED or is_awaited:
+            shared.add(shard)
+        else:
+            shared.discard(shard)
     return led
+
+
+def _lead_call(runtime: GateRuntime, shard: int, epoch: int, leader: str) -> Call:
+    keys = shard_keys(shard)
+    return Call(Verb.LEAD, (keys.shard, keys.journal, keys.lead, keys.told), (epoch, runtime.clock(), leader, LEASE_MS))
+
+
+def _read(runtime: GateRuntime, led: _Led) -> Steps[dict[int, list[JournalLine]]]:
+    """The oldest lines of the shards that are ours to settle."""
+    # While it waited, more may have come.
+    missing = list(led.epochs) if led.are_awaited else [shard for shard in led.epochs if shard not in led.lines]
+    found = yield from together(runtime, [ReadJournal(shard, BATCH) for shard in missing])
+    return {**led.lines, **dict(zip(missing, found, strict=True))}
 
 
 def unreadable(lines: list[JournalLine]) -> list[JournalLine]:
@@ -155,18 +172,27 @@ def _book(runtime: GateRuntime, read: Mapping[int, _Read], lock_wait_ms: int | N
     return found
 
 
-def _finish(runtime: GateRuntime, shard: int, epoch: int, booked: Sequence[Booked], leader: str) -> Steps[int]:
-    """Have the gate forget what is booked, and whoever waits told; answers how many lines are forgotten."""
-    forgotten = 0
-    if booked:
-        keys, args = _settled_call(shard, booked)
-        answer: list[str] = yield Call(Verb.SETTLED, keys, (epoch, runtime.clock(), *args))
-        forgotten = int(answer[1]) if answer[0] == Answer.SETTLED else 0
-    if leader:
-        of_shard = shard_keys(shard)
-        told = json.dumps(_fingerprints(booked), separators=(",", ":"))
-        yield Call(Verb.TELL, (of_shard.shard, of_shard.lead, of_shard.told), (epoch, leader, told))
-    return forgotten
+def _finish(runtime: GateRuntime, read: Mapping[int, _Read], bookings: Bookings, leader: str) -> Steps[dict[int, int]]:
+    """Have the gate forget what is booked, and whoever waits told; answers how many lines are forgotten, by shard."""
+    done = dict.fromkeys(read, 0)
+    forgetting: dict[int, Call] = {}
+    telling: list[Call] = []
+    for shard, of_shard in read.items():
+        booked = bookings.lines_of(shard)
+        if booked:
+            forgetting[shard] = _settled_call(runtime, shard, of_shard.epoch, booked)
+        if leader:
+            telling.append(_tell_call(shard, of_shard.epoch, booked, leader))
+    answers = yield from together(runtime, [*forgetting.values(), *telling])
+    for shard, answer in zip(forgetting, answers, strict=False):
+        done[shard] = int(answer[1]) if answer[0] == Answer.SETTLED else 0
+    return done
+
+
+def _tell_call(shard: int, epoch: int, booked: Sequence[Booked], leader: str) -> Call:
+    keys = shard_keys(shard)
+    told = json.dumps(_fingerprints(booked), separators=(",", ":"))
+    return Call(Verb.TELL, (keys.shard, keys.lead, keys.told), (epoch, leader, told))
 
 
 def _fingerprints(booked: Iterable[Booked]) -> dict[str, str]:
@@ -184,15 +210,15 @@ def _debits(line: JournalLine) -> tuple[Debit, ...]:
         return ()
 
 
-def _settled_call(shard: int, booked: Sequence[Booked]) -> tuple[tuple[str, ...], tuple[str | int, ...]]:
-    """KEYS and ARGV that make the gate forget the lines and give back what was charged twice."""
+def _settled_call(runtime: GateRuntime, shard: int, epoch: int, booked: Sequence[Booked]) -> Call:
+    """The call that makes the gate forget the lines and give back what was charged twice."""
     of_shard = shard_keys(shard)
     keys: list[str] = [of_shard.shard, of_shard.journal]
-    args: list[str | int] = []
+    args: list[str | int] = [epoch, runtime.clock()]
     index_of: dict[int, int] = {}
     for line in booked:
         if line.account_id not in index_of:
             index_of[line.account_id] = len(index_of)
             keys.extend(account_keys(line.account_id).of_account())
         args += [line.stream_id, index_of[line.account_id], int(line.is_refunded)]
-    return tuple(keys), tuple(args)
+    return Call(Verb.SETTLED, tuple(keys), tuple(args))

@@ -6,7 +6,7 @@ and never credits. `run` carries the steps out; the simulator carries out the sa
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine
 from credits.clock import Clock
 from credits.db import snapshot, transaction
 from credits.failpoints import failpoint, is_any_active
-from credits.reservations.gate import Gate, JournalLine
+from credits.reservations.gate import Command, Gate, JournalLine, journal_range, lines_of
+from credits.reservations.keys import shard_keys
 from credits.reservations.scripts import Verb
 
 T = TypeVar("T")
@@ -62,7 +63,14 @@ class Pause:
     ms: int
 
 
-Step = Call | ReadJournal | TakeOver | Sql | Pause
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Steps of which none rests on another's answer, in this order and in one round trip. Answers a list of answers."""
+
+    parts: tuple[Call | ReadJournal, ...]
+
+
+Step = Call | ReadJournal | TakeOver | Sql | Pause | Together
 
 Steps = Generator[Step, Any, T]
 """A procedure that answers T in the end."""
@@ -77,6 +85,8 @@ class GateRuntime:
     clock: Clock
     is_virtual: bool = False
     """Whether Redis takes the time from `clock` instead of its own: for tests and simulations only."""
+    is_stepwise: bool = False
+    """Whether what could be sent together is asked one by one: simulations look, and let others act, in between."""
     receipt_ms: int = 3_600_000
     """How long a finished hold is remembered in Redis; the ledger remembers its op for ever."""
     ledger_wait_s: float = 5.0
@@ -99,6 +109,18 @@ def run(runtime: GateRuntime, procedure: "Steps[T]") -> T:
         # It is the procedure's to decide what an error of a step means.
         except Exception as raised:  # noqa: BLE001
             error = raised
+
+
+def together(runtime: GateRuntime, parts: Sequence[Call | ReadJournal]) -> Steps[list[Any]]:
+    """The answers to steps of which none rests on another's answer: in one round trip, if there are several."""
+    answers: list[Any] = []
+    if len(parts) > 1 and not runtime.is_stepwise:
+        answers = yield Together(tuple(parts))
+        return answers
+    for part in parts:
+        answer: Any = yield part
+        answers.append(answer)
+    return answers
 
 
 def perform(runtime: GateRuntime, step: Step) -> Any:
@@ -128,3 +150,25 @@ def perform(runtime: GateRuntime, step: Step) -> Any:
         case Pause():
             time.sleep(step.ms / 1000)
             return None
+        case Together():
+            if is_any_active():
+                return [perform(runtime, part) for part in step.parts]
+            return _perform_together(runtime, step.parts)
+
+
+def _perform_together(runtime: GateRuntime, parts: Sequence[Call | ReadJournal]) -> list[Any]:
+    found = runtime.gate.ask_many([_question(runtime.gate, part) for part in parts])
+    answers: list[Any] = []
+    for part, answer in zip(parts, found, strict=True):
+        if isinstance(answer, Exception):
+            # By itself it says what is wrong; and a Redis that does not have the library is taught it.
+            answers.append(perform(runtime, part))
+        else:
+            answers.append(lines_of(answer) if isinstance(part, ReadJournal) else answer)
+    return answers
+
+
+def _question(gate: Gate, part: Call | ReadJournal) -> tuple[str, Command]:
+    if isinstance(part, ReadJournal):
+        return shard_keys(part.shard).journal, journal_range(part.shard, count=part.count, after=part.after)
+    return part.keys[0], gate.question(part.verb, part.keys, part.args)

@@ -7,6 +7,7 @@ costs more than the call. A cluster's client chooses a node for each call: that 
 
 import os
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ import hiredis
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+
+from credits.redis_client import run_many
 
 # Its stub knows tuples of one element only.
 _packed: Final[Any] = hiredis.pack_command
@@ -35,15 +38,32 @@ class DirectLine:
         """
         if not self._is_plain:
             return self._client.execute_command(*command)
+        return self._ask(_packed(command), _answer)
+
+    def run_many(self, commands: Sequence[tuple[str, tuple[str | int, ...]]]) -> list[Any]:
+        """
+        The answers to independent commands, each given with its key, in one round trip of each server.
+
+        What a server refuses is answered as the error. Raises the client library's errors where nothing was answered.
+        """
+        if not self._is_plain:
+            return run_many(self._client, commands)
+        count = len(commands)
+        return self._ask(  # type: ignore[no-any-return]
+            b"".join([_packed(command) for _, command in commands]),
+            lambda connection: [_answer_or_refusal(connection) for _ in range(count)],
+        )
+
+    def _ask(self, packed: bytes, read: Callable[[Any], Any]) -> Any:
         lease: _Lease | None = getattr(self._mine, "lease", None)
         if lease is None or lease.pid != os.getpid():
             # Also after a fork: the parent's connection is the parent's.
             lease = self._mine.lease = _Lease(self._client.connection_pool)
-        packed, connection = [_packed(command)], lease.ready()
+        connection = lease.ready()
         is_answered = False
         try:
-            connection.send_packed_command(packed, check_health=False)
-            answer = connection.read_response()
+            connection.send_packed_command([packed], check_health=False)
+            answer = read(connection)
             is_answered = True
         except ResponseError:
             is_answered = True
@@ -53,6 +73,17 @@ class DirectLine:
                 # Interrupted between question and answer, it would give that answer to the next question.
                 connection.disconnect()
         return answer
+
+
+def _answer(connection: Any) -> Any:
+    return connection.read_response()
+
+
+def _answer_or_refusal(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as refusal:
+        return refusal
 
 
 class _Lease:

@@ -237,6 +237,7 @@ class World:
                 engine=self.server.engine,
                 clock=lambda: self.now_ms + caller.clock_offset_ms,
                 is_virtual=self.is_virtual,
+                is_stepwise=True,
                 receipt_ms=RECEIPT_MS,
             ),
             clock_offset_ms=0 if self.is_virtual else self.rng.randint(-1500, 1500),
