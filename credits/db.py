@@ -32,6 +32,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
 from credits.db_patience import Patience, give_up_on_hung_server
+from credits.db_ready import Ready
 from credits.errors import DependencyError
 
 metadata = MetaData(
@@ -56,6 +57,8 @@ _SNAPSHOT: Final[Mapping[str, Mapping[str, Any]]] = {
 
 _WAIT_FOR_LOCKS: Final = select(func.set_config("lock_timeout", bindparam("wait_ms", type_=Text()), True))
 _BUSY_S: Final = 5
+_BEGIN_READING: Final = Ready("BEGIN", {}, ())
+_BEGIN_WRITING: Final = Ready("BEGIN IMMEDIATE", {}, ())
 _TURNS: Final[WeakKeyDictionary[Engine, threading.Lock]] = WeakKeyDictionary()
 
 
@@ -275,4 +278,4 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    (_BEGIN_READING if read_only else _BEGIN_WRITING).run(connection, {})

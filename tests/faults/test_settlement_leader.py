@@ -123,7 +123,7 @@ def test_who_is_told_by_the_leader_asks_the_database_for_nothing(shop: Shop, dat
     library.add("user_1", TYPE, 100, key="a")
     hold = library.reserve("user_1", image_generation=2)
     shard = shard_of(library.reservations.account_id("user_1") or 0)
-    keys, statements = shard_keys(shard), list[str]()
+    keys, taken_out = shard_keys(shard), list[object]()
     another.gate.epochs.update(library.reservations.runtime.gate.epochs)
     named = (keys.shard, keys.journal, keys.lead, keys.told)
     # It leads before anybody commits, and settles once somebody waits to be told.
@@ -136,11 +136,11 @@ def test_who_is_told_by_the_leader_asks_the_database_for_nothing(shop: Shop, dat
 
     with ThreadPoolExecutor(1) as thread:
         settled = thread.submit(settle)
-        event.listen(engine, "before_cursor_execute", lambda *words: statements.append(words[2]))
+        event.listen(engine, "checkout", lambda *words: taken_out.append(words[0]))
         answer = hold.commit()
         settled.result()
 
-    assert (answer.is_pending, statements) == (False, [])
+    assert (answer.is_pending, taken_out) == (False, [])
     engine.dispose()
 
 

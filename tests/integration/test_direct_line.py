@@ -95,6 +95,37 @@ def test_an_error_of_the_server_leaves_the_connection_in_use(client: redis.Redis
     assert line.run(("CLIENT", "ID")) == before
 
 
+def test_commands_sent_together_are_answered_in_their_order_and_a_refusal_keeps_its_place(client: redis.Redis) -> None:
+    line = DirectLine(client)
+
+    first, refused, last = line.run_many([("a", ("ECHO", "one")), ("a", ("NO", "SUCH")), ("a", ("ECHO", "two"))])
+
+    assert (first, type(refused), last) == ("one", ResponseError, "two")
+    assert line.run(("ECHO", "three")) == "three"
+
+
+def test_answers_that_nobody_waited_for_are_not_taken_for_others(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = DirectLine(client)
+    line.run(("PING",))
+    connection = line._mine.lease.ready()
+    read, answers = connection.read_response, list[str]()
+
+    def interrupted() -> str:
+        if answers:
+            raise _Interrupted
+        answers.append(read())
+        return answers[0]
+
+    monkeypatch.setattr(connection, "read_response", interrupted)
+    with pytest.raises(_Interrupted):
+        line.run_many([("a", ("ECHO", "first")), ("a", ("ECHO", "second"))])
+    monkeypatch.setattr(connection, "read_response", read)
+
+    assert line.run(("ECHO", "third")) == "third"
+
+
 def test_a_forked_child_has_a_connection_of_its_own(client: redis.Redis) -> None:
     line = DirectLine(client)
     mine = line.run(("CLIENT", "ID"))

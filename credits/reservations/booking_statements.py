@@ -1,0 +1,180 @@
+"""The statements of a booking, put together once for each kind of database."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Dialect,
+    FromClause,
+    Text,
+    cast,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.types import TypeEngine
+
+from credits.db_ready import Ready, made_ready
+from credits.db_rows import rows_of, setting
+from credits.ledger.tables import accounts, balances, entries, entry_lots, grants
+from credits.reservations.tables import shards
+
+_WHOLE: Final = BigInteger()
+_TEXT: Final = Text()
+_ENTRY: Final[dict[str, TypeEngine[Any]]] = {
+    "tenant": _TEXT,
+    "account_id": _WHOLE,
+    "credit_type": _TEXT,
+    "seq": _WHOLE,
+    "kind": _TEXT,
+    "amount": _WHOLE,
+    "balance_after": _WHOLE,
+    "debt_after": _WHOLE,
+    "key": _TEXT,
+    "fingerprint": _TEXT,
+    "reservation_id": _TEXT,
+    "member": _TEXT,
+    "spent_at_ms": _WHOLE,
+    "actor": _TEXT,
+    "reason": _TEXT,
+    "journal_id": _TEXT,
+    "meta": JSON(),
+    "at_ms": _WHOLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What a booking sends."""
+
+    lock: Ready
+    pages: Ready
+    add_entries: Ready
+    add_moves: Ready
+    set_remaining: Ready
+    set_frozen: Update
+    set_balances: Ready
+    write: Ready | None
+    """All of them but `set_frozen`, for a database that takes them in one."""
+
+
+_MADE: Final[dict[str, Statements]] = {}
+"""By dialect, made when first needed: a statement takes longer to put together than to run."""
+
+
+def statements_for(dialect: Dialect) -> Statements:
+    """The statements in the words of a database."""
+    found = _MADE.get(dialect.name)
+    if found is None:
+        found = _MADE[dialect.name] = _made(dialect)
+    return found
+
+
+def _made(dialect: Dialect) -> Statements:
+    name = dialect.name
+    added = rows_of(name, "rows", _ENTRY)
+    moves = rows_of(name, "moves", {"key": _TEXT, "grant_id": _WHOLE, "tenant": _TEXT, "amount": _WHOLE})
+    add_entries = insert(entries).from_select(list(_ENTRY), select(*added.c), include_defaults=False)
+    in_lot = {"id": grants.c.id}
+    set_remaining = setting(name, grants, where=in_lot, to={"left": grants.c.remaining}, name="remains")
+    set_balances = setting(
+        name,
+        balances,
+        where={"account_id": balances.c.account_id, "credit_type": balances.c.credit_type},
+        to={"sum": balances.c.balance, "owed": balances.c.debt, "last": balances.c.seq},
+        name="sums",
+    )
+    write = None
+    if name == "postgresql":
+        new = add_entries.returning(entries.c.id, entries.c.tenant, entries.c.key).cte("added")
+        moved = _moves_into(moves, new.c.id, new.c.tenant, new.c.key)
+        write = set_balances.add_cte(moved.cte("moved"), set_remaining.cte("remaining"))
+    add_moves = _moves_into(moves, entries.c.id, entries.c.tenant, entries.c.key)
+    return Statements(
+        lock=made_ready(_lock(name), dialect),
+        pages=made_ready(_pages(name), dialect),
+        add_entries=made_ready(add_entries, dialect),
+        add_moves=made_ready(add_moves, dialect),
+        set_remaining=made_ready(set_remaining, dialect),
+        set_frozen=setting(name, grants, where=in_lot, to={"aside": grants.c.frozen}),
+        set_balances=made_ready(set_balances, dialect),
+        write=None if write is None else made_ready(write, dialect),
+    )
+
+
+def _moves_into(
+    moves: FromClause, id_: ColumnElement[Any], tenant: ColumnElement[Any], key: ColumnElement[Any]
+) -> Insert:
+    """What entries took of lots, where the entries are named by tenant and key."""
+    found = select(id_, moves.c.grant_id, moves.c.tenant, moves.c.amount).where(
+        tenant == moves.c.tenant, key == moves.c.key
+    )
+    return insert(entry_lots).from_select(["entry_id", "grant_id", "tenant", "amount"], found, include_defaults=False)
+
+
+def _lock(dialect: str) -> CompoundSelect[Any]:
+    sought, ids = rows_of(dialect, "wanted", {"id": _WHOLE}), rows_of(dialect, "ids", {"id": _WHOLE})
+    # The limit is told with what it guards.
+    limit = func.set_config("idle_in_transaction_session_timeout", "1500", True) if dialect == "postgresql" else null()
+    epochs = (
+        select(shards.c.id, shards.c.epoch, cast(limit, _TEXT).label("text"))
+        .join(sought, shards.c.id == sought.c.id)
+        .order_by(shards.c.id)
+        .with_for_update(of=shards)
+        .cte("epochs")
+    )
+    owners = (
+        select(accounts.c.id, cast(null(), _WHOLE).label("epoch"), accounts.c.tenant)
+        .join(ids, accounts.c.id == ids.c.id)
+        .order_by(accounts.c.id)
+        .with_for_update(of=accounts)
+        .cte("owners")
+    )
+    # One after the other: every settler locks shards before accounts.
+    return union_all(select(*epochs.c), select(*owners.c))
+
+
+def _pages(dialect: str) -> CompoundSelect[Any]:
+    # All questions in one, for the way to the server costs more than any.
+    ids, lots = (rows_of(dialect, name, {"id": _WHOLE}) for name in ("ids", "lots"))
+    ops = rows_of(dialect, "ops", {"tenant": _TEXT, "id": _WHOLE, "op": _TEXT})
+    keys = rows_of(dialect, "keys", {"tenant": _TEXT, "key": _TEXT})
+    no_text, no_number = cast(null(), _TEXT), cast(null(), _WHOLE)
+    no_entry = (no_text, no_text, no_text)
+    booked = (
+        no_number,
+        entries.c.key,
+        no_number,
+        no_number,
+        no_number,
+        entries.c.tenant,
+        entries.c.journal_id,
+        entries.c.fingerprint,
+    )
+    of_type = ops.c.op + literal(":", _TEXT) + balances.c.credit_type
+    return union_all(
+        select(
+            balances.c.account_id,
+            balances.c.credit_type,
+            balances.c.balance,
+            balances.c.debt,
+            balances.c.seq,
+            *no_entry,
+        ).join(ids, balances.c.account_id == ids.c.id),
+        select(grants.c.id, no_text, grants.c.remaining, grants.c.frozen, no_number, *no_entry).join(
+            lots, grants.c.id == lots.c.id
+        ),
+        select(*booked).join(keys, (entries.c.tenant == keys.c.tenant) & (entries.c.key == keys.c.key)),
+        select(*booked)
+        .select_from(ops)
+        .join(balances, balances.c.account_id == ops.c.id)
+        .join(entries, (entries.c.tenant == ops.c.tenant) & (entries.c.key == of_type)),
+    )
