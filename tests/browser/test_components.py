@@ -213,9 +213,9 @@ def test_a_token_of_another_installation_or_for_another_page_shows_nothing(
     stand: Stand, app: HostPage, page: Page, secret_key: str
 ) -> None:
     stand.grant("embed_secret", 777)
-    made = {"tenant": Tenant.SANDBOX, "account": "embed_secret", "now_ms": int(time.time() * 1000)}
-    forged, _ = embed_token(**made, secret_key="another key", origins=[app.url])  # type: ignore[arg-type]
-    elsewhere, _ = embed_token(**made, secret_key=secret_key, origins=["https://app.example.com"])  # type: ignore[arg-type]
+    made: dict[str, Any] = {"tenant": Tenant.SANDBOX, "account": "embed_secret", "now_ms": int(time.time() * 1000)}
+    forged, _ = embed_token(**made, secret_key="another key", origins=[app.url])
+    elsewhere, _ = embed_token(**made, secret_key=secret_key, origins=["https://app.example.com"])
 
     for token in (forged, elsewhere):
         page.unroute_all()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from credits.config.settings import Tenant
+from credits.config.settings import Tenant, WebhookSecret
 from credits.errors import InvalidInputError, MalformedPayloadError, SignatureError, UnknownProviderError
 from credits.facts import Fact, PlanPaid, PurchasePaid
 from credits.inbox.provider import SIGNATURE_TOLERANCE_S, Provider, SignedRequest
@@ -77,11 +77,11 @@ def test_a_secret_shared_by_both_tenants_names_both(known: Provider) -> None:
 
 @each_provider
 @pytest.mark.parametrize("secrets", [[], [OTHER_SECRET]], ids=["no secret", "other secret"])
-def test_without_the_secret_that_signed_it_a_webhook_is_refused(known: Provider, secrets: list[object]) -> None:
+def test_without_the_secret_that_signed_it_a_webhook_is_refused(known: Provider, secrets: list[WebhookSecret]) -> None:
     request = signed_request(known, body_of(known))
 
     with pytest.raises(SignatureError):
-        known.verify(request, secrets, NOW_S)  # type: ignore[arg-type]
+        known.verify(request, secrets, NOW_S)
 
 
 @each_provider

@@ -22,7 +22,7 @@ from credits.config.catalogue import Catalogue
 from credits.db import open_engine
 from credits.engine import Credits
 from tests.conftest import CONFIG_FILE
-from tests.support.api import caller_of
+from tests.support.api import new_key
 from tests.support.installation import Installation
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.processes import free_port, signal_group, start, wait_until
@@ -79,7 +79,7 @@ def site(migrated_sqlite_file: Path, catalogue: Catalogue, tmp_path_factory: pyt
     server, engine = ValkeyServer(folder / "valkey"), open_engine(f"sqlite:///{file}")
     server.start()
     library = Shop(engine=engine, redis_url=server.url, catalogue=catalogue).process()
-    key = caller_of(None, engine, scopes=["reserve", "read"]).key  # type: ignore[arg-type]
+    key = new_key(engine, scopes=["reserve", "read"])
     with Installation(folder / "run", database_url=f"sqlite:///{file}", broker_url=server.url) as installation:
         installation.start_receiver()
         env = {

@@ -23,7 +23,7 @@ from credits.db import open_engine, transaction
 from credits.engine import Credits
 from credits.errors import GateUnavailableError, HoldEndedError, InsufficientCreditsError
 from credits.reservations.answers import Committed
-from tests.support.api import caller_of
+from tests.support.api import new_key
 from tests.support.in_loop import InLoop
 from tests.support.installation import Installation
 from tests.support.ledger import assert_ledger_is_sound
@@ -59,7 +59,7 @@ def site(migrated_sqlite_file: Path, catalogue: Catalogue, tmp_path_factory: pyt
     broker, engine = ValkeyServer(folder / "valkey"), open_engine(database_url)
     broker.start()
     library = Shop(engine=engine, redis_url=broker.url, catalogue=catalogue).process()
-    key = caller_of(None, engine, scopes=["reserve", "read", "grant"]).key  # type: ignore[arg-type]
+    key = new_key(engine, scopes=["reserve", "read", "grant"])
     with Installation(folder / "run", database_url=database_url, broker_url=broker.url) as server:
         server.start_receiver()
         yield Site(server=server, library=library, key=key)
@@ -220,7 +220,7 @@ def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_
 
 @pytest.mark.proof
 def test_a_revoked_key_is_refused_by_every_process_within_five_seconds(site: Site) -> None:
-    account, key = site.new_account(), caller_of(None, site.library.engine, scopes=["read"]).key  # type: ignore[arg-type]
+    account, key = site.new_account(), new_key(site.library.engine, scopes=["read"])
     site.server.kill("receiver")
     site.server.start_receiver(processes=3)
 

@@ -31,7 +31,7 @@ from credits.errors import (
 from credits.ledger.model import Balance
 from credits.passes.seals import Purpose, unseal
 from credits.reservations.model import Durability, HoldState
-from tests.support.api import caller_of
+from tests.support.api import new_key
 from tests.support.in_loop import InLoop
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.served import served
@@ -64,7 +64,7 @@ def url(settings: Settings, redis_url: str, engine: Engine) -> Iterator[str]:
 
 
 def key_of(engine: Engine, *scopes: str) -> str:
-    return caller_of(None, engine, scopes=scopes).key  # type: ignore[arg-type]
+    return new_key(engine, scopes=scopes)
 
 
 @pytest.fixture(params=["threads", "asyncio"])

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from credits import AsyncCreditsClient
 from credits.config.settings import Settings
-from tests.support.api import caller_of
+from tests.support.api import new_key
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.served import served
 from webhooks.app import create_app
@@ -50,7 +50,7 @@ def test_the_examples_run_as_they_are_printed(
 
     with served(server) as url:
         monkeypatch.setenv("CREDITGATE_URL", url)
-        monkeypatch.setenv("CREDITGATE_API_KEY", caller_of(None, engine, scopes=["reserve"]).key)  # type: ignore[arg-type]
+        monkeypatch.setenv("CREDITGATE_API_KEY", new_key(engine, scopes=["reserve"]))
         run(sync, render=str.upper, prompt="a tower")
         run(aio, render=render, prompt="a tower")
         tasks = run(celery, app=Celery("doc"), model=lambda prompt, _: prompt, count_tokens=len)

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 import redis
@@ -194,8 +195,8 @@ def test_a_raise_holds_until_it_ends_and_says_who_and_why(library: Credits, shop
         ({"member": "\n"}, "member"),
     ],
 )
-def test_a_raise_that_cannot_be_names_what_is_wrong(library: Credits, change: dict[str, object], field: str) -> None:
-    asked: dict[str, object] = {
+def test_a_raise_that_cannot_be_names_what_is_wrong(library: Credits, change: dict[str, Any], field: str) -> None:
+    asked: dict[str, Any] = {
         "member": "ada",
         "amount": 20,
         "per": "day",
@@ -205,7 +206,7 @@ def test_a_raise_that_cannot_be_names_what_is_wrong(library: Credits, change: di
     }
 
     with pytest.raises((InvalidInputError, InvalidIdError)) as refused:
-        library.raise_member_limit("team", asked.pop("member"), TYPE, asked.pop("amount"), **asked)  # type: ignore[arg-type]
+        library.raise_member_limit("team", asked.pop("member"), TYPE, asked.pop("amount"), **asked)
 
     assert refused.value.field == field
     assert used(library)["day"] == (10, 0, 0)

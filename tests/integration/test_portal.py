@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -29,8 +30,8 @@ class Stand:
     credits: Credits
     seller: PaperSeller
 
-    def enter(self, account: str = "user_1", **options: str) -> None:
-        link, _ = self.credits.portal_link(account, **options)  # type: ignore[arg-type]
+    def enter(self, account: str = "user_1", **options: Any) -> None:
+        link, _ = self.credits.portal_link(account, **options)
         answer = self.browser.get(link)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/portal/")
 

@@ -19,7 +19,7 @@ PAGE = "/portal/topups"
 def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pipeline) -> None:
     # It is never asked: nothing is charged by the page.
     seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
-    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}  # type: ignore[arg-type]
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}
     library, browser = libraries[Tenant.SANDBOX], client_of(libraries, pipeline)
     library.add("user_1", "image_generation", 80, key="a")
     browser.get(library.portal_link("user_1")[0])
@@ -45,7 +45,7 @@ def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pip
 @ON_SQLITE
 def test_what_fills_up_to_an_amount_is_shown_and_saved_as_that(pipeline: Pipeline) -> None:
     seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
-    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}  # type: ignore[arg-type]
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}
     library, browser = libraries[Tenant.SANDBOX], client_of(libraries, pipeline)
     library.set_topup("user_1", "image_generation", threshold=50, target=200, monthly_cap_minor=9_000)
     browser.get(library.portal_link("user_1")[0])
@@ -77,7 +77,7 @@ def test_what_is_wrong_with_the_form_is_told_beside_its_field_and_nothing_is_agr
     pipeline: Pipeline, change: dict[str, str], field: str, said: str
 ) -> None:
     seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
-    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}  # type: ignore[arg-type]
+    libraries = {tenant: library_of(pipeline, seller, tenant=tenant) for tenant in Tenant}
     library, browser = libraries[Tenant.SANDBOX], client_of(libraries, pipeline)
     browser.get(library.portal_link("user_1", locale="en_US")[0])
     hidden = {"form_token": Fields(browser.get(PAGE).text).values["form_token"], "action": "set"}

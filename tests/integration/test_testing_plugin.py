@@ -15,7 +15,9 @@ from credits.ops.lifecycle.sandbox import Sandbox
 from credits.simulation.clock import NOON_MS
 from credits.simulation.post import Fate
 from credits.testing import SimulatedProvider, Webhooks, assert_books_balance
+from tests.support.cluster import ValkeyCluster
 from tests.support.library import TYPE
+from tests.support.valkey import ValkeyServer
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("sqlalchemy", "flask", "celery", "redis", "stripe", "alembic", "webhooks")
@@ -27,8 +29,8 @@ def credits_config() -> Path:
 
 
 @pytest.fixture(scope="session")
-def credits_redis_url(valkey_server: object) -> str:
-    return str(valkey_server.url)  # type: ignore[attr-defined]
+def credits_redis_url(valkey_server: ValkeyServer | ValkeyCluster) -> str:
+    return valkey_server.url
 
 
 @pytest.fixture(scope="session")

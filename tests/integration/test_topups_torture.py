@@ -50,8 +50,7 @@ def test_whoever_is_killed_wherever_every_shortage_is_charged_once(
         names = [f"user_{number}" for number in range(ACCOUNTS)]
         for name in names:
             topups.buy(name)
-            said = {"threshold": 10, "amount": 100, "monthly_cap_minor": 1_000}
-            topups.library.set_topup(name, "image_generation", **said)  # type: ignore[arg-type]
+            topups.library.set_topup(name, "image_generation", threshold=10, amount=100, monthly_cap_minor=1_000)
 
         running: list[subprocess.Popen[bytes]] = []
         for life in range(LIVES):

@@ -58,18 +58,17 @@ class Caller:
         return {"Authorization": f"Bearer {self.key}", **self.headers}
 
 
-def caller_of(
-    client: FlaskClient,
+def new_key(
     engine: Engine,
     *,
     tenant: Tenant = Tenant.SANDBOX,
     scopes: Sequence[str] = ("read",),
     now_ms: int | None = None,
     **options: Any,
-) -> Caller:
-    """A caller with a new key."""
+) -> str:
+    """A new API key."""
     with transaction(engine) as connection:
-        key = keys.create_key(
+        return keys.create_key(
             connection,
             tenant=tenant,
             name="app",
@@ -77,7 +76,11 @@ def caller_of(
             now_ms=system_clock_ms() if now_ms is None else now_ms,
             **options,
         )
-    return Caller(client=client, key=key)
+
+
+def caller_of(client: FlaskClient, engine: Engine, **said: Any) -> Caller:
+    """A caller with a new key; `said` as new_key has it."""
+    return Caller(client=client, key=new_key(engine, **said))
 
 
 def assert_problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:

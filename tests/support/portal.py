@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from flask import Flask
 from flask.testing import FlaskClient
 
-from credits.checkout.model import CheckoutOrder, ProviderCheckout
+from credits.checkout.model import CheckoutOrder, PaymentProvider, ProviderCheckout
 from credits.config.settings import Tenant
 from credits.engine import Credits
 from credits.portal.embed import embed_routes
@@ -38,7 +38,7 @@ class PaperSeller:
 
 
 def library_of(
-    pipeline: Pipeline, seller: PaperSeller, *, tenant: Tenant = Tenant.SANDBOX, base_url: str = BASE_URL
+    pipeline: Pipeline, seller: PaymentProvider, *, tenant: Tenant = Tenant.SANDBOX, base_url: str = BASE_URL
 ) -> Credits:
     """The pipeline's library with something to sell."""
     return Credits(
