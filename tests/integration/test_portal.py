@@ -5,7 +5,6 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -30,8 +29,8 @@ class Stand:
     credits: Credits
     seller: PaperSeller
 
-    def enter(self, account: str = "user_1", **options: Any) -> None:
-        link, _ = self.credits.portal_link(account, **options)
+    def enter(self, account: str = "user_1", *, locale: str | None = None) -> None:
+        link, _ = self.credits.portal_link(account, locale=locale)
         answer = self.browser.get(link)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/portal/")
 
