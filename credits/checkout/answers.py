@@ -28,6 +28,8 @@ class Purchase(TypedDict):
     """Of that, what was given back."""
     disputed_minor: int
     """Of that, what the payer's bank wants back, or has taken."""
+    refunded_currency: str | None
+    """Of these two sums: the currency that was paid in, which is not always the quote's. None while there are none."""
     priced_by: dict[str, Any] | None
     checkout_url: str | None
     payment: str | None

@@ -22,6 +22,7 @@ class MoneyBack:
     """Of one payment, in the currency that it was paid in."""
 
     paid_minor: int
+    currency: str | None
     refunded_minor: int = 0
     disputed_minor: int = 0
     """What a bank wants back, or has taken back."""
@@ -46,16 +47,18 @@ def money_back_of(connection: Connection, tenant: Tenant, rows: Collection[RowMa
     for row in connection.execute(query).mappings().all():
         back = paid_back(connection, row)
         if back is not None:
-            found[row["name"]] = counted(back)
+            found[row["name"]] = counted(back, row["currency"])
     return found
 
 
-def counted(back: PaidBack) -> MoneyBack:
+def counted(back: PaidBack, currency: str | None) -> MoneyBack:
     """What went back in all. Money goes back once: what was refunded is not disputed, too. Pure."""
     refunded_minor = min(rules.refunded_minor(back), back.paid_minor)
     contested_minor = sum(one.amount_minor for one in back.disputes if one.state is DisputeState.OPEN)
     disputed_minor = min(rules.disputed_minor(back) + contested_minor, back.paid_minor - refunded_minor)
-    return MoneyBack(paid_minor=back.paid_minor, refunded_minor=refunded_minor, disputed_minor=disputed_minor)
+    return MoneyBack(
+        paid_minor=back.paid_minor, currency=currency, refunded_minor=refunded_minor, disputed_minor=disputed_minor
+    )
 
 
 def state_after(back: MoneyBack | None) -> str:

@@ -72,6 +72,7 @@ def purchase_json(row: RowMapping, *, state: str, back: MoneyBack | None, locale
         "paid_minor": row["paid_minor"],
         "refunded_minor": 0 if back is None else back.refunded_minor,
         "disputed_minor": 0 if back is None else back.disputed_minor,
+        "refunded_currency": None if back is None else back.currency,
         "priced_by": row["price"] or None,
         "checkout_url": row["checkout_url"],
         "payment": row["key"],

@@ -34,7 +34,7 @@ def dispute(amount_minor: int, state: DisputeState) -> Dispute:
 def test_a_purchase_says_how_much_of_its_money_went_back_and_never_more_than_was_paid(
     back: PaidBack, state: str, refunded_minor: int, disputed_minor: int
 ) -> None:
-    found = counted(back)
+    found = counted(back, "USD")
 
     assert (state_after(found), found.refunded_minor, found.disputed_minor) == (state, refunded_minor, disputed_minor)
 
