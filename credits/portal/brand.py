@@ -10,13 +10,22 @@ _LIGHT: Final = 0.179
 
 def colours_css(brand: PortalRules) -> str:
     """The brand's colour for buttons, and shades of it for links that stand out on white and on black."""
-    red, green, blue = (int(brand.colour[at : at + 2], 16) for at in (1, 3, 5))
-    on_brand = "#000" if luminance(red, green, blue) > _LIGHT else "#fff"
+    red, green, blue = _parts(brand.colour)
     on_white, on_black = (_until_readable(red, green, blue, towards) for towards in (0.0, 1.0))
     return (
-        f":root {{ --brand: {brand.colour}; --on-brand: {on_brand}; --link: {on_white}; }}\n"
+        f":root {{ --brand: {brand.colour}; --on-brand: {on_colour(brand.colour)}; --link: {on_white}; }}\n"
         f"@media (prefers-color-scheme: dark) {{ :root {{ --link: {on_black}; }} }}\n"
     )
+
+
+def on_colour(colour: str) -> str:
+    """Black or white: what can be read on the colour."""
+    return "#000" if luminance(*_parts(colour)) > _LIGHT else "#fff"
+
+
+def _parts(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
 
 
 def luminance(red: int, green: int, blue: int) -> float:

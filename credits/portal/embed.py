@@ -6,24 +6,26 @@ A browser sees a short-lived token of one account, never an API key. Cookies pla
 
 import json
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import BoundedSemaphore
 from time import monotonic, sleep
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify, request, send_file
+from flask import Blueprint, Response, jsonify, request
 
 from credits.api.bodies import read_json
 from credits.api.problems import problem, problem_of
 from credits.clock import Clock
+from credits.config.faces import PortalRules
 from credits.engine import Credits, balances_json
 from credits.errors import AuthenticationError, CreditsError, InvalidInputError, PermissionDeniedError
 from credits.ids import digest
 from credits.passes.seals import Purpose, Visitor, unseal
 from credits.portal import view
+from credits.portal.brand import on_colour
 from credits.portal.buying import asked_price
-from credits.portal.texts import Words
+from credits.portal.texts import Words, first_locale
 from credits.portal.visit import Portal
 from credits.units import checked_amount
 
@@ -34,6 +36,8 @@ STREAM_S: Final = 25.0
 _LOOK_S: Final = 1.0
 _RETRY_MS: Final = 1_000
 _SCRIPT: Final = Path(__file__).parent / "static" / "credits.js"
+_COLOUR: Final = "--credits-colour, #1f5fbf"
+_ON_COLOUR: Final = "--credits-on-colour, #fff"
 _FIELDS: Final = frozenset({"credit_type", "amount", "currency", "provider", "key", "return_url"})
 
 View = Callable[[Visitor, Credits], Any]
@@ -42,7 +46,7 @@ View = Callable[[Visitor, Credits], Any]
 def embed_routes(portal: Portal) -> Blueprint:
     """`/embed` and all below it."""
     routes = Blueprint("embed", __name__, url_prefix="/embed")
-    routes.add_url_rule("/credits.js", "script", _script)
+    routes.add_url_rule("/credits.js", "script", lambda: _script(portal.brand))
     for name, run in {"balances": _show_balances, "price": _show_price, "offers": _show_offers}.items():
         routes.add_url_rule(f"/{name}", name, _view(portal, run), methods=["GET", "OPTIONS"])
     routes.add_url_rule("/checkouts", "checkouts", _view(portal, _open_checkout), methods=["POST", "OPTIONS"])
@@ -55,16 +59,28 @@ def _view(portal: Portal, run: View) -> Callable[[], Response]:
     return lambda: _preflight() if request.method == "OPTIONS" else _shared(portal, run)
 
 
-def _script() -> Response:
-    """The components: one script without dependencies. It says nothing of anybody; any page may load it."""
-    response = send_file(_SCRIPT, mimetype="text/javascript", max_age=3_600)
+def _script(brand: PortalRules) -> Response:
+    """The components in the brand's colour: one script without dependencies. It says nothing of anybody."""
+    response = Response(_branded(brand.colour, on_colour(brand.colour)), mimetype="text/javascript")
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    response.add_etag()
+    response.make_conditional(request)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
+@cache
+def _branded(colour: str, on: str) -> str:
+    script = _SCRIPT.read_text("utf-8")
+    for default, ours in ((_COLOUR, colour), (_ON_COLOUR, on)):
+        name, _, _ = default.partition(", ")
+        script = script.replace(default, f"{name}, {ours}")
+    return script
+
+
 def _show_balances(visitor: Visitor, library: Credits) -> Response:
-    response = jsonify(_balances(visitor, library))
+    response = jsonify(_balances(visitor, library, _words(visitor, library)))
     response.set_etag(digest(response.get_data())[:32])
     response.make_conditional(request)
     return response
@@ -101,7 +117,8 @@ def _stream(clock: Clock, places: BoundedSemaphore, visitor: Visitor, library: C
         return problem(503, "too_many_streams", "every place is taken; ask for the balances", retry_after_s=5)
     # No longer than the token that opened it: who has logged out by then is told nothing more.
     lasts_s = min(STREAM_S, (visitor.expires_at_ms - clock()) / 1000)
-    response = Response(_changes(visitor, library, lasts_s=lasts_s), mimetype="text/event-stream")
+    changes = _changes(visitor, library, _words(visitor, library), lasts_s=lasts_s)
+    response = Response(changes, mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
     # Called however the stream ends: by itself, or because the browser has gone.
     response.call_on_close(places.release)
@@ -149,22 +166,21 @@ def _visitor(portal: Portal) -> Visitor:
     return unseal(Purpose.EMBED, token.strip(), portal.secret_key, now_ms=portal.clock())
 
 
-def _balances(visitor: Visitor, library: Credits) -> dict[str, Any]:
+def _balances(visitor: Visitor, library: Credits, words: Words) -> dict[str, Any]:
     found, _ = view.balances_of(library, visitor.account)
-    words = _words(visitor, library)
     shown = balances_json(visitor.account, found)
     for name, balance in found.items():
         shown["balances"][name]["formatted"] = words.number(balance.available)
     return {**shown, "names": {name: view.name_of(library, name) for name in library.catalogue.credit_types}}
 
 
-def _changes(visitor: Visitor, library: Credits, *, lasts_s: float) -> Iterator[str]:
+def _changes(visitor: Visitor, library: Credits, words: Words, *, lasts_s: float) -> Iterator[str]:
     """Balances as server-sent events, one whenever they changed; it ends by itself, and the browser comes back."""
     ends_s, last = monotonic() + lasts_s, ""
     yield f"retry: {_RETRY_MS}\n\n"
     while monotonic() < ends_s:
         try:
-            text = json.dumps(_balances(visitor, library), separators=(",", ":"))
+            text = json.dumps(_balances(visitor, library, words), separators=(",", ":"))
         except CreditsError:
             # Redis and the database are away; the next look may find them.
             text = last
@@ -178,6 +194,7 @@ def _checkout(visitor: Visitor, library: Credits, sent: dict[str, Any]) -> Any:
     unknown = sorted(sent.keys() - _FIELDS)
     if unknown:
         raise InvalidInputError(unknown[0][:40], f"is not a field; known are {', '.join(sorted(_FIELDS))}")
+    sent = {"provider": next(iter(library.shop.offered), ""), **sent}
     for name in ("credit_type", "provider", "key", "return_url"):
         if not isinstance(sent.get(name), str) or not sent[name]:
             raise InvalidInputError(name, "is missing, or no text")
@@ -201,4 +218,6 @@ def _checkout(visitor: Visitor, library: Credits, sent: dict[str, Any]) -> Any:
 
 
 def _words(visitor: Visitor, library: Credits) -> Words:
-    return Words(visitor.locale or library.catalogue.checkout.locale)
+    """As the element's `locale` says, else the token's, else the language of the page around it, else ours."""
+    tags = (request.args.get("locale"), visitor.locale, request.args.get("lang"))
+    return Words(first_locale(*tags, default=library.catalogue.checkout.locale))

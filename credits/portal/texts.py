@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from babel import Locale, negotiate_locale
+from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_decimal, format_percent
 
@@ -18,6 +19,7 @@ from credits.pricing.money import written
 from credits.units import Money
 
 LANGUAGES: Final = ("en", "de")
+_LONGEST_TAG: Final = 35
 
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
 
@@ -89,6 +91,15 @@ def chosen_locale(wanted: str | None, accepted: Iterable[str], default: str) -> 
         return str(Locale.parse(found)) if found else default
     except ValueError:
         return default
+
+
+def first_locale(*tags: str | None, default: str) -> str:
+    """The first of `tags` that names a locale, as `de`, `de-AT` or `de_AT`; else the default."""
+    for tag in tags:
+        with suppress(ValueError, UnknownLocaleError):
+            if tag:
+                return str(Locale.parse(tag[:_LONGEST_TAG].replace("-", "_")))
+    return default
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ from credits.config.settings import Tenant
 from credits.engine import Credits
 from credits.errors import InvalidInputError
 from credits.portal import embed
+from credits.portal.brand import on_colour
 from tests.support.clock import VirtualClock
 from tests.support.pipeline import Pipeline
 from tests.support.portal import PaperSeller, client_of, library_of
@@ -192,6 +193,50 @@ def test_streams_leave_the_server_its_threads_and_give_their_place_back(
 def test_a_token_names_the_origins_it_is_for(library: Credits, origins: list[str]) -> None:
     with pytest.raises(InvalidInputError, match="origins"):
         library.embed_token("user_1", origins=origins)
+
+
+@pytest.mark.parametrize(
+    ("query", "token_locale", "written"),
+    [
+        ("", None, "1,500"),
+        ("?lang=de", None, "1.500"),
+        ("?lang=de-CH", None, "1’500"),
+        ("?lang=de", "en", "1,500"),
+        ("?locale=de&lang=en", "en", "1.500"),
+        ("?locale=no-such-one&lang=", None, "1,500"),
+    ],
+)
+def test_numbers_follow_the_element_then_the_token_then_the_page_around(
+    browser: FlaskClient, library: Credits, query: str, token_locale: str | None, written: str
+) -> None:
+    token, _ = library.embed_token("user_1", origins=[APP], locale=token_locale)
+    held = {"Authorization": f"Bearer {token}", "Origin": APP}
+
+    shown = _json(browser.get(f"/embed/balances{query}", headers=held))
+
+    assert shown["balances"]["tokens"]["formatted"] == written
+
+
+def test_a_purchase_without_a_provider_is_the_first_one_s(
+    browser: FlaskClient, library: Credits, seller: PaperSeller
+) -> None:
+    _allow(library, "app.example.com")
+    asked = {name: value for name, value in order().items() if name != "provider"}
+
+    answer = browser.post("/embed/checkouts", json=asked, headers=headers(library))
+
+    assert answer.status_code == 200, answer.text
+    assert library.purchases()[0]["provider"] == seller.name
+
+
+def test_the_script_has_the_brands_colour(browser: FlaskClient, library: Credits) -> None:
+    ours = library.catalogue.portal
+
+    script = browser.get("/embed/credits.js").text
+
+    assert f"var(--credits-colour, {ours.colour})" in script
+    assert f"var(--credits-on-colour, {on_colour(ours.colour)})" in script
+    assert [on_colour(colour) for colour in ("#ffee00", "#0f766e", "#000000")] == ["#000", "#fff", "#fff"]
 
 
 def test_the_script_may_be_loaded_by_any_page_and_depends_on_nothing(browser: FlaskClient) -> None:

@@ -7,7 +7,7 @@ const TOKEN_URL = [...document.querySelectorAll("script[data-token-url]")].find(
 const POLL_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;
 const SHORTEST_STREAM_MS = 1000;
-const ATTRIBUTES = ["type", "token", "token-url", "provider", "amount", "currency", "return-url"];
+const ATTRIBUTES = ["type", "token", "token-url", "provider", "amount", "currency", "return-url", "locale"];
 const WORDS = {
   en: { available: "available", buy: "Buy", amount: "Amount", price: "Price", failed: "Not available right now.", again: "Try again", loading: "Loading…", unknown: "There are no such credits." },
   de: { available: "verfügbar", buy: "Kaufen", amount: "Menge", price: "Preis", failed: "Gerade nicht verfügbar.", again: "Noch einmal", loading: "Lädt …", unknown: "Solche Guthaben gibt es nicht." },
@@ -74,12 +74,14 @@ async function ask(source, path, options = {}) {
   return send(await tokenOf(source, token));
 }
 
+const told = (path, { tongue }) => (tongue ? `${path}?${tongue}` : path);
+
 // ── Balances, shared by every element of one token ────────────────────────────────────────────────────────
 
 const feeds = new Map();
 
 function watch(source, hear) {
-  const name = source.token || source.url || "";
+  const name = `${source.token || source.url || ""} ${source.tongue}`;
   let feed = feeds.get(name);
   if (!feed) {
     feed = { listeners: new Set(), last: null, leaving: new AbortController() };
@@ -106,7 +108,7 @@ async function follow(source, tell, signal) {
       failures = 0;
       // Every place was taken, or something between us keeps streams from flowing: ask instead.
       if (!streamed || Date.now() - began < SHORTEST_STREAM_MS) {
-        const answer = await ask(source, "balances", { signal, headers: etag ? { "if-none-match": etag } : {} });
+        const answer = await ask(source, told("balances", source), { signal, headers: etag ? { "if-none-match": etag } : {} });
         if (answer.ok) {
           etag = answer.headers.get("etag") ?? "";
           tell({ balances: await answer.json() });
@@ -124,7 +126,7 @@ async function follow(source, tell, signal) {
 
 // Server-sent events over fetch, for EventSource cannot send a header. False if there was no place for it.
 async function stream(source, tell, signal) {
-  const answer = await ask(source, "stream", { signal });
+  const answer = await ask(source, told("stream", source), { signal });
   if (answer.status === 503) return false;
   if (!answer.ok) throw new Fault("no stream", answer.status);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -150,10 +152,15 @@ class CreditsElement extends HTMLElement {
     this.attachShadow({ mode: "open" }).adoptedStyleSheets = [SHEET];
   }
   get words() {
-    const language = (this.closest("[lang]")?.lang || navigator.language || "en").slice(0, 2).toLowerCase();
+    const language = (this.locale || this.closest("[lang]")?.lang || navigator.language || "en").slice(0, 2).toLowerCase();
     return WORDS[language] ?? WORDS.en;
   }
-  get source() { return { token: this.token, url: this.tokenUrl || TOKEN_URL }; }
+  // How numbers are written: by the attribute, else by the token, else by the page around.
+  get tongue() {
+    const lang = this.closest("[lang]")?.lang;
+    return new URLSearchParams({ ...(this.locale && { locale: this.locale }), ...(lang && { lang }) }).toString();
+  }
+  get source() { return { token: this.token, url: this.tokenUrl || TOKEN_URL, tongue: this.tongue }; }
   tell(name, detail, cancelable = false) { return this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, cancelable })); }
   tellError(error) { this.tell("credits-error", { status: error.status ?? 0, message: error.message }); }
 }
@@ -234,11 +241,12 @@ class BuyCredits extends CreditsElement {
   disconnectedCallback() { this.#asked += 1; clearTimeout(this.#timer); }
   attributeChangedCallback(name, before, now) {
     if (name === "amount") this.#input.value = now || "100";
+    if (name === "locale" && this.isConnected && before !== now) return this.connectedCallback();
     if (this.isConnected && before !== now) this.#showPrice();
   }
   async #showPrice() {
     const mine = (this.#asked += 1);
-    const chosen = { type: this.type, amount: this.#input.value, ...(this.currency && { currency: this.currency }) };
+    const chosen = { ...Object.fromEntries(new URLSearchParams(this.tongue)), type: this.type, amount: this.#input.value, ...(this.currency && { currency: this.currency }) };
     this.#say(make("span", this.words.loading));
     try {
       const answer = await ask(this.source, `price?${new URLSearchParams(chosen)}`);
@@ -269,7 +277,7 @@ class BuyCredits extends CreditsElement {
   }
   async #checkOut() {
     const amount = Number.parseInt(this.#input.value.replace(/[\s.,'’_]/g, ""), 10);
-    const body = { credit_type: this.type, amount, provider: this.provider || "stripe", key: this.#key, return_url: this.returnUrl || location.href.split("#")[0], ...(this.currency && { currency: this.currency }) };
+    const body = { credit_type: this.type, amount, ...(this.provider && { provider: this.provider }), key: this.#key, return_url: this.returnUrl || location.href.split("#")[0], ...(this.currency && { currency: this.currency }) };
     const answer = await ask(this.source, "checkouts", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     if (answer.status >= 500 || answer.status === 401 || answer.status === 403) throw new Fault("no checkout", answer.status);
     const answered = await answer.json();
