@@ -28,16 +28,43 @@ _PAGE: Final = """<!doctype html>
 <title>Creditgate API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="/docs/readable.css">
 </head>
 <body>
-<main id="docs">
+<div id="docs">
 <noscript>This page needs JavaScript; <a href="/openapi.json">the document itself</a> does not.</noscript>
-</main>
+</div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
 </html>
 """
+
+_READABLE: Final = """:root { color-scheme: light; background: #fff; }
+.swagger-ui .opblock.opblock-get .opblock-summary-method { background: #1d5fbf; }
+.swagger-ui .opblock.opblock-post .opblock-summary-method { background: #15703a; }
+.swagger-ui .opblock.opblock-put .opblock-summary-method { background: #8f5200; }
+.swagger-ui .opblock.opblock-delete .opblock-summary-method { background: #b91c1c; }
+.swagger-ui .opblock.opblock-patch .opblock-summary-method { background: #0f6a63; }
+.swagger-ui .info .title small, .swagger-ui .info .title small.version-stamp { background: #4d5f66; }
+.swagger-ui .info .title small.version-stamp { background: #4a6600; }
+.swagger-ui .info .title small.version-stamp pre.version { background: none; }
+.swagger-ui .info a, .swagger-ui a.link, .swagger-ui .info .link .url { color: #1d5fbf; }
+.swagger-ui .btn.authorize { color: #15703a; border-color: #15703a; }
+.swagger-ui .btn.authorize svg { fill: #15703a; }
+.swagger-ui .btn.cancel { color: #b91c1c; border-color: #b91c1c; }
+.swagger-ui .btn.execute { background: #1d5fbf; border-color: #1d5fbf; }
+.swagger-ui .parameter__in, .swagger-ui .parameter__deprecated, .swagger-ui .prop-format { color: #555; }
+.swagger-ui .parameter__name.required::after, .swagger-ui .parameter__name.required span { color: #b91c1c; }
+@media (max-width: 40rem) {
+  .swagger-ui .wrapper { padding: 0 .5rem; }
+  .swagger-ui .opblock .opblock-summary { flex-wrap: wrap; }
+  .swagger-ui .opblock .opblock-summary-control, .swagger-ui .scheme-container .schemes { flex-wrap: wrap; }
+  .swagger-ui .opblock .opblock-summary-path { max-width: 100%; }
+  .swagger-ui .opblock-body { overflow-x: auto; }
+}
+"""
+"""Colours that can be read on what Swagger UI puts behind them, and a narrow screen."""
 
 _START: Final = """window.addEventListener("load", function () {
   SwaggerUIBundle({
@@ -50,6 +77,13 @@ _START: Final = """window.addEventListener("load", function () {
     defaultModelsExpandDepth: 0,
   });
 });
+// What Swagger UI gives no name that is read aloud.
+const NAMES = { "#servers": "Server", "textarea.body-param__text": "Body", "select.content-type": "Content type" };
+new MutationObserver(function () {
+  for (const [found, name] of Object.entries(NAMES)) {
+    for (const one of document.querySelectorAll(found + ":not([aria-label])")) one.setAttribute("aria-label", name);
+  }
+}).observe(document.documentElement, { childList: true, subtree: true });
 """
 
 
@@ -71,6 +105,10 @@ def docs_routes(document: Callable[[], dict[str, Any]]) -> Blueprint:
         answer = _answer(_PAGE, "text/html")
         answer.headers["Content-Security-Policy"] = _POLICY
         return answer
+
+    @routes.get("/docs/readable.css")
+    def readable() -> Response:
+        return _answer(_READABLE, "text/css")
 
     @routes.get("/docs/start.js")
     def start() -> Response:

@@ -85,6 +85,25 @@ def test_a_balance_follows_a_spend_and_a_purchase_by_itself_and_two_of_them_ask_
     assert watch.said == []
 
 
+def test_they_have_the_brands_colour_and_a_language_of_their_own_that_may_change(
+    stand: Stand, app: HostPage, page: Page
+) -> None:
+    stand.grant("embed_words", 1500)
+    app.html = app.html.replace("<buy-credits ", '<buy-credits locale="de-AT" ')
+    page.goto(app.as_logged_in("embed_words"))
+    button, balance = page.locator("buy-credits").get_by_role("button"), page.locator("credit-balance")
+
+    expect(button).to_have_text("Kaufen")
+    expect(button).to_have_css("background-color", "rgb(15, 118, 110)")
+    expect(page.locator("buy-credits")).to_contain_text("Preis: $ 10,00")
+    expect(balance).to_contain_text("1,500Image generation available")
+    for element in (balance, page.locator("buy-credits")):
+        element.evaluate("(one, tag) => { one.locale = tag; }", "de" if element is balance else "en")
+    expect(balance).to_contain_text("1.500Image generation verfügbar")
+    expect(button).to_have_text("Buy")
+    expect(page.locator("buy-credits")).to_contain_text("Price: $10.00")
+
+
 @pytest.mark.parametrize("provider", ["stripe", "lemonsqueezy"])
 def test_what_is_bought_in_an_app_s_own_page_arrives_there(
     stand: Stand, app: HostPage, page: Page, provider: str

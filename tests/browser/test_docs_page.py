@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.serving import make_server
@@ -46,3 +47,22 @@ def test_the_page_shows_every_route_and_asks_no_other_server(url: str, page: Pag
     assert '"image_generation": 1' in example
     assert watch.elsewhere(url) == set()
     assert watch.said == []
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_what_is_written_there_can_be_read_and_everything_has_a_name(url: str, browser: Browser, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(f"{url}/docs")
+    page.click("#operations-Reservations-reserve .opblock-summary")
+    page.wait_for_selector("#operations-Reservations-reserve textarea[aria-label]")
+    # Blocks fade in: what is half there has half a contrast.
+    page.wait_for_timeout(1000)
+
+    faults = {fault["id"]: len(fault["nodes"]) for fault in Axe().run(page).response["violations"]}
+    whole = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+
+    # Swagger UI has a link in each of its buttons.
+    assert faults.keys() & {"color-contrast", "label", "select-name", "landmark-no-duplicate-main"} == set()
+    assert whole == width
