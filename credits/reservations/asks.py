@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from credits.db import is_unavailable
 from credits.errors import CreditsError, GateUnavailableError, IdempotencyConflictError
@@ -11,6 +12,9 @@ from credits.reservations.model import Answer, Durability, Overage
 from credits.reservations.protocol import Answered
 from credits.reservations.scripts import Verb
 from credits.reservations.turns import Taken
+
+TAKEN: Final = frozenset({Answer.COMMITTED, Answer.RESCUED, Answer.REPLAYED})
+"""Answers that say that the gate has taken the credits, now or before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ or stops tells nothing; then its lease ends, and the next one settles.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import select
@@ -19,10 +19,12 @@ from credits.db import glance, is_unavailable
 from credits.ids import new_id
 from credits.ledger.tables import entries
 from credits.log import get_logger
+from credits.reservations.asks import TAKEN, Ask
 from credits.reservations.keys import account_keys, shard_of
 from credits.reservations.model import Answer
+from credits.reservations.protocol import NOT_READY, Answered
 from credits.reservations.scripts import Verb
-from credits.reservations.settlement import settle_shards
+from credits.reservations.settlement import AskedToLead, ask_to_lead, settle_asked, settle_shards
 from credits.reservations.steps import Call, GateRuntime, perform, run
 from credits.reservations.turns import Taken, Turn, Turns, Waiter
 
@@ -39,6 +41,16 @@ _NAP_S: Final = 0.5
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class TakenAlong:
+    """What the gate took in the same turn in which it was to be booked."""
+
+    answered: Answered
+    taken: Taken
+    """Booked, or to be waited for."""
+    since_s: float
+
+
 @dataclass(slots=True)
 class Bookkeeper:
     """Settles for those who wait. Safe to share between threads."""
@@ -50,16 +62,16 @@ class Bookkeeper:
     _name: str = field(default_factory=new_id)
     _turns: Turns = field(default_factory=Turns)
 
-    def await_booked(self, taken: Sequence[Taken]) -> None:
+    def await_booked(self, taken: Sequence[Taken], *, since_s: float | None = None) -> None:
         """
         Settle until all of `taken` are booked, or for as long as the runtime says; marks those that are.
 
-        All must be of one shard. Servers that are away are asked again within that time.
+        All must be of one shard. Servers that are away are asked again within that time, which began at `since_s`.
         """
         if not taken:
             return
         waiter = Waiter(shard=shard_of(taken[0].account_id), taken=tuple(taken))
-        deadline_s = time.monotonic() + self.runtime.ledger_wait_s
+        deadline_s = (time.monotonic() if since_s is None else since_s) + self.runtime.ledger_wait_s
         self._turns.enter(waiter)
         try:
             while not waiter.is_done:
@@ -75,6 +87,30 @@ class Bookkeeper:
         finally:
             self._turns.leave(waiter)
 
+    def take_and_book(self, ask: Ask) -> TakenAlong | None:
+        """
+        Have the gate take what `ask` says and book it at once, if nobody else waits: a round trip less than one by one.
+
+        What is answered may have to be waited for still. None if others wait, or the gate was not ready: ask it alone.
+        Raises GateUnavailableError.
+        """
+        shard, gate = shard_of(ask.account_id), self.runtime.gate
+        turn = None if shard in gate.shared else self._turns.take_alone(shard)
+        if turn is None:
+            return None
+        epoch, since_s = gate.epochs.get(shard, 0), time.monotonic()
+        call = Call(ask.verb, account_keys(ask.account_id).all(), (epoch, *ask.args))
+        words: list[str] = []
+        try:
+            asked, words = run(self.runtime, ask_to_lead(self.runtime, turn.shards, self._name, behind=call))
+        finally:
+            if not words:
+                self._turns.end(turn, led_after={}, has_failed=False)
+        taken = Taken(op=ask.op, account_id=ask.account_id, epoch=epoch)
+        turn = replace(turn, taken=(taken,) if words[0] in TAKEN else ())
+        self._carry_out(turn, asked)
+        return None if words[0] in NOT_READY else TakenAlong(Answered(words, epoch), taken, since_s)
+
     def fingerprints(self, ops: Iterable[str]) -> dict[str, str]:
         """The fingerprint under which each op is booked, of those that are."""
         op_of = {f"{op}:{credit_type}": op for op in ops for credit_type in self.credit_types}
@@ -84,12 +120,12 @@ class Bookkeeper:
         with glance(self.runtime.engine) as connection:
             return {op_of[row.key]: row.fingerprint for row in connection.execute(query)}
 
-    def _carry_out(self, turn: Turn) -> None:
+    def _carry_out(self, turn: Turn, asked: AskedToLead | None = None) -> None:
         led_after: Mapping[int, str] = {}
         has_failed = True
         try:
             if turn.told_after is None:
-                led_after = self._settle(turn)
+                led_after = self._settle(turn, asked)
             else:
                 told = self.runtime.gate.await_told(turn.shards[0], after=turn.told_after, wait_ms=_LISTEN_MS)
                 _mark(self._turns.taken_of(turn.shards[0]), told)
@@ -106,12 +142,14 @@ class Bookkeeper:
         finally:
             self._turns.end(turn, led_after=led_after, has_failed=has_failed)
 
-    def _settle(self, turn: Turn) -> Mapping[int, str]:
+    def _settle(self, turn: Turn, asked: AskedToLead | None) -> Mapping[int, str]:
         """One settlement, and one look into the ledger for all who waited then; answers what others settle."""
         lock_wait_ms = _LOCK_WAIT_MS if turn.is_shared else None
-        settlement = run(
-            self.runtime, settle_shards(self.runtime, turn.shards, leader=self._name, lock_wait_ms=lock_wait_ms)
-        )
+        if asked is None:
+            steps = settle_shards(self.runtime, turn.shards, leader=self._name, lock_wait_ms=lock_wait_ms)
+        else:
+            steps = settle_asked(self.runtime, asked, leader=self._name, lock_wait_ms=lock_wait_ms)
+        settlement = run(self.runtime, steps)
         served = [one for one in turn.taken if shard_of(one.account_id) not in settlement.led_after]
         _mark(served, settlement.fingerprints)
         missing = [one for one in served if not one.is_booked]

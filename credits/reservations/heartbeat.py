@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 import os
 import threading
 import time
@@ -59,11 +60,14 @@ class Heartbeat:
             # The thread did not come along when the process forked, and the parent keeps its own holds alive.
             self._reset()
         with self._changed:
-            self._push(beating, beating.ttl_s / BEATS_PER_TTL)
+            self._drop_stopped()
+            due_s = self._push(beating, beating.ttl_s / BEATS_PER_TTL)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="credits-heartbeat", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if due_s < self._wakes_at_s:
+                # Woken for each hold, it would cost a short job more than all the rest of its hold.
+                self._changed.notify()
 
     def stop(self, beating: Beating) -> None:
         """Leave `beating` alone from now on. A beat that is under way may still arrive."""
@@ -75,9 +79,16 @@ class Heartbeat:
         self._due: list[tuple[float, int, Beating]] = []
         self._order = itertools.count()
         self._thread = None
+        self._wakes_at_s = math.inf
 
-    def _push(self, beating: Beating, in_s: float) -> None:
-        heapq.heappush(self._due, (time.monotonic() + in_s, next(self._order), beating))
+    def _push(self, beating: Beating, in_s: float) -> float:
+        due_s = time.monotonic() + in_s
+        heapq.heappush(self._due, (due_s, next(self._order), beating))
+        return due_s
+
+    def _drop_stopped(self) -> None:
+        while self._due and self._due[0][2].is_stopped:
+            heapq.heappop(self._due)
 
     def _run(self) -> None:
         while True:
@@ -90,12 +101,12 @@ class Heartbeat:
     def _next(self) -> Beating:
         with self._changed:
             while True:
-                while self._due and self._due[0][2].is_stopped:
-                    heapq.heappop(self._due)
-                wait_s = self._due[0][0] - time.monotonic() if self._due else None
-                if wait_s is not None and wait_s <= 0:
+                self._drop_stopped()
+                self._wakes_at_s = self._due[0][0] if self._due else math.inf
+                wait_s = self._wakes_at_s - time.monotonic()
+                if wait_s <= 0:
                     return heapq.heappop(self._due)[2]
-                self._changed.wait(wait_s)
+                self._changed.wait(wait_s if self._due else None)
 
 
 heartbeat: Final = Heartbeat()

@@ -23,6 +23,9 @@ from credits.reservations.settlement import settle
 from credits.reservations.steps import Call, GateRuntime, Pause, Sql, Steps
 
 MAX_ROUNDS: Final = 12
+NOT_READY: Final = frozenset({Answer.STALE, Answer.COLD, Answer.MEMBER})
+"""Answers to a call that has done nothing, because the gate has to be told something first."""
+
 _LOADING_MS: Final = 2_100
 """How long a caller waits for somebody else's load: a little longer than the gate believes that one to be alive."""
 _SHORTEST_PAUSE_MS: Final = 5

@@ -8,9 +8,9 @@ from credits.ids import checked_id
 from credits.ledger.model import DebitKind
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
-from credits.reservations.asks import Ask, Commit, check_content, committed, database_needed
+from credits.reservations.asks import TAKEN, Ask, Commit, check_content, committed, database_needed
 from credits.reservations.blocks import Blocks
-from credits.reservations.booked import Bookkeeper
+from credits.reservations.booked import Bookkeeper, TakenAlong
 from credits.reservations.checks import (
     MAX_EXTENSION_S,
     checked_items,
@@ -105,12 +105,12 @@ class Reservations(Looking):
             member=member,
         )
         ask = self.commit_ask(commit)
-        answered = self.call(ask)
+        answered, along = self._take(ask, durability)
         if answered.words[0] == Answer.GONE and if_lost is not None:
             ask = self.commit_ask(commit, is_lost=True)
-            answered = self.call(ask)
+            answered, along = self._take(ask, durability)
         replay = self.booked_replay(ask) if answered.words[0] == Answer.GONE else None
-        return replay or self.acknowledged(ask, answered, durability)
+        return replay or self.acknowledged(ask, answered, durability, along)
 
     def spend(
         self,
@@ -147,9 +147,9 @@ class Reservations(Looking):
         replay = self.booked_replay(ask) if durability is Durability.LEDGER else None
         if replay is not None:
             return replay
-        answered = self.call(ask)
+        answered, along = self._take(ask, durability)
         replay = self.booked_replay(ask) if answered.words[0] == Answer.INSUFFICIENT else None
-        return replay or self.acknowledged(ask, answered, durability)
+        return replay or self.acknowledged(ask, answered, durability, along)
 
     def release(self, account: str, reservation_id: str) -> bool:
         """Give back what a hold still has; True if it was open until now. Safe to repeat."""
@@ -231,21 +231,30 @@ class Reservations(Looking):
         check_content(ask, found)
         return Committed(reservation_id=ask.name, durability=Durability.LEDGER, replayed=True)
 
-    def acknowledged(self, ask: Ask, answered: Answered, durability: Durability) -> Committed:
+    def acknowledged(
+        self, ask: Ask, answered: Answered, durability: Durability, along: TakenAlong | None = None
+    ) -> Committed:
         """The answer to a commit or a spend, once it is as durable as it was asked to be, or after 5 s."""
         taken = self.taken(ask, answered, durability)
-        if taken is not None:
-            self.books.await_booked([taken])
+        if taken is not None and along is not None:
+            taken = along.taken
+        if taken is not None and not taken.is_booked:
+            self.books.await_booked([taken], since_s=None if along is None else along.since_s)
         return committed(ask, answered, taken)
 
     def taken(self, ask: Ask, answered: Answered, durability: Durability) -> Taken | None:
         """What has to be seen in the ledger before the answer; None if Redis will do. Raises what a refusal means."""
-        if answered.words[0] not in {Answer.COMMITTED, Answer.RESCUED, Answer.REPLAYED}:
+        if answered.words[0] not in TAKEN:
             raise answers.refusal(answered.words, ask.name)
         unsettled = int(answered.words[1]) if len(answered.words) > 1 else 0
         if durability is Durability.REDIS and unsettled <= self.max_exposure:
             return None
         return Taken(op=ask.op, account_id=ask.account_id, epoch=answered.epoch)
+
+    def _take(self, ask: Ask, durability: Durability) -> tuple[Answered, TakenAlong | None]:
+        """What the gate says to `ask`; and if it was booked along with it, what came of that."""
+        along = self.books.take_and_book(ask) if durability is Durability.LEDGER else None
+        return (self.call(ask), None) if along is None else (along.answered, along)
 
     def _account_id_of_hold(self, account: str, name: str) -> int:
         account_id = self.account_id(account)

@@ -49,6 +49,18 @@ class Settlement:
     """The shards that may have more to settle: a full batch, or another epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class AskedToLead:
+    """What some shards' Redis answered to who wants to settle them."""
+
+    epochs: Mapping[int, int]
+    """In which each was asked."""
+    answers: Sequence[Sequence[str]]
+    """In the same order."""
+    lines: Mapping[int, list[JournalLine]]
+    """The oldest of each shard whose lines were asked for along with it."""
+
+
 @dataclass(slots=True)
 class _Led:
     """Who settles which of some shards."""
@@ -92,7 +104,33 @@ def settle_shards(
     That saves work; nothing rests on it. `lock_wait_ms` is how long the transaction waits for a row that is locked, if
     not as long as any other does.
     """
-    led = yield from _lead(runtime, shards, leader)
+    asked, _ = yield from ask_to_lead(runtime, shards, leader)
+    return (yield from settle_asked(runtime, asked, leader=leader, lock_wait_ms=lock_wait_ms))
+
+
+def ask_to_lead(
+    runtime: GateRuntime, shards: Sequence[int], leader: str, *, behind: Call | None = None
+) -> Steps[tuple[AskedToLead, list[str]]]:
+    """Ask to settle these shards, in one round trip; it may be behind another call, whose words are answered, too."""
+    epochs = {shard: runtime.gate.epochs.get(shard, 0) for shard in shards}
+    first = [] if behind is None else [behind]
+    # First, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
+    # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
+    asked = [_lead_call(runtime, shard, epoch, leader) for shard, epoch in epochs.items()]
+    # The lines come behind its answer, so they are of that Redis. Where others lead as often, they would come in vain.
+    alone = [shard for shard in epochs if shard not in runtime.gate.shared]
+    parts: list[Call | ReadJournal] = [*first, *asked, *(ReadJournal(shard, BATCH) for shard in alone)]
+    answers = yield from together(runtime, parts)
+    begin, end = len(first), len(first) + len(asked)
+    lines = dict(zip(alone, answers[end:], strict=True))
+    return AskedToLead(epochs, answers[begin:end], lines), answers[0] if first else []
+
+
+def settle_asked(
+    runtime: GateRuntime, asked: AskedToLead, *, leader: str, lock_wait_ms: int | None = None
+) -> Steps[Settlement]:
+    """The rest of `settle_shards`."""
+    led = yield from _lead(runtime, asked)
     if led.are_awaited:
         # Those who were told together come back together: one transaction for all of them, not two.
         yield Pause(_GATHER_MS)
@@ -113,30 +151,21 @@ def settle_shards(
     )
 
 
-def _lead(runtime: GateRuntime, shards: Sequence[int], leader: str) -> Steps[_Led]:
+def _lead(runtime: GateRuntime, asked: AskedToLead) -> Steps[_Led]:
     led, shared = _Led(), runtime.gate.shared
-    epochs = {shard: runtime.gate.epochs.get(shard, 0) for shard in shards}
-    # First, is this Redis armed for the epoch? Who learnt of an epoch from SQL before it was armed would book
-    # lines of the Redis before; wiped, it would be armed, and load accounts that know nothing of those lines.
-    asked = [_lead_call(runtime, shard, epoch, leader) for shard, epoch in epochs.items()]
-    # The lines come behind its answer, so they are of that Redis. Where others lead as often, they would come in vain.
-    alone = [shard for shard in epochs if shard not in shared]
-    answers = yield from together(runtime, [*asked, *(ReadJournal(shard, BATCH) for shard in alone)])
-    lines = dict(zip(alone, answers[len(asked) :], strict=True))
-    for (shard, epoch), answer in zip(epochs.items(), answers, strict=False):
+    for (shard, epoch), answer in zip(asked.epochs.items(), asked.answers, strict=True):
+        is_led, is_awaited = answer[0] == Answer.LED, answer[0] == Answer.LEADING and answer[1] != "0"
         if answer[0] == Answer.STALE:
             yield from renew_epoch(runtime, shard, epoch)
             led.stale.add(shard)
-            continue
-        if answer[0] == Answer.LED:
+        elif is_led:
             led.after[shard] = answer[1]
         else:
             led.epochs[shard] = epoch
-            if shard in lines:
-                led.lines[shard] = lines[shard]
-        is_awaited = answer[0] != Answer.LED and answer[1] != "0"
+            if shard in asked.lines:
+                led.lines[shard] = asked.lines[shard]
         led.are_awaited |= is_awaited
-        if answer[0] == Answer.LED or is_awaited:
+        if is_led or is_awaited:
             shared.add(shard)
         else:
             shared.discard(shard)

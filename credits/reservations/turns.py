@@ -98,6 +98,14 @@ class Turns:
             shards = dict.fromkeys((waiter.shard, *self._settleable()))
             return self._begin(tuple(sorted(list(shards)[:MOST_SHARDS])), is_shared=True)
 
+    def take_alone(self, shard: int) -> Turn | None:
+        """A turn for a thread that is about to wait, before it does; None if anybody else waits, or is at it."""
+        with self._lock:
+            if self._waiters or self._is_shared_on or shard in self._busy or self._is_apart(shard):
+                return None
+            self._is_shared_on = True
+            return self._begin((shard,), is_shared=True)
+
     def end(self, turn: Turn, *, led_after: Mapping[int, str], has_failed: bool) -> None:
         """A turn is over: wake those whom it served, and somebody for what is left to do."""
         with self._lock:

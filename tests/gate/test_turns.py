@@ -147,3 +147,18 @@ def test_a_hundred_threads_are_all_served_and_no_shard_is_settled_twice_at_once(
 
     assert not any(thread.is_alive() for thread in threads)
     assert shared
+
+
+def test_who_is_about_to_wait_takes_the_turn_only_if_nobody_waits_or_is_at_it() -> None:
+    desk = Desk()
+
+    alone = desk.turns.take_alone(1)
+    second = desk.turns.take_alone(2)
+    late = desk.waiter(1)
+    assert alone is not None
+    desk.end(alone)
+
+    assert (alone.shards, alone.taken, second) == ((1,), (), None)
+    assert late.woken.is_set()
+    assert desk.turns.take_alone(2) is None
+    assert taken(desk, late).taken == late.taken

@@ -22,6 +22,7 @@ from credits.errors import (
 from credits.ledger.tables import accounts
 from credits.reservations.hold import Hold
 from credits.reservations.model import Durability, HoldState
+from credits.reservations.wire import DirectLine
 from tests.support.cluster import connected
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import OTHER, TYPE, Shop, figures
@@ -331,3 +332,19 @@ def test_without_a_redis_every_call_of_the_gate_says_so(shop: Shop) -> None:
     with pytest.raises(GateUnavailableError, match="without a Redis"):
         alone.reserve("user_1", image_generation=1)
     assert alone.ledger_balances("user_1")[TYPE].balance == 5
+
+
+def test_a_lone_commit_at_ledger_level_asks_redis_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = shop.process()
+    library.add("user_1", TYPE, 100, key="a")
+    library.reserve("user_1", image_generation=1).commit()
+    hold, line, questions = library.reserve("user_1", image_generation=2), DirectLine, list[int]()
+    for name in ("run", "run_many"):
+        asked = getattr(line, name)
+        monkeypatch.setattr(line, name, lambda self, said, ask=asked: questions.append(len(said)) or ask(self, said))
+
+    answer = hold.commit()
+
+    # Take it, lead, read; then, once it is booked, forget it and tell.
+    assert (answer.durability, questions) == (Durability.LEDGER, [3, 2])
+    assert figures(library, "user_1") == (97, 0, 0, 97, 0)
