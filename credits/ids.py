@@ -12,6 +12,7 @@ import uuid_utils
 from credits.errors import InvalidIdError, InvalidInputError
 
 MAX_ID_LENGTH: Final = 200
+MAX_EMAIL_LENGTH: Final = 254
 
 MAX_REFERENCE_LENGTH: Final = 200
 """What Stripe takes as a client_reference_id."""
@@ -53,6 +54,15 @@ def checked_text(value: object, field: str, *, max_length: int) -> str:
     if any(char == "\0" or unicodedata.category(char) == "Cs" for char in value):
         raise InvalidInputError(field, "must have neither NUL nor lone surrogates")
     return value
+
+
+def checked_email(value: object) -> str:
+    """An e-mail address as people write it; whether anybody reads it is another question. Raises InvalidInputError."""
+    text = checked_text(value, "email", max_length=MAX_EMAIL_LENGTH)
+    name, _, host = text.rpartition("@")
+    if not name or not host or any(char.isspace() or not char.isprintable() for char in text):
+        raise InvalidInputError("email", f"must be an address such as user@example.com, got {text[:40]!r}")
+    return text
 
 
 def new_id() -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from credits.api import fields
 from credits.api.models import Sent
 from credits.errors import InvalidInputError
+from credits.ids import MAX_EMAIL_LENGTH, checked_email
 from credits.passes.issuing import (
     DEFAULT_TTL_S,
     MAX_TTL_S,
@@ -34,6 +35,7 @@ def _return_url(value: Any) -> str:
 
 _TTL = fields.Checked(checked_ttl_s, {"type": "integer", "minimum": MIN_TTL_S, "maximum": MAX_TTL_S})
 _LOCALE = fields.Checked(checked_locale, {"type": "string", "format": "creditgate-locale"})
+_EMAIL = fields.Checked(checked_email, {"type": "string", "maxLength": MAX_EMAIL_LENGTH, "format": "email"})
 _ORIGIN = {"type": "string", "format": "creditgate-origin"}
 
 
@@ -49,6 +51,8 @@ class PortalLinkBody(Sent):
     """Where the page's link back leads."""
     locale: Annotated[str | None, _LOCALE.or_none()] = None
     """Left out: what the visitor's browser asks for."""
+    email: Annotated[str | None, _EMAIL.or_none()] = None
+    """Of the account's user, verified by you: for the checkouts of the page. The link has it in it."""
 
 
 class EmbedTokenBody(Sent):
@@ -60,6 +64,8 @@ class EmbedTokenBody(Sent):
     ttl_s: Annotated[int, _TTL] = DEFAULT_TTL_S
     """Seconds until the token is worthless; the components ask your server for another one."""
     locale: Annotated[str | None, _LOCALE.or_none()] = None
+    email: Annotated[str | None, _EMAIL.or_none()] = None
+    """Of the account's user, verified by you: for the checkouts that the components open."""
 
 
 class PortalLink(BaseModel):

@@ -9,6 +9,9 @@ from credits.api.models import DEFAULT_PAGE, MAX_PAGE, Sent
 from credits.checkout.shown import STATES
 from credits.config.return_urls import MAX_URL_LENGTH
 from credits.errors import InvalidInputError
+from credits.ids import MAX_EMAIL_LENGTH, checked_email
+
+_EMAIL: Final = fields.Checked(checked_email, {"type": "string", "maxLength": MAX_EMAIL_LENGTH, "format": "email"})
 
 
 class PriceQuery(Sent):
@@ -35,7 +38,7 @@ class CheckoutBody(Sent):
     success_url: Annotated[str | None, fields.a_text("success_url", max_length=MAX_URL_LENGTH).or_none()] = None
     """Where the payer comes back to; its host must be in allowed_hosts."""
     cancel_url: Annotated[str | None, fields.a_text("cancel_url", max_length=MAX_URL_LENGTH).or_none()] = None
-    email: Annotated[str | None, fields.a_text("email", max_length=254).or_none()] = None
+    email: Annotated[str | None, _EMAIL.or_none()] = None
     """Of the account's user, verified by you: fills the provider's form, and tells whose a payment is if in doubt."""
     key: Annotated[str | None, fields.an_id("key").or_none()] = None
     """Names this checkout. Left out: the Idempotency-Key; without one, each request is a new checkout."""

@@ -205,17 +205,30 @@ class AsyncCreditsClient(AsyncSelling):
         return await self._sender.carry_out(calls.find(account, reservation_id))
 
     async def portal_link(
-        self, account: str, *, ttl_s: int = PASS_TTL_S, return_url: str | None = None, locale: str | None = None
+        self,
+        account: str,
+        *,
+        ttl_s: int = PASS_TTL_S,
+        return_url: str | None = None,
+        locale: str | None = None,
+        email: str | None = None,
     ) -> tuple[str, int]:
         """A URL that opens the hosted page of `account`, and until when (milliseconds) it does."""
-        call = calls.portal_link(account, ttl_s=ttl_s, return_url=return_url, locale=locale)
+        call = calls.portal_link(account, ttl_s=ttl_s, return_url=return_url, locale=locale, email=email)
         return await self._sender.carry_out(call)
 
     async def embed_token(
-        self, account: str, *, origins: Sequence[str], ttl_s: int = PASS_TTL_S, locale: str | None = None
+        self,
+        account: str,
+        *,
+        origins: Sequence[str],
+        ttl_s: int = PASS_TTL_S,
+        locale: str | None = None,
+        email: str | None = None,
     ) -> tuple[str, int]:
         """A token for the web components on pages of `origins`, and until when (milliseconds) it is good."""
-        return await self._sender.carry_out(calls.embed_token(account, origins=origins, ttl_s=ttl_s, locale=locale))
+        call = calls.embed_token(account, origins=origins, ttl_s=ttl_s, locale=locale, email=email)
+        return await self._sender.carry_out(call)
 
     async def __aenter__(self) -> "AsyncCreditsClient":
         return self

@@ -163,22 +163,26 @@ def page(account: str, what: str, *, credit_type: str | None, before_id: int | N
     )
 
 
-def portal_link(account: str, *, ttl_s: int, return_url: str | None, locale: str | None) -> Call[tuple[str, int]]:
+def portal_link(
+    account: str, *, ttl_s: int, return_url: str | None, locale: str | None, email: str | None
+) -> Call[tuple[str, int]]:
     """A link to the hosted page, and until when it opens it. Nothing is stored: a repetition makes another one."""
     return Call(
         method="POST",
         path=_account(account, "portal-links"),
-        body={"ttl_s": ttl_s, **given(return_url=return_url, locale=locale)},
+        body={"ttl_s": ttl_s, **given(return_url=return_url, locale=locale, email=email)},
         read=lambda body: (str(body["url"]), from_iso(body["expires_at"])),
     )
 
 
-def embed_token(account: str, *, origins: Sequence[str], ttl_s: int, locale: str | None) -> Call[tuple[str, int]]:
+def embed_token(
+    account: str, *, origins: Sequence[str], ttl_s: int, locale: str | None, email: str | None
+) -> Call[tuple[str, int]]:
     """A token for the web components, and until when it is good. A repetition makes another one."""
     return Call(
         method="POST",
         path=_account(account, "embed-tokens"),
-        body={"origins": list(origins), "ttl_s": ttl_s, **given(locale=locale)},
+        body={"origins": list(origins), "ttl_s": ttl_s, **given(locale=locale, email=email)},
         read=lambda body: (str(body["token"]), from_iso(body["expires_at"])),
     )
 

@@ -10,7 +10,7 @@ from babel import Locale, UnknownLocaleError
 
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError
-from credits.ids import checked_id
+from credits.ids import checked_email, checked_id
 from credits.passes.seals import MAX_ORIGINS, Purpose, Visitor, seal
 
 DEFAULT_TTL_S: Final = 900
@@ -33,6 +33,7 @@ def portal_link(
     ttl_s: int = DEFAULT_TTL_S,
     return_url: str | None = None,
     locale: str | None = None,
+    email: str | None = None,
 ) -> tuple[str, int]:
     """
     A URL that opens the page of `account` and of no other, and until when it does.
@@ -46,6 +47,7 @@ def portal_link(
         nonce=secrets.token_urlsafe(9),
         return_url=None if return_url is None else checked_return_url(return_url),
         locale=None if locale is None else checked_locale(locale),
+        email=None if email is None else checked_email(email),
     )
     return f"{base_url}/portal/enter?link={quote(seal(Purpose.LINK, visitor, secret_key))}", visitor.expires_at_ms
 
@@ -59,6 +61,7 @@ def embed_token(
     origins: Sequence[str],
     ttl_s: int = DEFAULT_TTL_S,
     locale: str | None = None,
+    email: str | None = None,
 ) -> tuple[str, int]:
     """
     A token for the web components on pages of these origins, and until when it is good.
@@ -73,6 +76,7 @@ def embed_token(
         expires_at_ms=now_ms + checked_ttl_s(ttl_s) * 1000,
         nonce=secrets.token_urlsafe(9),
         locale=None if locale is None else checked_locale(locale),
+        email=None if email is None else checked_email(email),
         origins=tuple(checked_origin(origin) for origin in origins),
     )
     return seal(Purpose.EMBED, visitor, secret_key), visitor.expires_at_ms

@@ -16,10 +16,18 @@ class Admitting:
     _clock: Clock
 
     def portal_link(
-        self, account: str, *, ttl_s: int = DEFAULT_TTL_S, return_url: str | None = None, locale: str | None = None
+        self,
+        account: str,
+        *,
+        ttl_s: int = DEFAULT_TTL_S,
+        return_url: str | None = None,
+        locale: str | None = None,
+        email: str | None = None,
     ) -> tuple[str, int]:
         """
         A URL that opens the hosted page of `account`, and until when (milliseconds) it does.
+
+        `email` is that of its checkouts, as for `checkout`; the URL then has it in it, for whoever looks.
 
         Raises ConfigError if CREDITGATE_SECRET_KEY is not set, InvalidInputError that names the field.
         """
@@ -32,15 +40,22 @@ class Admitting:
             ttl_s=ttl_s,
             return_url=return_url,
             locale=locale,
+            email=email,
         )
 
     def embed_token(
-        self, account: str, *, origins: Sequence[str], ttl_s: int = DEFAULT_TTL_S, locale: str | None = None
+        self,
+        account: str,
+        *,
+        origins: Sequence[str],
+        ttl_s: int = DEFAULT_TTL_S,
+        locale: str | None = None,
+        email: str | None = None,
     ) -> tuple[str, int]:
         """
         A token for the web components on pages of `origins`, and until when (milliseconds) it is good.
 
-        It reads the balances of `account` and opens checkouts for it. Errors as `portal_link`.
+        It reads the balances of `account` and opens checkouts for it, with `email`. Errors as `portal_link`.
         """
         return embed_token(
             tenant=self.tenant,
@@ -50,4 +65,5 @@ class Admitting:
             origins=origins,
             ttl_s=ttl_s,
             locale=locale,
+            email=email,
         )

@@ -40,6 +40,8 @@ class Visitor:
     """Made up for each token; forms of a session are tied to it."""
     return_url: str | None = None
     locale: str | None = None
+    email: str | None = None
+    """The account's user's, for the checkouts that are opened there."""
     origins: tuple[str, ...] = ()
     """Pages that may use it; only for the web components."""
 
@@ -53,6 +55,7 @@ def seal(purpose: Purpose, visitor: Visitor, secret_key: str) -> str:
         "n": visitor.nonce,
         "r": visitor.return_url,
         "l": visitor.locale,
+        "e": visitor.email,
         "o": list(visitor.origins),
     }
     return str(_serializer(purpose, secret_key).dumps({name: value for name, value in content.items() if value}))
@@ -73,6 +76,7 @@ def unseal(purpose: Purpose, token: str, secret_key: str, *, now_ms: int) -> Vis
         nonce=content["n"],
         return_url=content.get("r"),
         locale=content.get("l"),
+        email=content.get("e"),
         origins=tuple(content.get("o", ())),
     )
     if now_ms >= visitor.expires_at_ms:

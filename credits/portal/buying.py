@@ -43,7 +43,9 @@ def asked_price(library: Credits, account: str, sent: Mapping[str, str], words: 
     }
 
 
-def buy(library: Credits, account: str, form: Mapping[str, str], *, back_url: str) -> Mapping[str, Any]:
+def buy(
+    library: Credits, account: str, form: Mapping[str, str], *, back_url: str, email: str | None
+) -> Mapping[str, Any]:
     """
     Open the checkout that a form asks for.
 
@@ -63,9 +65,11 @@ def buy(library: Credits, account: str, form: Mapping[str, str], *, back_url: st
         }
     )
     provider = form.get("provider", "")
-    key = f"portal:{digest(account, request_key, provider, *sorted(chosen.items()))[:48]}"
+    key = f"portal:{digest(account, request_key, provider, email, *sorted(chosen.items()))[:48]}"
     back = f"{back_url}/{PURCHASE_ID}"
-    return library.checkout(account, provider=provider, key=key, success_url=back, cancel_url=back, **chosen)
+    return library.checkout(
+        account, provider=provider, key=key, success_url=back, cancel_url=back, email=email, **chosen
+    )
 
 
 def _list_minor(price: Price) -> int:

@@ -204,7 +204,8 @@ def _checkout(visitor: Visitor, library: Credits, sent: dict[str, Any]) -> Any:
     amount, back = checked_amount(sent.get("amount")), sent["return_url"]
     if not any(back == origin or back.startswith(f"{origin}/") for origin in visitor.origins):
         raise InvalidInputError("return_url", f"must be on one of the token's origins: {', '.join(visitor.origins)}")
-    key = f"embed:{digest(visitor.account, sent['key'], sent['credit_type'], amount, currency, sent['provider'])[:48]}"
+    chosen = (sent["key"], sent["credit_type"], amount, currency, sent["provider"], visitor.email)
+    key = f"embed:{digest(visitor.account, *chosen)[:48]}"
     return library.checkout(
         visitor.account,
         provider=sent["provider"],
@@ -214,6 +215,7 @@ def _checkout(visitor: Visitor, library: Credits, sent: dict[str, Any]) -> Any:
         key=key,
         success_url=back,
         cancel_url=back,
+        email=visitor.email,
     )
 
 

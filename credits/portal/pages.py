@@ -146,7 +146,7 @@ def buying(visit: Visit) -> Response:
         check_form(request, visit.visitor, visit.portal.secret_key)
         back_url = f"{visit.portal.base_url}/portal/purchases"
         try:
-            bought = buy(visit.library, visit.account, request.form, back_url=back_url)
+            bought = buy(visit.library, visit.account, request.form, back_url=back_url, email=visit.visitor.email)
         except InvalidInputError as error:
             return _buy_form(
                 visit, sellers, request.form, {"error": told(error, visit.library, visit.words)}, status=422

@@ -240,14 +240,16 @@ def test_balances_entries_and_grants_are_read_in_pages(client: Any, library: Cre
 def test_a_link_and_a_token_let_a_browser_in_as_those_of_the_library_do(client: Any, settings: Settings) -> None:
     now_ms = system_clock_ms()
 
-    url, ends_at_ms = client.portal_link("user_1", ttl_s=60, return_url="https://app.example.com/", locale="de")
-    token, _ = client.embed_token("user_1", origins=["https://app.example.com"])
+    asked = {"ttl_s": 60, "return_url": "https://app.example.com/", "locale": "de", "email": "a@example.com"}
+    url, ends_at_ms = client.portal_link("user_1", **asked)
+    token, _ = client.embed_token("user_1", origins=["https://app.example.com"], email="b@example.com")
 
     sealed = parse_qs(urlsplit(url).query)["link"][0]
     visitor = unseal(Purpose.LINK, sealed, settings.secret_key, now_ms=now_ms)
     guest = unseal(Purpose.EMBED, token, settings.secret_key, now_ms=now_ms)
     assert (visitor.account, visitor.locale, visitor.expires_at_ms) == ("user_1", "de", ends_at_ms)
     assert (guest.account, guest.origins) == ("user_1", ("https://app.example.com",))
+    assert (visitor.email, guest.email) == ("a@example.com", "b@example.com")
 
 
 def test_a_key_that_is_none_or_may_not_is_told_so(url: str, engine: Engine, library: Credits) -> None:

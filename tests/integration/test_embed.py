@@ -217,6 +217,18 @@ def test_numbers_follow_the_element_then_the_token_then_the_page_around(
     assert shown["balances"]["tokens"]["formatted"] == written
 
 
+def test_the_address_of_a_token_goes_into_its_checkouts(
+    browser: FlaskClient, library: Credits, seller: PaperSeller
+) -> None:
+    _allow(library, "app.example.com")
+    for email in ("ada@example.com", None):
+        token, _ = library.embed_token("user_1", origins=[APP], email=email)
+        held = {"Authorization": f"Bearer {token}", "Origin": APP}
+        assert browser.post("/embed/checkouts", json=order(), headers=held).status_code == 200
+
+    assert [one.email for one in seller.orders] == ["ada@example.com", None]
+
+
 def test_a_purchase_without_a_provider_is_the_first_one_s(
     browser: FlaskClient, library: Credits, seller: PaperSeller
 ) -> None:

@@ -29,9 +29,8 @@ class Stand:
     credits: Credits
     seller: PaperSeller
 
-    def enter(self, account: str = "user_1", *, locale: str | None = None) -> None:
-        link, _ = self.credits.portal_link(account, locale=locale)
-        answer = self.browser.get(link)
+    def enter(self, account: str = "user_1", *, locale: str | None = None, email: str | None = None) -> None:
+        answer = self.browser.get(self.credits.portal_link(account, locale=locale, email=email)[0])
         assert (answer.status_code, answer.headers["Location"]) == (303, "/portal/")
 
     def page(self, path: str = "/portal/") -> str:
@@ -133,12 +132,13 @@ def test_the_history_as_csv_is_whole_and_runs_no_formula_in_a_spreadsheet(stand:
 
 
 def test_buying_opens_a_checkout_of_what_was_chosen_and_goes_there(stand: Stand) -> None:
-    stand.enter()
+    stand.enter(email="a@example.com")
 
     answer = stand.browser.post("/portal/buy", data=stand.form(amount="1,200"))
 
     [order] = stand.seller.orders
-    assert (order.account, order.credit_type, order.amount) == ("user_1", "image_generation", 1200)
+    bought = (order.account, order.email, order.credit_type, order.amount)
+    assert bought == ("user_1", "a@example.com", "image_generation", 1200)
     assert order.success_url == f"http://localhost/portal/purchases/{order.purchase_id}"
     assert f'content="0; url=https://pay.example.com/{order.purchase_id}"' in answer.text
 

@@ -19,7 +19,7 @@ def create_portal_link(call: Call, body: PortalLinkBody) -> Answer:
     Make one whenever your customer clicks, and redirect there. Nothing is stored: a repetition makes another link.
     """
     url, expires_at_ms = call.credits.portal_link(
-        call.account, ttl_s=body.ttl_s, return_url=body.return_url, locale=body.locale
+        call.account, ttl_s=body.ttl_s, return_url=body.return_url, locale=body.locale, email=body.email
     )
     return Answer(status=201, body={"account": call.account, "url": url, "expires_at": iso(expires_at_ms)})
 
@@ -33,6 +33,6 @@ def create_embed_token(call: Call, body: EmbedTokenBody) -> Answer:
     browser may see; an API key is not.
     """
     token, expires_at_ms = call.credits.embed_token(
-        call.account, origins=body.origins, ttl_s=body.ttl_s, locale=body.locale
+        call.account, origins=body.origins, ttl_s=body.ttl_s, locale=body.locale, email=body.email
     )
     return Answer(status=201, body={"account": call.account, "token": token, "expires_at": iso(expires_at_ms)})
