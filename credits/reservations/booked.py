@@ -51,6 +51,14 @@ class TakenAlong:
     since_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """How a turn has ended."""
+
+    led_after: Mapping[int, str] = field(default_factory=dict)
+    has_failed: bool = False
+
+
 @dataclass(slots=True)
 class Bookkeeper:
     """Settles for those who wait. Safe to share between threads."""
@@ -100,15 +108,14 @@ class Bookkeeper:
             return None
         epoch, since_s = gate.epochs.get(shard, 0), time.monotonic()
         call = Call(ask.verb, account_keys(ask.account_id).all(), (epoch, *ask.args))
-        words: list[str] = []
+        done = _Done()
         try:
             asked, words = run(self.runtime, ask_to_lead(self.runtime, turn.shards, self._name, behind=call))
+            taken = Taken(op=ask.op, account_id=ask.account_id, epoch=epoch)
+            turn = replace(turn, taken=(taken,) if words[0] in TAKEN else ())
+            done = self._carried_out(turn, asked)
         finally:
-            if not words:
-                self._turns.end(turn, led_after={}, has_failed=False)
-        taken = Taken(op=ask.op, account_id=ask.account_id, epoch=epoch)
-        turn = replace(turn, taken=(taken,) if words[0] in TAKEN else ())
-        self._carry_out(turn, asked)
+            self._turns.end(turn, led_after=done.led_after, has_failed=done.has_failed)
         return None if words[0] in NOT_READY else TakenAlong(Answered(words, epoch), taken, since_s)
 
     def fingerprints(self, ops: Iterable[str]) -> dict[str, str]:
@@ -120,16 +127,19 @@ class Bookkeeper:
         with glance(self.runtime.engine) as connection:
             return {op_of[row.key]: row.fingerprint for row in connection.execute(query)}
 
-    def _carry_out(self, turn: Turn, asked: AskedToLead | None = None) -> None:
-        led_after: Mapping[int, str] = {}
-        has_failed = True
+    def _carry_out(self, turn: Turn) -> None:
+        done = _Done(has_failed=True)
+        try:
+            done = self._carried_out(turn)
+        finally:
+            self._turns.end(turn, led_after=done.led_after, has_failed=done.has_failed)
+
+    def _carried_out(self, turn: Turn, asked: AskedToLead | None = None) -> "_Done":
         try:
             if turn.told_after is None:
-                led_after = self._settle(turn, asked)
-            else:
-                told = self.runtime.gate.await_told(turn.shards[0], after=turn.told_after, wait_ms=_LISTEN_MS)
-                _mark(self._turns.taken_of(turn.shards[0]), told)
-            has_failed = False
+                return _Done(led_after=self._settle(turn, asked))
+            told = self.runtime.gate.await_told(turn.shards[0], after=turn.told_after, wait_ms=_LISTEN_MS)
+            _mark(self._turns.taken_of(turn.shards[0]), told)
         # Whatever is away may come back before those who wait lose patience; they have the deadline. And what is wrong
         # with one shard is no business of a thread that waits for another: next, each is settled by its own.
         except Exception as error:
@@ -139,8 +149,8 @@ class Bookkeeper:
                 time.sleep(_AWAY_PAUSE_S)
             else:
                 raise
-        finally:
-            self._turns.end(turn, led_after=led_after, has_failed=has_failed)
+            return _Done(has_failed=True)
+        return _Done()
 
     def _settle(self, turn: Turn, asked: AskedToLead | None) -> Mapping[int, str]:
         """One settlement, and one look into the ledger for all who waited then; answers what others settle."""
