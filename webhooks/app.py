@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from credits.api.connect import open_api
 from credits.api.docs import docs_routes
+from credits.api.express import ExpressLane
 from credits.api.health import health_routes
 from credits.api.openapi import document
 from credits.api.paths import SegmentConverter, with_encoded_paths
@@ -62,9 +63,10 @@ def create_app(
         receiver(engine=engine, settings=settings, providers=PROVIDERS, doorbell=doorbell, clock=clock)
     )
     app.url_map.converters["segment"] = SegmentConverter
-    app.wsgi_app = with_encoded_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
     api = open_api(settings, api_engine, clock=clock)
     app.register_blueprint(api.blueprint(ENDPOINTS))
+    lane = ExpressLane(app, api, ENDPOINTS, answer_error=_answer_error, others=app.wsgi_app)
+    app.wsgi_app = with_encoded_paths(lane)  # type: ignore[method-assign,assignment]
     app.register_blueprint(
         docs_routes(partial(document, AREAS, credit_types=api.credit_types, version=version("creditgate")))
     )

@@ -9,6 +9,8 @@ from credits.api.errors import BodyTooLargeError, MalformedBodyError, Unsupporte
 from credits.errors import MalformedPayloadError
 from credits.payload import parse
 
+JSON: Final = "application/json"
+
 MAX_API_BODY_BYTES: Final = 64 * 1024
 
 
@@ -36,8 +38,15 @@ def read_json() -> dict[str, Any]:
         raise BodyTooLargeError(MAX_API_BODY_BYTES)
     if not body:
         return {}
-    if request.mimetype != "application/json":
-        raise UnsupportedBodyError(f"Content-Type must be application/json, got {request.mimetype[:40]!r}")
+    if request.mimetype != JSON:
+        raise UnsupportedBodyError(f"Content-Type must be {JSON}, got {request.mimetype[:40]!r}")
+    return fields_of(body)
+
+
+def fields_of(body: bytes) -> dict[str, Any]:
+    """The fields of a body in JSON; none if it is empty. Raises MalformedBodyError."""
+    if not body:
+        return {}
     try:
         return parse(body)
     except MalformedPayloadError as error:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -15,7 +15,7 @@ from credits.api.bodies import read_json
 from credits.api.endpoint import IDEMPOTENCY_KEY, Answer, Call, Endpoint
 from credits.api.errors import AccountDeniedError
 from credits.api.keyring import KeyRing
-from credits.api.keys import ApiKey, Scope
+from credits.api.keys import ApiKey
 from credits.api.limits import RateLimits
 from credits.api.models import Sent
 from credits.api.problems import SECURITY_HEADERS, invalid_fields, problem_of
@@ -23,6 +23,7 @@ from credits.config.settings import Tenant
 from credits.engine import Credits
 from credits.errors import (
     AuthenticationError,
+    CreditsError,
     HoldEndedError,
     InsufficientCreditsError,
     InvalidInputError,
@@ -32,6 +33,18 @@ from credits.ids import checked_id
 
 # One for all: `json.dumps` makes one for each answer that is to have no blanks.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request of the API brings, whoever has read it."""
+
+    path: Mapping[str, str]
+    """The variable parts of the path, decoded."""
+    authorization: str
+    idempotency_key: str | None
+    fields: Callable[[], Mapping[str, Any]]
+    """Of the body or the query; asked for once it is known that the caller may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +72,36 @@ class Api:
 
     def _view(self, endpoint: Endpoint) -> Callable[..., Response]:
         def view(**path: str) -> Response:
+            asked = Asked(
+                path=path,
+                authorization=request.headers.get("Authorization", ""),
+                idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
+                fields=lambda: _fields_of_request(endpoint),
+            )
             try:
-                return respond(self._carry_out(endpoint, path), is_tagged=endpoint.is_tagged)
-            except (InsufficientCreditsError, HoldEndedError) as error:
-                return problem_of(error, buy_url=self._where_to_buy(path.get("account", "")))
+                return respond(self.carry_out(endpoint, asked), is_tagged=endpoint.is_tagged)
+            except CreditsError as error:
+                return self.refuse(error, path)
 
         return view
 
-    def _carry_out(self, endpoint: Endpoint, path: Mapping[str, str]) -> Answer:
-        caller = self.keys.authenticate(_bearer())
+    def carry_out(self, endpoint: Endpoint, asked: Asked) -> Answer:
+        """Answer a request of `endpoint`. Raises what it is refused for."""
+        caller = self.keys.authenticate(_bearer(asked.authorization))
         if self.limits is not None:
             self.limits.admit(caller.kid)
-        if not caller.scopes & {*endpoint.scopes, Scope.ADMIN}:
+        if not caller.scopes & endpoint.admitted:
             raise PermissionDeniedError(*(scope.value for scope in endpoint.scopes))
-        names = {name: checked_id(text, name) for name, text in path.items()}
+        names = {name: checked_id(text, name) for name, text in asked.path.items()}
         reach = _Reach(caller)
         reach.check_named(names.get("account"))
         call = Call(
             caller=caller,
             credits=self.credits_of[caller.tenant],
             path=names,
-            idempotency_key=_idempotency_key(),
+            idempotency_key=_idempotency_key(asked.idempotency_key),
         )
-        sent = read_sent(endpoint)
+        sent = checked_fields(endpoint, asked.fields())
         reach.check_named(getattr(sent, "account", None))
         if endpoint.has_body or endpoint.is_of_installation:
             reach.check_any_named(endpoint)
@@ -89,24 +109,32 @@ class Api:
         reach.check_shown(endpoint, answer)
         return answer
 
+    def refuse(self, error: CreditsError, path: Mapping[str, str]) -> Response:
+        """What a refusal is over HTTP. Raises all others again, for whoever answers errors of any request."""
+        if isinstance(error, InsufficientCreditsError | HoldEndedError):
+            return problem_of(error, buy_url=self._where_to_buy(path.get("account", "")))
+        raise error
+
     def _where_to_buy(self, account: str) -> str | None:
         return self.buy_url.replace("{account}", quote(account, safe="")) or None
 
 
-def read_sent(endpoint: Endpoint) -> Sent:
-    """The body or the query of the request, checked. Raises InvalidInputError and its kin."""
-    found = read_json() if endpoint.has_body else _single_values(request.args)
-    if endpoint.has_body and request.args:
-        raise InvalidInputError(next(iter(request.args))[:40], "is in the query; this route takes its fields in a body")
+def checked_fields(endpoint: Endpoint, found: Mapping[str, Any]) -> Sent:
+    """The fields of a body or a query, checked. Raises InvalidInputError and its kin."""
     try:
         return endpoint.sent.model_validate(found)
     except ValidationError as error:
         raise invalid_fields(error, endpoint.sent) from None
 
 
+def as_json(answer: Answer) -> bytes:
+    """The body of an answer."""
+    return _ENCODER.encode(answer.body).encode()
+
+
 def respond(answer: Answer, *, is_tagged: bool) -> Response:
     """`answer` over HTTP."""
-    text = _ENCODER.encode(answer.body).encode()
+    text = as_json(answer)
     response = Response(text, answer.status, SECURITY_HEADERS, mimetype="application/json")
     if is_tagged:
         response.set_etag(hashlib.sha256(text).hexdigest()[:32])
@@ -141,19 +169,27 @@ class _Reach:
             self.check_any_named(endpoint)
 
 
-def _bearer() -> str:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+def _bearer(authorization: str) -> str:
+    scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise AuthenticationError("no valid API key")
     return key.strip()
 
 
-def _idempotency_key() -> str | None:
-    text = request.headers.get(IDEMPOTENCY_KEY)
+def _idempotency_key(text: str | None) -> str | None:
     if text is None:
         return None
     # WSGI hands headers over as latin-1 text.
     return checked_id(text.encode("latin-1", "replace").decode("utf-8", "surrogateescape"), IDEMPOTENCY_KEY)
+
+
+def _fields_of_request(endpoint: Endpoint) -> Mapping[str, Any]:
+    if not endpoint.has_body:
+        return _single_values(request.args)
+    found = read_json()
+    if request.args:
+        raise InvalidInputError(next(iter(request.args))[:40], "is in the query; this route takes its fields in a body")
+    return found
 
 
 def _single_values(query: MultiDict[str, str]) -> dict[str, str]:

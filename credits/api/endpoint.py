@@ -71,7 +71,7 @@ class Endpoint:
     path: str
     """As in OpenAPI: `/v1/accounts/{account}/balances`."""
     scopes: tuple[Scope, ...]
-    """A key needs one of these, or `admin`."""
+    """What its document says a key needs one of; `admin` has them all."""
     sent: type[Sent]
     """The query of a GET, the body of everything else."""
     answers: Mapping[int, type[BaseModel]]
@@ -83,6 +83,11 @@ class Endpoint:
     """Whether its answers have an ETag, so that who polls for changes may ask with If-None-Match."""
     is_general: bool = False
     """Whether it may be asked of no account in particular, also with a key that is for some accounts only."""
+    admitted: frozenset[Scope] = field(init=False)
+    """A key with any of these may ask it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "admitted", frozenset({*self.scopes, Scope.ADMIN}))
 
     @property
     def is_of_installation(self) -> bool:

@@ -1,0 +1,126 @@
+"""
+The short way of the API's plain POSTs: those of a known path, with a JSON body of a told length.
+
+They are what an app sends all day, and Flask's way from a request to its view and back takes as long as holding the
+credits. Whatever is not plain goes Flask's way, where everything about it is decided; the answers are the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from flask import Flask, Response
+from werkzeug.exceptions import ClientDisconnected
+
+from credits.api.bodies import JSON, MAX_API_BODY_BYTES, fields_of
+from credits.api.dispatch import Api, Asked, as_json
+from credits.api.endpoint import Answer, Endpoint
+from credits.api.paths import API_PREFIX
+from credits.api.problems import SECURITY_HEADERS
+from credits.errors import CreditsError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_NOT_PLAIN: Final = ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "QUERY_STRING")
+_HEADERS: Final = [("Content-Type", JSON), *SECURITY_HEADERS.items()]
+_STATUS: Final = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
+
+_Route = tuple[Endpoint, tuple[str | None, ...], tuple[str, ...]]
+"""A route, the fixed segments of its path with None for each variable one, and the names of those."""
+
+
+class ExpressLane:
+    """Answers plain POSTs of the API; whatever else comes is handed on."""
+
+    def __init__(
+        self,
+        app: Flask,
+        api: Api,
+        endpoints: Iterable[Endpoint],
+        *,
+        answer_error: Callable[[Exception], Response],
+        others: "WSGIApplication",
+    ) -> None:
+        self._app, self._api, self._answer_error, self._others = app, api, answer_error, others
+        self._routes: defaultdict[tuple[int, str], list[_Route]] = defaultdict(list)
+        """By the number of segments and the last of them, which is fixed."""
+        for endpoint in endpoints:
+            segments = tuple(None if part.startswith("{") else part for part in endpoint.path.split("/"))
+            if endpoint.method == "POST" and not endpoint.is_tagged and segments[-1] is not None:
+                self._routes[len(segments), segments[-1]].append((endpoint, segments, endpoint.path_names))
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        found = self._route_of(path) if path.startswith(API_PREFIX) and path.isascii() and _is_plain(environ) else None
+        if found is None:
+            return self._others(environ, start_response)
+        endpoint, names = found
+        asked = Asked(
+            path=names,
+            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            idempotency_key=environ.get("HTTP_IDEMPOTENCY_KEY"),
+            fields=lambda: fields_of(_body_of(environ)),
+        )
+        try:
+            answer = self._api.carry_out(endpoint, asked)
+        # As Flask does: what nobody foresaw is an answer, too, and stands in the log.
+        except Exception as error:  # noqa: BLE001
+            return self._refused(error, asked)(environ, start_response)
+        return _answered(answer, start_response)
+
+    def _route_of(self, path: str) -> tuple[Endpoint, dict[str, str]] | None:
+        segments = path.split("/")
+        found = None
+        for endpoint, fixed, names in self._routes.get((len(segments), segments[-1]), ()):
+            if all(want is None or want == got for want, got in zip(fixed, segments, strict=True)):
+                if found is not None:
+                    # Which of two is meant is for Flask's map to say.
+                    return None
+                values = [got for want, got in zip(fixed, segments, strict=True) if want is None]
+                if not all(values):
+                    return None
+                found = endpoint, {name: _decoded(got) for name, got in zip(names, values, strict=True)}
+        return found
+
+    def _refused(self, error: Exception, asked: Asked) -> Response:
+        with self._app.app_context():
+            try:
+                if isinstance(error, CreditsError):
+                    return self._api.refuse(error, asked.path)
+                raise error
+            except Exception as other:  # noqa: BLE001
+                return self._answer_error(other)
+
+
+def _is_plain(environ: "WSGIEnvironment") -> bool:
+    length: str = environ.get("CONTENT_LENGTH", "")
+    return (
+        environ.get("REQUEST_METHOD") == "POST"
+        and environ.get("CONTENT_TYPE") == JSON
+        and length.isascii()
+        and length.isdigit()
+        and len(length) < 10
+        and int(length) <= MAX_API_BODY_BYTES
+        and not any(environ.get(name) for name in _NOT_PLAIN)
+    )
+
+
+def _body_of(environ: "WSGIEnvironment") -> bytes:
+    length = int(environ["CONTENT_LENGTH"])
+    body: bytes = environ["wsgi.input"].read(length)
+    if len(body) != length:
+        raise ClientDisconnected
+    return body
+
+
+def _decoded(segment: str) -> str:
+    return unquote(segment, errors="surrogateescape") if "%" in segment else segment
+
+
+def _answered(answer: Answer, start_response: "StartResponse") -> list[bytes]:
+    text = as_json(answer)
+    start_response(_STATUS[answer.status], [*_HEADERS, ("Content-Length", str(len(text)))])
+    return [text]
