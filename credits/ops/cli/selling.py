@@ -11,6 +11,8 @@ from credits.checkout.shown import price_json
 from credits.clock import system_clock_ms
 from credits.ops.cli.accounts import Account, Limit
 from credits.ops.cli.context import AsJson, By, Command, DryRun, act_of, this
+from credits.pricing.money import written
+from credits.units import Money
 
 CreditType = Annotated[str, typer.Argument(help="The credit type, as in credits.toml.")]
 Currency = Annotated[str | None, typer.Option("--currency", help="The credit type's own if left out.")]
@@ -161,6 +163,12 @@ def list_purchases(
         command.print_json({"items": rows})
         return
     columns = ("purchase", "state", "account", "what", "quoted", "paid", "back", "provider", "made", "reason")
+
+    def money(amount_minor: int | None, currency: str | None) -> str | None:
+        if not amount_minor or currency is None:
+            return None
+        return written(Money(amount_minor=amount_minor, currency=currency), command.catalogue.checkout.locale)
+
     shown = [
         (
             row["purchase_id"],
@@ -168,8 +176,8 @@ def list_purchases(
             row["account"],
             f"plan {row['plan']}" if row["plan"] else f"{row['amount'] or '?'} {row['credit_type'] or ''}".strip(),
             row["formatted"],
-            row["paid_minor"],
-            row["refunded_minor"] + row["disputed_minor"] or None,
+            money(row["paid_minor"], row["currency"]),
+            money(row["refunded_minor"] + row["disputed_minor"], row["refunded_currency"]),
             row["provider"],
             row["created_at"],
             row["reason"],
