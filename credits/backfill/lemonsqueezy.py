@@ -7,6 +7,7 @@ from credits.backfill.http import Asker
 from credits.backfill.model import DAY_MS, MADE_BY, FoundEvent, FoundPage, state_id
 from credits.clock import from_iso
 from credits.config.settings import ProviderAccess
+from credits.errors import ProviderRefusedError
 
 _API: Final = "https://api.lemonsqueezy.com"
 _PAGE_SIZE: Final = 100
@@ -53,6 +54,7 @@ class LemonSqueezyListing:
 
     def __init__(self, access: ProviderAccess) -> None:
         self._store_id, self._variant_id = access.store_id, access.variant_id
+        self._renewals: dict[str, str | None] = {}
         self._asker = Asker("lemonsqueezy", access.api_base or _API, access, {"Accept": "application/vnd.api+json"})
 
     def page(self, kind: str, *, since_ms: int, token: str | None, now_ms: int) -> FoundPage:  # noqa: ARG002
@@ -70,7 +72,11 @@ class LemonSqueezyListing:
         attributes = item["attributes"]
         state = [attributes.get(name) for name in ("status", "refunded_amount", "variant_id", "renews_at", "ends_at")]
         # What is beside the object in a webhook, our custom data, no listing tells: its quote has to be found.
-        said = MADE_BY | ({"sold_by_us": self._is_ours(attributes)} if kind == "orders" else {})
+        said: dict[str, Any] = dict(MADE_BY)
+        if kind == "orders":
+            said["sold_by_us"] = self._is_ours(attributes)
+        if kind == "subscriptions":
+            said["renews_every"] = self._renewal_of(str(attributes.get("variant_id")))
         for event_type in _TYPES[kind](attributes):
             meta = {"event_name": event_type, "test_mode": attributes.get("test_mode")}
             yield FoundEvent(
@@ -78,10 +84,27 @@ class LemonSqueezyListing:
                 body={"meta": meta, "data": item, "creditgate": said},
             )
 
+    def _renewal_of(self, variant_id: str) -> str | None:
+        """How long the variant's periods are, as `1 month`, asked for once; None if its prices do not say."""
+        if variant_id not in self._renewals:
+            try:
+                prices = self._asker.get("/v1/prices", {"filter[variant_id]": variant_id})["data"]
+            except ProviderRefusedError:
+                # The subscription itself mostly shows it.
+                prices = []
+            found = {_renewal(price.get("attributes") or {}) for price in prices} - {None}
+            self._renewals[variant_id] = found.pop() if len(found) == 1 else None
+        return self._renewals[variant_id]
+
     def _is_ours(self, attributes: Attributes) -> bool:
         """Whether an order is of the variant that our checkouts sell credits by, in our store."""
         variant_id = (attributes.get("first_order_item") or {}).get("variant_id")
         return str(variant_id) == self._variant_id and str(attributes.get("store_id")) == self._store_id
+
+
+def _renewal(price: Attributes) -> str | None:
+    unit, count = price.get("renewal_interval_unit"), price.get("renewal_interval_quantity")
+    return f"{count} {unit}" if unit in {"day", "week", "month", "year"} and isinstance(count, int) else None
 
 
 def _made_ms(item: Mapping[str, Any]) -> int:

@@ -191,6 +191,7 @@ def test_nothing_has_to_be_scrolled_sideways_on_a_phone(stand: Stand, browser: B
     page.goto(f"{stand.url}{path}")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)")
     context.close()
 
 

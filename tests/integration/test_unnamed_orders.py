@@ -104,6 +104,23 @@ def test_a_week_of_downtime_ends_with_every_payment_credited_once_by_the_schedul
     assert shop.purchase(quiet)["state"] == "credited"
 
 
+@ON_SQLITE
+def test_a_subscription_that_began_and_was_renewed_unheard_is_credited_for_both_within_hours(shop: Market) -> None:
+    made = squeezy(shop, "a", plan="pro", email="a@example.com")
+    shop.click(made["checkout_url"], "pay")
+    shop.click(shop.order_url(), "renew")
+    [subscription] = shop.store.all("lemonsqueezy", "subscriptions")
+    # As it is a month later: written to by its renewal.
+    subscription["attributes"]["updated_at"] = subscription["attributes"]["renews_at"]
+    shop.store.put("lemonsqueezy", "subscriptions", subscription["id"], subscription, created_s=0)
+
+    for hours in (0, 0.01, 0.02, 0.1, 0.4, 2, 9):
+        look(shop, later_ms=int(hours * 3_600_000))
+
+    assert shop.pipeline.balance("a") == 2000
+    assert open_events(shop) == []
+
+
 def sold_unheard(shop: Market, provider: str, *, amount: int) -> dict[str, Any]:
     """A pack, a subscription, a renewal and a refund of which no webhook tells; answers the subscription's purchase."""
 

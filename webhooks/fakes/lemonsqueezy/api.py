@@ -46,6 +46,13 @@ def lemonsqueezy_api(desk: Desk, lock: threading.Lock) -> Blueprint:
             refunded(desk, order, asked if isinstance(asked, int) else None)
         return jsonify({"data": order})
 
+    @routes.get("/prices")
+    def prices() -> Response:
+        variant = request.args.get("filter[variant_id]", "")
+        every_month = {"renewal_interval_unit": "month", "renewal_interval_quantity": 1}
+        price = {"variant_id": variant, "category": "subscription", **every_month}
+        return jsonify({"data": [{"type": "prices", "id": variant, "attributes": price}] if variant.isdigit() else []})
+
     for kind in KINDS:
         routes.add_url_rule(f"/{kind}", f"list {kind}", _lister(desk, kind))
         routes.add_url_rule(f"/{kind}/<resource_id>", f"show {kind}", _shower(desk, kind))

@@ -19,6 +19,7 @@ from credits.facts import (
     SubscriptionSeen,
 )
 from credits.inbox.provider import Payload
+from credits.plans.calendar import period_end_ms
 from credits.units import Money
 from webhooks.fields import Node
 from webhooks.metadata import Metadata, read_metadata
@@ -44,6 +45,8 @@ class _Resource:
     """Names it in the ledger, for ever."""
     attributes: Node
     metadata: Metadata
+    renews_every: str | None = None
+    """How long a subscription's periods are, as `1 month`, where a backfill asked for it."""
 
     def payer(self, subscription_id: str | None = None) -> Payer:
         return Payer(
@@ -141,7 +144,7 @@ def _subscription_seen(subscription: _Resource) -> SubscriptionSeen:
         # While on trial, the period is the trial.
         period_start_ms=attributes.instant_ms("created_at") if status == "on_trial" else None,
         period_end_ms=attributes.instant_ms("renews_at") or attributes.instant_ms("ends_at"),
-        first_period_ms=_first_period_ms(attributes, status),
+        first_period_ms=_first_period_ms(attributes, status) or _by_its_price(attributes, subscription.renews_every),
         trial_end_ms=attributes.instant_ms("trial_ends_at"),
         trial_key=f"ls:sub:{subscription.id}:trial" if status == "on_trial" else None,
         is_paused=status == "paused",
@@ -166,6 +169,14 @@ def _first_period_ms(attributes: Node, status: str) -> tuple[int, int] | None:
         return None
     since_start_ms = attributes.required_instant_ms("updated_at") - start_ms
     return (start_ms, end_ms) if 0 <= since_start_ms * 3 < end_ms - start_ms else None
+
+
+def _by_its_price(attributes: Node, renews_every: str | None) -> tuple[int, int] | None:
+    """The first paid period, from its start and the length of the price's periods."""
+    start_ms = attributes.instant_ms("trial_ends_at") or attributes.instant_ms("created_at")
+    if start_ms is None or renews_every is None:
+        return None
+    return start_ms, period_end_ms(start_ms, renews_every)
 
 
 # ── Invoices of subscriptions ────────────────────────────────────────────────────────────────────────────
@@ -250,4 +261,5 @@ def _resource(payload: Payload, kind: str) -> _Resource:
         key=f"ls:{_KEY_OF[kind]}:{resource_id}",
         attributes=data.child("attributes"),
         metadata=read_metadata(custom_data),
+        renews_every=Node(payload).child("creditgate").text("renews_every"),
     )
