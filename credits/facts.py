@@ -147,6 +147,8 @@ class PlanLine:
     """Before discounts and taxes. Negative in a proration that gives unused time back, and there alone."""
     is_proration: bool = False
     """The difference that a change in the middle of a period makes, not a period of its own."""
+    is_trial: bool = False
+    """It says of itself that it is a trial's; of other lines over nothing, their subscription may say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,9 +110,11 @@ def whole_period(
 def free_line(hand: InHand, invoice: Invoice, line: PlanLine, plan: Plan, product: Product) -> Billed | Outcome:
     """A line over nothing: a trial's, or one of a price that is 0."""
     start_ms = invoice.fact.occurred_at_ms if line.period_start_ms is None else line.period_start_ms
-    if (not _is_seen_then(invoice, start_ms) and hand.event.attempts <= MAX_RECHECKS) or not invoice.sights:
+    is_known = line.is_trial or (bool(invoice.sights) and _is_seen_then(invoice, start_ms))
+    if not is_known and (hand.event.attempts <= MAX_RECHECKS or not invoice.sights):
         return waiting(hand, invoice.fact, "its subscription, which says whether it is a trial, is not known yet")
-    if any(sight.trial_end_ms is not None and sight.trial_end_ms > start_ms for sight in invoice.sights):
+    ends_ms = [sight.trial_end_ms for sight in invoice.sights if sight.trial_end_ms is not None]
+    if line.is_trial or any(end_ms > start_ms for end_ms in ends_ms):
         if line.product_id is None:
             return done("the invoice of a trial; its credits come with the subscription's own event")
         if not rules.trial_parts_of(plan, product.quantity):

@@ -113,7 +113,7 @@ def _item(simulation: Simulation, line: SimulatedLine, *, is_plan: bool) -> dict
                 "currency_code": simulation.currency,
             },
             "billing_cycle": {"interval": "month", "frequency": 1} if is_plan else None,
-            "trial_period": None,
+            "trial_period": {"interval": "month", "frequency": 1} if is_plan and simulation.is_on_trial else None,
             "custom_data": None,
         },
         "quantity": -line.quantity if line.amount_minor < 0 else line.quantity,

@@ -77,8 +77,7 @@ def _own_quote(transaction: Node) -> str | None:
 
     Paddle copies custom data to the subscription, and from there to what it bills later: that is another's quote.
     """
-    origin = transaction.text("origin") or ""
-    return None if origin.startswith("subscription_") else quote_of(transaction)
+    return None if _is_of_subscription(transaction) else quote_of(transaction)
 
 
 def _is_change_of_card(transaction: Node) -> bool:
@@ -137,7 +136,13 @@ def _line(transaction: Node, line: Node, price: Node) -> PlanLine:
         quantity=None if quantity is None else abs(quantity),
         amount=amount,
         is_proration=is_proration,
+        is_trial=amount.amount_minor == 0 and price.has("trial_period") and not _is_of_subscription(transaction),
     )
+
+
+def _is_of_subscription(transaction: Node) -> bool:
+    """Whether a subscription that was there before asked for it. A trial only comes with the first transaction."""
+    return (transaction.text("origin") or "").startswith("subscription_")
 
 
 def _is_proration(line: Node) -> bool:
