@@ -1,17 +1,14 @@
-"""What of a subscription's credits is gone without having been used. SQL, in the caller's transaction."""
-
-from typing import Final
+"""What of a subscription's credits lapsed without having been used. SQL, in the caller's transaction."""
 
 from sqlalchemy import Connection, func, select
 
 from credits.config.settings import Tenant
+from credits.ledger.model import DebitKind
 from credits.ledger.tables import entries, entry_lots, grants
 from credits.plans.tables import carries, plan_lots, plan_periods
 
-_GONE: Final = ("expire", "clawback", "restore")
 
-
-def gone_since(
+def lapsed_since(
     connection: Connection,
     tenant: Tenant,
     provider: str,
@@ -22,14 +19,14 @@ def gone_since(
     now_ms: int,
 ) -> int:
     """
-    Credits of the segments that `since_ms` splits or comes before which are gone unused by now.
+    Credits of the segments that `since_ms` splits or comes before which lapsed unused by now, and were not carried on.
 
-    They lapsed and were not carried on, or went back with a refund or dispute and were not restored.
+    What went back with a refund or dispute is none of them: it stands for other money.
     """
-    gone = (
+    lapsed = (
         select(func.coalesce(func.sum(-entry_lots.c.amount), 0))
         .join(entries, entries.c.id == entry_lots.c.entry_id)
-        .where(entry_lots.c.grant_id == grants.c.id, entries.c.kind.in_(_GONE))
+        .where(entry_lots.c.grant_id == grants.c.id, entries.c.kind == DebitKind.EXPIRE)
         .scalar_subquery()
     )
     carried = (
@@ -41,7 +38,7 @@ def gone_since(
             grants.c.expires_at_ms,
             plan_lots.c.rolls,
             plan_lots.c.cap,
-            gone.label("gone"),
+            lapsed.label("lapsed"),
             carried.label("carried"),
         )
         .join(plan_lots, plan_lots.c.grant_id == grants.c.id)
@@ -56,7 +53,7 @@ def gone_since(
     )
     total = 0
     for row in connection.execute(query):
-        total += row.gone - row.carried
+        total += row.lapsed - row.carried
         if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
             # Not swept yet: as much of it will be carried on as the cap allows.
             to_carry = 0 if not row.rolls else row.remaining if row.cap is None else min(row.remaining, row.cap)

@@ -15,9 +15,10 @@ from credits.ledger.model import DebitKind, GrantSource, Posted
 from credits.ledger.orders import order_command
 from credits.plans import carries, rules
 from credits.plans import periods_store as store
-from credits.plans.lapses import gone_since
+from credits.plans.lapses import lapsed_since
 from credits.plans.model import Change, Period, PeriodKind, Sight
 from credits.plans.verdicts import Verdict, verdict
+from credits.reversals.model import CHANGE_OP
 
 
 def open_period(
@@ -53,14 +54,14 @@ def apply_change(
     Order that the credits go back which the money given back stands for, and remember what the change says of the rest.
 
     What is spent of them becomes a debt, which later credits repay. Bought credits are in no order's lots. What lapsed
-    or was refunded before the change was told is gone already: nobody owes it.
+    before the change was told is gone already: nobody owes it.
     """
     if not store.insert_change(connection, tenant, change, now_ms=now_ms):
         return
     named = (connection, tenant, change.provider, change.subscription_id)
     lots = store.open_lots_of(*named)
     for credit_type, asked in change.amounts:
-        amount = asked - gone_since(*named, credit_type, since_ms=change.since_ms, now_ms=now_ms)
+        amount = asked - lapsed_since(*named, credit_type, since_ms=change.since_ms, now_ms=now_ms)
         if amount <= 0:
             continue
         # What an earlier segment left over, in its grace or for good, was paid for and stays if it can.
@@ -80,7 +81,7 @@ def apply_change(
             amount=amount,
             grant_ids=[lot["grant_id"] for lot in own_first if lot["credit_type"] == credit_type],
             owes_rest=True,
-            op=f"change:{digest(tenant.value, change.key, credit_type)[:32]}",
+            op=f"{CHANGE_OP}{digest(tenant.value, change.key, credit_type)[:32]}",
             actor=actor,
             reason=f"plan {change.plan}: money given back, {change.key}",
             now_ms=now_ms,

@@ -87,6 +87,10 @@ class Targets:
     frozen: int
 
 
+CHANGE_OP: Final = "change:"
+"""What the op of an order begins with by which a change of plan takes credits for money that it gave back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotState:
     """One lot of a reversed payment, as the ledger has it, and what was done about it so far."""
@@ -95,7 +99,7 @@ class LotState:
     remaining: int
     frozen: int
     lapsed: int = 0
-    """Credits of it that expired, or that its plan reset, for ever gone without being used."""
+    """Credits of it that expired, or that its plan reset, for ever gone without being used or paid back for."""
     clawed: int = 0
     """Taken back and not given back since, from the lot or as debt."""
     forgiven: int = 0

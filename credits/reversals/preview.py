@@ -10,7 +10,7 @@ from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, PaidUnknownError
 from credits.ledger import store as ledger_store
 from credits.reversals import payments, rules, store
-from credits.reversals.model import LotState, Refund, RefundState, Step, Targets
+from credits.reversals.model import Refund, RefundState, Step, Targets
 from credits.reversals.service import policy_of
 
 # Take, owe, and what the ledger does by itself: a lot comes to rest in a few rounds.
@@ -121,11 +121,10 @@ def _entries_of(
         entry(-plan.clawed_frozen, "frozen")
         entry(-taken, "unspent")
         entry(-owed, "spent before: owed")
-        state = LotState(
-            granted=state.granted,
+        state = replace(
+            state,
             remaining=state.remaining + plan.restored - plan.clawed_frozen - taken,
             frozen=state.frozen - plan.clawed_frozen - plan.unfrozen + (plan.amount if plan.step is Step.FREEZE else 0),
-            lapsed=state.lapsed,
             clawed=state.clawed - plan.restored + plan.clawed_frozen + taken + owed,
             forgiven=plan.forgiven,
             judged=plan.judged,

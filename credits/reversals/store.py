@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, literal, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, literal, not_, or_, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -11,6 +11,7 @@ from credits.ledger.model import DebitKind
 from credits.ledger.orders import commands
 from credits.ledger.tables import accounts, entries, entry_lots, grants
 from credits.reversals.model import (
+    CHANGE_OP,
     DISPUTE_RANK,
     REFUND_RANK,
     Dispute,
@@ -196,11 +197,19 @@ def change_lot(connection: Connection, grant_id: int, values: dict[str, Any]) ->
 
 
 def lapsed_of(connection: Connection, grant_id: int) -> int:
-    """How many credits of a lot ended without being used."""
+    """
+    How many credits of a lot ended without being used.
+
+    None of those are that a change of plan took: they stand for money that it gave back itself.
+    """
     query = (
         select(func.coalesce(func.sum(entry_lots.c.amount), 0))
         .join(entries, entries.c.id == entry_lots.c.entry_id)
-        .where(entry_lots.c.grant_id == grant_id, entries.c.kind.in_(_GONE))
+        .where(
+            entry_lots.c.grant_id == grant_id,
+            entries.c.kind.in_(_GONE),
+            not_(entries.c.key.startswith(CHANGE_OP, autoescape=True)),
+        )
     )
     return -int(connection.execute(query).scalar_one())
 

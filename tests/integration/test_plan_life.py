@@ -177,6 +177,27 @@ def test_what_money_given_back_at_renewal_takes_depends_on_no_order(
     assert {kind for kind, _ in life.entries()} == ({"grant"} if up is OnChange.AT_RENEWAL else {"grant", "reset"})
 
 
+@pytest.mark.parametrize("is_refunded_first", [False, True])
+@pytest.mark.parametrize(("refunded_minor", "left", "owed"), [(2000, 500, 0), (4000, 0, 2000)])
+def test_a_refund_and_a_downgrade_each_take_what_their_money_stands_for_whichever_comes_first(
+    pipeline: Pipeline, refunded_minor: int, left: int, owed: int, is_refunded_first: bool
+) -> None:
+    life = Life.of(pipeline, *two_plans())
+    life.seen("max", JAN, JAN, FEB, kind="created")
+    life.invoice("first", JAN, line("max", 4000, JAN, FEB))
+    life.advance(HALF)
+
+    if is_refunded_first:
+        life.refund("first", refunded_minor)
+    downgraded(life)
+    if not is_refunded_first:
+        life.refund("first", refunded_minor)
+
+    # 5000 came for 40.00; the downgrade gave 10.00 back and took 2000, and the refund takes its share of all that came.
+    balance = life.pipeline.credits.balances("user_1")[TYPE]
+    assert (balance.available, balance.debt) == (left, owed)
+
+
 def test_the_original_period_may_be_told_after_its_changes(pipeline: Pipeline) -> None:
     life = Life.of(pipeline, *two_plans())
     downgraded(life)
