@@ -138,7 +138,7 @@ def test_a_quote_that_ran_out_before_its_checkout_was_handed_out_is_over(shop: M
         open_checkout(later, asked("stripe"))
 
     row = purchase_row(later, shop.rows()[0]["quote_id"])
-    assert state_of(row, later.clock()) == "abandoned"
+    assert state_of(row, None, later.clock()) == "abandoned"
 
 
 # ── Away, or against it ──────────────────────────────────────────────────────────────────────────────────
