@@ -18,12 +18,8 @@ from sqlalchemy import (
     RowMapping,
     String,
     Table,
-    Text,
-    bindparam,
     create_engine,
     event,
-    func,
-    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -55,7 +51,6 @@ _SNAPSHOT: Final[Mapping[str, Mapping[str, Any]]] = {
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
 
-_WAIT_FOR_LOCKS: Final = select(func.set_config("lock_timeout", bindparam("wait_ms", type_=Text()), True))
 _BUSY_S: Final = 5
 _BEGIN_READING: Final = Ready("BEGIN", {}, ())
 _BEGIN_WRITING: Final = Ready("BEGIN IMMEDIATE", {}, ())
@@ -140,12 +135,6 @@ def single_statements(engine: Engine) -> Iterator[Connection]:
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
-
-
-def wait_for_locks(connection: Connection, wait_ms: int) -> None:
-    """Let the rest of the transaction wait so long for a row that is locked, and fail then. SQLite locks no rows."""
-    if connection.dialect.name != "sqlite":
-        connection.execute(_WAIT_FOR_LOCKS, {"wait_ms": f"{wait_ms}ms"})
 
 
 @contextmanager

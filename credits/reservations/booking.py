@@ -7,7 +7,6 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from credits.config.settings import Tenant
-from credits.db import wait_for_locks
 from credits.ledger.model import ORDERED_KINDS, DebitKind
 from credits.members import store as members
 from credits.reservations.aftermath import note_lapsed, open_balances
@@ -86,9 +85,7 @@ def book(
     journal id with the same fingerprint it is a second charge for one spend: it is not booked, and given back. With
     another fingerprint it is neither: it is booked as suspense, so that the credits stay taken and somebody looks.
     """
-    if lock_wait_ms is not None:
-        wait_for_locks(connection, lock_wait_ms)
-    locked = lock(connection, epochs, {debit.account_id for debit in debits})
+    locked = lock(connection, epochs, {debit.account_id for debit in debits}, wait_ms=lock_wait_ms)
     over = frozenset(shard for shard, epoch in epochs.items() if locked.epochs.get(shard, 0) != epoch)
     # A line of an account that this database does not have stays in the journal, where somebody can find it.
     debits = [one for one in debits if shard_of(one.account_id) not in over and one.account_id in locked.tenants]

@@ -48,14 +48,17 @@ class Pages:
     """(journal id, fingerprint) by tenant and key, of what was sought and is booked."""
 
 
-def lock(connection: Connection, shard_ids: Iterable[int], account_ids: Iterable[int]) -> Locked:
+def lock(
+    connection: Connection, shard_ids: Iterable[int], account_ids: Iterable[int], *, wait_ms: int | None = None
+) -> Locked:
     """
     Hold the epochs of these shards still, and lock these accounts as every writer does: each in the order of its ids.
 
     Whoever stops in the middle of it stops everybody else's settlement of these shards, so PostgreSQL ends it
-    after 1.5 s.
+    after 1.5 s. `wait_ms` is how long this transaction waits for a row that is locked, if not as long as any other.
     """
-    sought = {"wanted": packed_ids(shard_ids), "ids": packed_ids(account_ids)}
+    lock_wait = None if wait_ms is None else f"{wait_ms}ms"
+    sought = {"wanted": packed_ids(shard_ids), "ids": packed_ids(account_ids), "lock_wait": lock_wait}
     epochs, tenants = dict[int, int](), dict[int, Tenant]()
     for one, epoch, text in statements_for(connection.dialect).lock.rows(connection, sought):
         if epoch is None:

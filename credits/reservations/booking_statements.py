@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     JSON,
     BigInteger,
     ColumnElement,
@@ -11,12 +12,14 @@ from sqlalchemy import (
     Dialect,
     FromClause,
     Text,
+    bindparam,
     cast,
     func,
     insert,
     literal,
     null,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.sql.dml import Insert, Update
@@ -122,11 +125,11 @@ def _moves_into(
 
 def _lock(dialect: str) -> CompoundSelect[Any]:
     sought, ids = rows_of(dialect, "wanted", {"id": _WHOLE}), rows_of(dialect, "ids", {"id": _WHOLE})
-    # The limit is told with what it guards.
-    limit = func.set_config("idle_in_transaction_session_timeout", "1500", True) if dialect == "postgresql" else null()
+    limits = _limits(dialect)
     epochs = (
-        select(shards.c.id, shards.c.epoch, cast(limit, _TEXT).label("text"))
+        select(shards.c.id, shards.c.epoch, cast(limits.c.idle + limits.c.waiting, _TEXT).label("text"))
         .join(sought, shards.c.id == sought.c.id)
+        .join(limits, true())
         .order_by(shards.c.id)
         .with_for_update(of=shards)
         .cte("epochs")
@@ -140,6 +143,18 @@ def _lock(dialect: str) -> CompoundSelect[Any]:
     )
     # One after the other: every settler locks shards before accounts.
     return union_all(select(*epochs.c), select(*owners.c))
+
+
+def _limits(dialect: str) -> CTE:
+    """How long the transaction may stand still, and may wait for a row: told with what they guard, and before it."""
+    wait = bindparam("lock_wait", type_=_TEXT)
+    if dialect != "postgresql":
+        return select(literal("", _TEXT).label("idle"), wait.label("waiting")).cte("limits")
+    longest = func.coalesce(wait, func.current_setting("lock_timeout"))
+    return select(
+        func.set_config("idle_in_transaction_session_timeout", "1500", True, type_=_TEXT).label("idle"),
+        func.set_config("lock_timeout", longest, True, type_=_TEXT).label("waiting"),
+    ).cte("limits")
 
 
 def _pages(dialect: str) -> CompoundSelect[Any]:
