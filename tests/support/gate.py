@@ -326,18 +326,32 @@ class GateDriver:
         found: Any = self.client.xrange(self.keys.journal)
         return [entry_id for entry_id, _ in found]
 
-    def dump(self) -> dict[str, bytes]:
+    def dump(self) -> dict[str, object]:
         """Every key of the server, to see whether anything changed."""
-        dumped: dict[str, bytes] = {}
-        for server in servers_of(self.client):
-            known = server.connection_pool.connection_kwargs
-            with redis.Redis(host=known["host"], port=known["port"]) as raw:
-                dumped |= {name: raw.dump(name) or b"" for name in sorted(server.keys("*"))}
-        return dumped
+        return {name: _content(server, name) for server in servers_of(self.client) for name in server.keys("*")}
 
     def seen(self) -> Seen:
         """The account as its keys have it, with every sum and size checked on the way."""
         return read_keys(self.client, self.keys, self.account_id)
+
+
+def _content(server: redis.Redis, name: str) -> object:
+    """
+    What a key holds. Not its DUMP: that of a hash or set has the order of a table that Redis may be enlarging.
+    """
+    match server.type(name):
+        case "string":
+            return server.get(name)
+        case "hash":
+            return server.hgetall(name)
+        case "set":
+            return server.smembers(name)
+        case "zset":
+            return server.zrange(name, 0, -1, withscores=True)
+        case "stream":
+            return server.xinfo_stream(name)["last-generated-id"], server.xrange(name)
+        case unknown:
+            raise AssertionError(f"{name} is a {unknown}, which is not looked into yet")
 
 
 def _flat(items: Mapping[str, int] | int) -> list[object]:
