@@ -51,6 +51,20 @@ def test_a_declared_length_over_the_limit_is_refused_before_the_body_comes(insta
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+def test_after_a_body_that_is_too_large_the_connection_goes_on(installation: Installation) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=10)
+    webhook = signed_purchase("payment-1")
+    statuses = []
+    for body in (b" " * (MAX_BODY_BYTES + 500_000), webhook.body):
+        connection.request("POST", "/webhooks/fake", body, dict(webhook.headers))
+        answer = connection.getresponse()
+        statuses.append(answer.status)
+        answer.read()
+    connection.close()
+
+    assert statuses == [413, 200]
+
+
 def test_a_body_that_breaks_off_writes_nothing_and_the_next_one_is_served(
     installation: Installation, database_url: str
 ) -> None:
