@@ -4,6 +4,7 @@ import os
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
 from flask import Flask, Response
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -35,6 +36,11 @@ from webhooks.providers import REGISTRY as PROVIDERS
 from webhooks.receiver import receiver
 
 log = get_logger(__name__)
+
+_FIX_OF: Final = {
+    404: "Compare the path with /openapi.json, which lists them all; ids in it are percent-encoded one by one.",
+    405: "Use one of the methods that the header Allow names.",
+}
 
 
 def create_app(
@@ -116,10 +122,15 @@ def ring_workers(broker_url: str) -> Doorbell:
     return Doorbell(send)
 
 
+def _what_to_do(status: int | None) -> dict[str, Any]:
+    fix = _FIX_OF.get(status or 500)
+    return {} if fix is None else {"fix": fix}
+
+
 def _answer_error(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         code = (error.name or "error").lower().replace(" ", "_")
-        answer = problem(error.code or 500, code, error.description or "")
+        answer = problem(error.code or 500, code, error.description or "", **_what_to_do(error.code))
         for name, value in error.get_headers():
             if name in {"Allow", "Retry-After"}:
                 answer.headers[name] = value

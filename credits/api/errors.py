@@ -1,6 +1,7 @@
 """Errors that only a request over HTTP can meet; leaves of the tree in `credits.errors`."""
 
 from credits.errors import CreditsError, PermissionDeniedError
+from credits.errors.tree import shown
 
 
 class BodyTooLargeError(CreditsError):
@@ -40,7 +41,7 @@ class UnknownFieldError(CreditsError):
     fix = "Leave the field out, or use one of those that the message lists."
 
     def __init__(self, field: str, known: str) -> None:
-        super().__init__(f"{field}: is not a field of this request; its fields are: {known}")
+        super().__init__(f"{shown(field)}: is not a field of this request; its fields are: {known}")
         self.field = field
 
 

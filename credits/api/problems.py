@@ -100,7 +100,7 @@ def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.Cre
         case "missing":
             return of_requests.MissingFieldError(field)
         case "extra_forbidden":
-            return of_requests.UnknownFieldError(repr(field)[:80], ", ".join(model.model_fields) or "none")
+            return of_requests.UnknownFieldError(field, ", ".join(model.model_fields) or "none")
         case _:
             return errors.InvalidInputError(field, finding["msg"])
 

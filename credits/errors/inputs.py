@@ -19,8 +19,8 @@ class InvalidInputError(CreditsError):
 class InvalidAmountError(InvalidInputError):
     code = "invalid_amount"
 
-    def __init__(self, field: str, value: object, maximum: int) -> None:
-        super().__init__(field, f"must be a whole number from 1 to {maximum}, got {shown(value)}")
+    def __init__(self, field: str, value: object, maximum: int, minimum: int = 1) -> None:
+        super().__init__(field, f"must be a whole number from {minimum} to {maximum}, got {shown(value)}")
         self.maximum = maximum
 
 

@@ -17,27 +17,28 @@ MAX_EXTENSION_S: Final = 7 * 86_400
 """A hold ends this long after it was made, however often it is extended."""
 
 
-def checked_items(items: Mapping[str, int], known: Collection[str], *, smallest: int = 1) -> dict[str, int]:
+def checked_items(
+    items: Mapping[str, int], known: Collection[str], *, smallest: int = 1, field: str = "items"
+) -> dict[str, int]:
     """
     The amounts per credit type, each within its bounds.
 
     Raises InvalidInputError, InvalidAmountError or UnknownCreditTypeError.
     """
     if not 1 <= len(items) <= MAX_TYPES:
-        raise InvalidInputError("items", f"must name 1 to {MAX_TYPES} credit types, got {len(items)}")
+        raise InvalidInputError(field, f"must name 1 to {MAX_TYPES} credit types, got {len(items)}")
     checked = {}
     for kind, amount in items.items():
         if kind not in known:
             raise UnknownCreditTypeError(kind, ", ".join(known))
-        is_allowed_zero = smallest == 0 and type(amount) is int and amount == 0
-        checked[kind] = 0 if is_allowed_zero else checked_amount(amount, f"items.{kind}")
+        checked[kind] = checked_amount(amount, f"{field}.{kind}", smallest=smallest)
     return checked
 
 
 def checked_ttl_ms(ttl_s: float) -> int:
     """A hold's time to live in ms. Raises InvalidInputError outside 1 s to 24 h."""
     if type(ttl_s) not in {int, float} or not MIN_TTL_S <= ttl_s <= MAX_TTL_S:
-        raise InvalidInputError("ttl_s", f"must be from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {ttl_s!r}")
+        raise InvalidInputError("ttl_s", f"must be a number from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {ttl_s!r}")
     return round(ttl_s * 1000)
 
 

@@ -13,14 +13,13 @@ from credits.reservations import deduct as by_hand
 from credits.reservations.answers import Committed
 from credits.reservations.asks import Commit
 from credits.reservations.batch import Reserve
-from credits.reservations.checks import checked_items
 from credits.reservations.courier import Courier
 from credits.reservations.hold import Hold, chosen, chosen_items, chosen_step
 from credits.reservations.model import Durability, Overage
 from credits.reservations.records import HoldRecord
 from credits.reservations.service import Reservations
 from credits.reservations.steps import GateRuntime
-from credits.units import MAX_AMOUNT
+from credits.units import MAX_AMOUNT, checked_amount
 
 
 class Spending:
@@ -153,8 +152,8 @@ class Spending:
 
     def can_deduct(self, account: str, credit_type: str, amount: int) -> bool:
         """Whether so much could be taken right now. It holds nothing: a moment later the answer may be another one."""
-        wanted = checked_items({credit_type: amount}, tuple(self.catalogue.credit_types))
-        return self.reservations.available(account, credit_type) >= wanted[credit_type]
+        known = self.catalogue.credit_type(credit_type).key
+        return self.reservations.available(account, known) >= checked_amount(amount)
 
     def holds(self, account: str, *, limit: int = 100, after: tuple[int, str] | None = None) -> list[HoldRecord]:
         """An account's open holds, the soonest due first; `after`: (`due_at_ms`, `hold`) of one to go on behind."""

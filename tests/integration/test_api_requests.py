@@ -91,7 +91,7 @@ def test_a_field_that_is_not_known_is_named_with_those_that_are(caller: Caller) 
     in_query = assert_problem(caller.account("user_1", "entries", page=2), 422, "unknown_field")
     in_the_wrong_place = caller.post("/v1/accounts/user_1/reservations?ttl_s=5", RESERVE)
 
-    assert "ttl" in misspelt["field"]
+    assert misspelt["field"] == "ttl"
     assert "items, reservation_id, ttl_s" in misspelt["detail"]
     assert "credit_type, limit, cursor" in in_query["detail"]
     assert assert_problem(in_the_wrong_place, 422, "invalid_input")["field"] == "ttl_s"
@@ -136,6 +136,7 @@ def test_a_field_of_a_reservation_outside_its_bounds_is_422_and_holds_nothing(
     ("field", "value"),
     [
         ("items", {TYPE: -1}),
+        ("items", {}),
         ("items", {TYPE: 1.0}),
         ("if_lost", {TYPE: 0}),
         ("if_lost", {"gold": 1}),
@@ -158,6 +159,7 @@ def test_a_field_of_a_commit_outside_its_bounds_is_422_and_charges_nothing(
     answer = caller.tell("user_1", "reservations/r/commit", {field: value})
 
     assert answer.status_code == 422, answer.text
+    assert answer.get_json()["field"].split(".")[0] in {field, "credit_type"}
     assert figures(library, "user_1") == (100, 1, 0, 99, 0)
 
 
@@ -236,12 +238,13 @@ def test_a_body_that_is_not_json_is_415(caller: Caller, headers: dict[str, str])
 
 
 def test_unknown_paths_and_methods_are_problems_too(caller: Caller) -> None:
-    assert_problem(caller.get("/v1/nothing"), 404, "not_found")
+    assert "openapi.json" in assert_problem(caller.get("/v1/nothing"), 404, "not_found")["fix"]
     assert_problem(caller.get("/v1/accounts//balances"), 404, "not_found")
     assert_problem(caller.get("/v1/accounts/a/b/balances"), 404, "not_found")
     answer = caller.tell("user_1", "balances", {})
     assert_problem(answer, 405, "method_not_allowed")
     assert "GET" in answer.headers["Allow"]
+    assert answer.get_json()["fix"]
 
 
 @pytest.mark.parametrize("path", ["%FF", "%ed%a0%80", "a%00b", "%0a"])

@@ -112,7 +112,7 @@ def commit(call: Call, body: CommitBody) -> Answer:
     `rescued`; otherwise 410, and nothing is charged.
     """
     gate = call.credits.reservations
-    if_lost = None if body.if_lost is None else checked_items(body.if_lost, gate.credit_types)
+    if_lost = None if body.if_lost is None else checked_items(body.if_lost, gate.credit_types, field="if_lost")
     committed = gate.commit(
         call.account,
         call.path["reservation_id"],

@@ -13,14 +13,13 @@ from credits.errors import GateUnavailableError, InvalidInputError
 from credits.ledger.model import Posted
 from credits.ledger.shown import entry_json, grant_json
 from credits.members.model import member_json
-from credits.ops.cli.context import AsJson, By, Command, DryRun, Reason, act_of, this
+from credits.ops.cli.context import Amount, AsJson, By, Command, DryRun, Reason, act_of, this
 from credits.ops.cli.member_table import COLUMNS, member_rows
 from credits.reservations.deduct import deduction, rehearse
 from credits.reservations.records import hold_json
 
 Account = Annotated[str, typer.Argument(help="The account, as your app calls it.")]
 CreditType = Annotated[str, typer.Argument(help="The credit type, as in credits.toml.")]
-Amount = Annotated[int, typer.Argument(help="How many credits.")]
 Key = Annotated[str, typer.Option("--key", help="Names this change: repeated with one key it happens once.")]
 OnlyType = Annotated[str | None, typer.Option("--type", help="Only this credit type.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many rows at most.")]

@@ -29,12 +29,14 @@ from credits.ids import checked_text
 from credits.inbox.provider import Provider
 from credits.ops.cli.table import lines_of
 from credits.reservations.connect import open_gate
+from credits.units import parse_amount
 
 MAX_ROW_ID = 2**63 - 1
 """The largest number that a row of any table can have."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+Amount = Annotated[int, typer.Argument(help="How many credits.", parser=parse_amount, metavar="amount")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit log.")]
 By = Annotated[str, typer.Option("--by", help="Who does it; your user name if left out.")]
 

@@ -20,6 +20,7 @@ from credits.inbox.service import Acted
 from credits.ops.cli.context import MAX_ROW_ID, AsJson, By, Command, DryRun, Reason, act_of, this
 from credits.ops.cli.doorbell import ring
 from credits.ops.cli.event_file import event_of_file
+from credits.units import parse_amount
 
 events_app: Final = typer.Typer(no_args_is_help=True, help="Webhooks as they came, and what became of each.")
 
@@ -159,7 +160,9 @@ def attach(
     account: Annotated[str, typer.Argument(help="Whose payment it is.")],
     reason: Reason,
     credit_type: Annotated[str | None, typer.Option("--credit-type", help="What it bought.")] = None,
-    amount: Annotated[int | None, typer.Option("--amount", help="How many credits it bought.")] = None,
+    amount: Annotated[
+        int | None, typer.Option("--amount", help="How many credits it bought.", parser=parse_amount)
+    ] = None,
     by: By = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,

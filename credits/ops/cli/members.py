@@ -9,11 +9,18 @@ from credits.errors import InvalidInputError
 from credits.ids import checked_id
 from credits.members import service
 from credits.members.model import MemberLimit, Per, member_json
-from credits.ops.cli.accounts import Account, Amount, CreditType, Limit, instant
-from credits.ops.cli.context import AsJson, By, DryRun, Reason, act_of, this
+from credits.ops.cli.accounts import Account, CreditType, Limit, instant
+from credits.ops.cli.context import Amount, AsJson, By, DryRun, Reason, act_of, this
 from credits.ops.cli.member_table import COLUMNS, member_rows
+from credits.units import parse_amount
 
 members_app: Final = typer.Typer(no_args_is_help=True, help="Members of an account, and what each may spend.")
+
+
+def parse_limit(text: str) -> int:
+    """A limit as it is typed. Raises InvalidAmountError."""
+    return parse_amount(text, smallest=0)
+
 
 MemberName = Annotated[str, typer.Argument(metavar="MEMBER", help="The member, as your app calls it.")]
 Window = Annotated[Per, typer.Option("--per", help="The limit's window, in the account's time zone.")]
@@ -43,7 +50,9 @@ def set_limit(
     account: Account,
     member: MemberName,
     credit_type: CreditType,
-    amount: Annotated[int, typer.Argument(help="At most so many credits per window; 0: none.")],
+    amount: Annotated[
+        int, typer.Argument(help="At most so many credits per window; 0: none.", parser=parse_limit, metavar="amount")
+    ],
     per: Window,
     reason: Why = "",
     by: By = "",

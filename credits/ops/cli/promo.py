@@ -12,6 +12,7 @@ from credits.ids import checked_id
 from credits.ops.cli.context import AsJson, By, DryRun, act_of, this
 from credits.promos import service
 from credits.promos.service import PromoCode
+from credits.units import parse_amount
 
 promo_app = typer.Typer(no_args_is_help=True, help="Promo codes: make, list and redeem them.")
 
@@ -23,7 +24,7 @@ def create(
     context: typer.Context,
     code: Code,
     credit_type: Annotated[str, typer.Argument(metavar="TYPE", help="The credit type.")],
-    amount: Annotated[int, typer.Argument(metavar="AMOUNT", help="Credits for each redemption.")],
+    amount: Annotated[int, typer.Argument(metavar="AMOUNT", help="Credits for each redemption.", parser=parse_amount)],
     max_uses: Annotated[
         int | None, typer.Option("--max-uses", help="Redemptions in all; left out: any number.")
     ] = None,

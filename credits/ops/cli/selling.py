@@ -10,9 +10,9 @@ from credits.checkout.quotes import new_purchase
 from credits.checkout.shown import price_json
 from credits.clock import system_clock_ms
 from credits.ops.cli.accounts import Account, Limit
-from credits.ops.cli.context import AsJson, By, Command, DryRun, act_of, this
+from credits.ops.cli.context import Amount, AsJson, By, Command, DryRun, act_of, this
 from credits.pricing.money import written
-from credits.units import Money
+from credits.units import Money, parse_amount
 
 CreditType = Annotated[str, typer.Argument(help="The credit type, as in credits.toml.")]
 Currency = Annotated[str | None, typer.Option("--currency", help="The credit type's own if left out.")]
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def price(
     context: typer.Context,
     credit_type: CreditType,
-    amount: Annotated[int, typer.Argument(help="How many credits.")],
+    amount: Amount,
     account: Annotated[str | None, typer.Option("--account", help="What they cost this account.")] = None,
     currency: Currency = None,
     as_json: AsJson = False,
@@ -65,7 +65,9 @@ def checkout(
     context: typer.Context,
     account: Account,
     credit_type: Annotated[str | None, typer.Argument(help="The credit type; not with --plan.")] = None,
-    amount: Annotated[int | None, typer.Argument(help="How many credits; not with --plan.")] = None,
+    amount: Annotated[
+        int | None, typer.Argument(help="How many credits; not with --plan.", parser=parse_amount, metavar="amount")
+    ] = None,
     provider: Annotated[str, typer.Option("--provider", help="stripe, lemonsqueezy or paddle.")] = "stripe",
     plan: Annotated[str | None, typer.Option("--plan", help="Subscribe to this plan.")] = None,
     price: Annotated[str | None, typer.Option("--price", help="Which of the plan's products; else the first.")] = None,

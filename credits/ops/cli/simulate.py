@@ -21,7 +21,7 @@ from credits.ops.cli.simulated_change import plan_change
 from credits.ops.cli.simulated_life import lifecycle
 from credits.pricing import store as purchases
 from credits.reversals.preview import preview_refund
-from credits.units import Money, checked_amount
+from credits.units import Money, checked_amount, parse_amount
 
 _DAY_MS = 86_400_000
 _WEBHOOK = "webhook"
@@ -64,7 +64,7 @@ def simulate(
     event_type: Annotated[str, typer.Argument(metavar="[EVENT]", help="The event type; left out: list them.")] = "",
     account: Annotated[str | None, typer.Option("--account", help="Whose payment; left out: it says nobody.")] = None,
     credit_type: Annotated[str | None, typer.Option("--credit-type", help="What is bought.")] = None,
-    amount: Annotated[int | None, typer.Option("--amount", help="How many credits.")] = None,
+    amount: Annotated[int | None, typer.Option("--amount", help="How many credits.", parser=parse_amount)] = None,
     plan: Annotated[str | None, typer.Option("--plan", help="The plan that is paid for.")] = None,
     payment: Annotated[str, typer.Option("--payment", help="Another event of this payment.")] = "",
     subscription: Annotated[str, typer.Option("--subscription", help="Names the subscription.")] = "",

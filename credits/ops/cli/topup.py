@@ -10,6 +10,7 @@ from credits.clock import system_clock_ms
 from credits.db import snapshot, transaction
 from credits.ops.cli.context import AsJson, By, Command, Reason, act_of, this
 from credits.topup.health import list_in_flight, topup_health
+from credits.units import parse_amount
 
 topup_app = typer.Typer(
     no_args_is_help=True, help="Automatic top-ups: set, show, explain, list what is in flight, retry, switch off."
@@ -28,7 +29,9 @@ def set_topup(
     monthly_cap: Annotated[
         int, typer.Option("--monthly-cap", help="The most in a calendar month (UTC), in the smallest unit: cents.")
     ],
-    amount: Annotated[int | None, typer.Option("--amount", help="Credits bought each time.")] = None,
+    amount: Annotated[
+        int | None, typer.Option("--amount", help="Credits bought each time.", parser=parse_amount)
+    ] = None,
     target: Annotated[int | None, typer.Option("--target", help="Or: buy what is missing to so many.")] = None,
     currency: Annotated[str | None, typer.Option("--currency", help="Left out: the credit type's own.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Left out: the first that can.")] = None,

@@ -56,6 +56,13 @@ def test_money_has_a_currency_of_three_capitals(currency: str) -> None:
         Money(amount_minor=1, currency=currency)
 
 
+def test_where_zero_is_allowed_the_bound_that_is_named_begins_with_it() -> None:
+    assert checked_amount(0, smallest=0) == parse_amount("0", smallest=0) == 0
+
+    with pytest.raises(InvalidAmountError, match=f"amount: must be a whole number from 0 to {MAX_AMOUNT}, got -1"):
+        checked_amount(-1, smallest=0)
+
+
 @pytest.mark.parametrize("amount_minor", [MAX_AMOUNT + 1, -MAX_AMOUNT - 1, 1.5, True])
 def test_money_is_whole_and_within_its_bound(amount_minor: Any) -> None:
     with pytest.raises(InvalidAmountError, match="amount_minor"):
