@@ -16,6 +16,22 @@ CLOCKS_MS: Final = 60_000
 
 _MOST: Final = 1_000
 
+_WANTED: Final = [
+    purchases.c[name]
+    for name in (
+        "quote_id",
+        "account",
+        "email_digest",
+        "credit_type",
+        "amount",
+        "plan",
+        "state",
+        "created_at_ms",
+        "expires_at_ms",
+    )
+]
+"""There may be a thousand of them for each of a thousand orders: nothing that is not looked at."""
+
 
 def quotes_like(
     connection: Connection,
@@ -33,7 +49,7 @@ def quotes_like(
     With `plan_product` those that subscribe by that product; otherwise those of credits for `asked`.
     """
     table = purchases.c
-    query = select(purchases).where(
+    query = select(*_WANTED).where(
         table.tenant == tenant,
         table.provider == provider,
         table.quote_id.is_not(None),
