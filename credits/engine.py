@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from credits.checkout.connect import Sellers
 from credits.checkout.library import Selling
 from credits.checkout.model import PaymentProvider, Shop
-from credits.clock import Clock, system_clock_ms
+from credits.clock import Clock, checked_instant_ms, system_clock_ms
 from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
@@ -229,6 +229,8 @@ class Credits(Budgeting, Selling, Topups, Notifying, Admitting):
         It knows nothing of holds, nor of what was committed a moment ago: `available` is at most so much.
         """
         name = checked_id(account, "account")
+        if at_ms is not None:
+            checked_instant_ms(at_ms, "at_ms")
         with snapshot(self.engine) as connection:
             return ledger.balances(connection, self.tenant, name, now_ms=self._clock(), at_ms=at_ms)
 

@@ -70,6 +70,11 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def given_or_new(name: str | None) -> str:
+    """`name`, or a new id where none is given. An empty one is given: it is refused where it is checked."""
+    return new_id() if name is None else name
+
+
 def digest(*parts: object) -> str:
     """A fingerprint of `parts` in which no two different lists of parts collide: SHA-256 over length-prefixed texts."""
     texts = [repr(part).encode() for part in parts]

@@ -18,7 +18,7 @@ from credits.client.settings import (
     client_settings,
 )
 from credits.client.transport import AsyncSender
-from credits.ids import new_id
+from credits.ids import given_or_new
 from credits.ledger.model import Balance, Posted
 from credits.reservations.answers import Committed
 from credits.reservations.hold import chosen, chosen_items, chosen_step
@@ -74,7 +74,7 @@ class AsyncCreditsClient(AsyncSelling):
         Or `hold = await client.reserve(…)`, which nobody extends. Safe to repeat with the same `reservation_id`.
         Raises as `CreditsClient.reserve`, where it is awaited or entered.
         """
-        name, wanted = reservation_id or new_id(), chosen_items(items, amounts) or {}
+        name, wanted = given_or_new(reservation_id), chosen_items(items, amounts) or {}
         call = calls.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s, member=member)
 
         async def make() -> AsyncHold:

@@ -7,7 +7,7 @@ from credits.checkout.answers import Checkout, ListedPurchase, Purchase
 from credits.client.calls import Call, given, segment
 from credits.client.transport import AsyncSender, Sender
 from credits.config.catalogue import Slab
-from credits.ids import checked_id, new_id
+from credits.ids import checked_id, given_or_new
 from credits.pricing.model import Price, PriceRule
 from credits.units import Money
 
@@ -20,7 +20,7 @@ def price_call(credit_type: str, amount: int, *, account: str | None, currency: 
 
 def checkout_call(account: str, *, provider: str, key: str | None, **asked: Any) -> Call[Checkout]:
     """A checkout. Its name is made up before the first try where there is none, so that each further one finds it."""
-    body = {"account": account, "provider": provider, "key": key or new_id(), **given(**asked)}
+    body = {"account": account, "provider": provider, "key": given_or_new(key), **given(**asked)}
     return Call(method="POST", path="/v1/checkouts", body=body, read=_whole)
 
 

@@ -17,7 +17,7 @@ from credits.client.settings import (
     client_settings,
 )
 from credits.client.transport import Sender
-from credits.ids import new_id
+from credits.ids import given_or_new
 from credits.ledger.model import Balance, Posted
 from credits.reservations.answers import Committed
 from credits.reservations.hold import Hold, chosen, chosen_items, chosen_step
@@ -89,7 +89,7 @@ class CreditsClient(Selling):
             GateUnavailableError: no answer; nothing is known to be held. Repeat it with the same id.
         """
         # Made up before the first try, so that every further one asks for the same hold.
-        name, wanted = reservation_id or new_id(), chosen_items(items, amounts) or {}
+        name, wanted = given_or_new(reservation_id), chosen_items(items, amounts) or {}
         call = calls.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s, member=member)
         return Hold(self._gate, self._sender.carry_out(call), ttl_s=ttl_s)
 

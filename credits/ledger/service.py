@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping
 from credits.config.settings import Tenant
 from credits.db import unread
 from credits.errors import IdempotencyConflictError, InvalidInputError
+from credits.errors.tree import shown
 from credits.ledger import rules, store
 from credits.ledger.model import Balance, EntryKind, GrantOrder, Lot, Posted, Take
 
@@ -113,8 +114,8 @@ def grants(
 
 
 def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_ROWS:
-        raise InvalidInputError("limit", f"must be from 1 to {MAX_ROWS}, got {limit}")
+    if type(limit) is not int or not 1 <= limit <= MAX_ROWS:
+        raise InvalidInputError("limit", f"must be a whole number from 1 to {MAX_ROWS}, got {shown(limit)}")
 
 
 def _entry_row(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from credits.errors import CreditsError, GateUnavailableError, InvalidInputError
-from credits.ids import new_id
+from credits.ids import given_or_new
 from credits.reservations import answers
 from credits.reservations.answers import Committed, Held
 from credits.reservations.asks import Ask, Commit, committed, database_needed
@@ -52,7 +52,7 @@ def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | C
             ask, checked = gate.reserve_ask(
                 one.account,
                 one.items,
-                reservation_id=one.reservation_id or new_id(),
+                reservation_id=given_or_new(one.reservation_id),
                 ttl_s=one.ttl_s,
                 member=one.member,
             )

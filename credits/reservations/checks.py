@@ -6,6 +6,7 @@ from typing import Final
 
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, UnknownCreditTypeError
+from credits.errors.tree import shown
 from credits.ids import checked_id, digest
 from credits.reservations.model import Overage
 from credits.units import checked_amount
@@ -25,6 +26,9 @@ def checked_items(
 
     Raises InvalidInputError, InvalidAmountError or UnknownCreditTypeError.
     """
+    # Most are dictionaries, and asking an abstract class takes longer.
+    if type(items) is not dict and not isinstance(items, Mapping):
+        raise InvalidInputError(field, f'must be amounts by credit type, such as {{"tokens": 20}}, got {shown(items)}')
     if not 1 <= len(items) <= MAX_TYPES:
         raise InvalidInputError(field, f"must name 1 to {MAX_TYPES} credit types, got {len(items)}")
     checked = {}
@@ -38,7 +42,9 @@ def checked_items(
 def checked_ttl_ms(ttl_s: float) -> int:
     """A hold's time to live in ms. Raises InvalidInputError outside 1 s to 24 h."""
     if type(ttl_s) not in {int, float} or not MIN_TTL_S <= ttl_s <= MAX_TTL_S:
-        raise InvalidInputError("ttl_s", f"must be a number from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {ttl_s!r}")
+        raise InvalidInputError(
+            "ttl_s", f"must be a number from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {shown(ttl_s)}"
+        )
     return round(ttl_s * 1000)
 
 

@@ -25,6 +25,7 @@ from credits.reservations.member_names import gate_name
 from credits.reservations.model import Answer, Durability
 from credits.reservations.scripts import Verb
 from credits.reservations.service import Reservations
+from credits.units import checked_amount
 
 _OLD_KEY: Final = "manual:"
 """What a grant by hand is keyed by, and what deductions were before there was a gate."""
@@ -65,7 +66,7 @@ def deduction(
     return Deduction(
         account=checked_id(account, "account"),
         credit_type=credit_type,
-        amount=amount,
+        amount=checked_amount(amount),
         key=checked_id(key, "key"),
         actor=actor,
         reason=checked_text(reason, "reason", max_length=MAX_REASON_LENGTH),

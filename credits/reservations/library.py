@@ -6,7 +6,7 @@ from functools import cached_property
 from credits.config.catalogue import Catalogue
 from credits.config.settings import Tenant
 from credits.errors import CreditsError, GateUnavailableError
-from credits.ids import new_id
+from credits.ids import given_or_new
 from credits.ledger.model import Posted
 from credits.reservations import batch
 from credits.reservations import deduct as by_hand
@@ -69,7 +69,7 @@ class Spending:
             InvalidInputError: an amount, id, type or ttl_s is outside its bounds.
             GateUnavailableError: Redis did not answer; nothing is known to be held. Repeat it with the same id.
         """
-        name, wanted = reservation_id or new_id(), chosen_items(items, amounts) or {}
+        name, wanted = given_or_new(reservation_id), chosen_items(items, amounts) or {}
         held = self.reservations.reserve(account, wanted, reservation_id=name, ttl_s=ttl_s, member=member)
         return Hold(self.reservations, held, ttl_s=ttl_s)
 

@@ -5,9 +5,12 @@ from typing import Final
 
 from credits.config.settings import Tenant
 from credits.db import glance
+from credits.errors import InvalidInputError
+from credits.errors.tree import shown
 from credits.ids import checked_id
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Balance
+from credits.ledger.service import MAX_ROWS
 from credits.reservations import answers
 from credits.reservations.asks import Ask, database_needed
 from credits.reservations.checks import hold_name
@@ -55,6 +58,8 @@ class Looking:
 
     def holds(self, account: str, *, limit: int = 100, after: tuple[int, str] | None = None) -> list[HoldRecord]:
         """Open holds, the soonest due first; `after` goes on behind the hold of this deadline and name in Redis."""
+        if type(limit) is not int or not 1 <= limit <= MAX_ROWS:
+            raise InvalidInputError("limit", f"must be a whole number from 1 to {MAX_ROWS}, got {shown(limit)}")
         account_id = self.account_id(account)
         if account_id is None:
             return []

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from credits.errors import HoldEndedError
+from credits.errors import HoldEndedError, InvalidInputError
+from credits.errors.tree import shown
 from credits.ids import checked_id
 from credits.ledger.model import DebitKind
 from credits.reservations import answers
@@ -205,6 +206,8 @@ class Reservations(Looking):
         name = checked_id(commit.reservation_id, "reservation_id")
         sent = None if commit.items is None else checked_items(commit.items, self.credit_types, smallest=0)
         whose = checked_member(commit.member)
+        if type(commit.final) is not bool:
+            raise InvalidInputError("final", f"must be True or False, got {shown(commit.final)}")
         account_id = self._account_id_of_hold(commit.account, name)
         hold = hold_name(self.tenant, account_id, name)
         op = f"c:{hold}:{step_name(checked_id(commit.step, 'step'))}"

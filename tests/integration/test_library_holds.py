@@ -20,6 +20,7 @@ from credits.errors import (
     UnknownCreditTypeError,
 )
 from credits.ledger.tables import accounts
+from credits.reservations.batch import Reserve
 from credits.reservations.hold import Hold
 from credits.reservations.model import Durability, HoldState
 from credits.reservations.wire import DirectLine
@@ -240,6 +241,8 @@ def test_holds_are_listed_and_found_by_their_id(credits_: Credits) -> None:
     assert found is not None
     assert (found.state, found.steps) == (HoldState.COMMITTED, 1)
     assert credits_.find_hold("user_1", "never") is None
+    with pytest.raises(InvalidInputError, match="limit: must be a whole number from 1 to 1001, got 1002"):
+        credits_.holds("user_1", limit=1002)
 
 
 def test_can_deduct_answers_without_holding(credits_: Credits) -> None:
@@ -268,8 +271,12 @@ def test_a_ttl_outside_its_bounds_is_refused(credits_: Credits, ttl_s: float) ->
 
 @pytest.mark.parametrize("name", ["", " x", "a\0b", "\ud800", "a\nb", "x" * 201])
 def test_a_reservation_id_that_cannot_be_stored_is_refused(credits_: Credits, name: str) -> None:
-    with pytest.raises(InvalidIdError):
-        credits_.reservations.reserve("user_1", {TYPE: 1}, reservation_id=name, ttl_s=5)
+    with pytest.raises(InvalidIdError, match="reservation_id"):
+        credits_.reserve("user_1", {TYPE: 1}, reservation_id=name, ttl_s=5)
+
+    (batched,) = credits_.reserve_many([Reserve(account="user_1", items={TYPE: 1}, reservation_id=name)])
+    assert isinstance(batched, InvalidIdError)
+    assert credits_.holds("user_1") == []
 
 
 def test_types_nobody_declared_and_too_many_or_none_are_refused(credits_: Credits) -> None:
@@ -277,12 +284,16 @@ def test_types_nobody_declared_and_too_many_or_none_are_refused(credits_: Credit
         credits_.reserve("user_1", {"voice": 1})
     with pytest.raises(InvalidInputError, match="items: must name 1 to 16 credit types, got 0"):
         credits_.reserve("user_1")
+    with pytest.raises(InvalidInputError, match="items: must be amounts by credit type"):
+        credits_.reserve("user_1", [TYPE])  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="items: must name 1 to 16 credit types, got 17"):
         credits_.reserve("user_1", {f"type_{number}": 1 for number in range(17)})
     with pytest.raises(InvalidInputError, match="not both"):
         credits_.reserve("user_1", {TYPE: 1}, tokens=1)
     with pytest.raises(InvalidInputError, match="deny, if_available, allow_debt"):
         credits_.reserve("user_1", image_generation=1).commit(overage="sometimes")
+    with pytest.raises(InvalidInputError, match="final: must be True or False, got 2"):
+        credits_.reserve("user_1", image_generation=1).commit(final=2)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="step"):
         credits_.reserve("user_1", image_generation=1).commit(image_generation=1, final=False)
 
