@@ -53,12 +53,20 @@ def _settled(hand: InHand, fact: PlanPaid) -> Outcome:
     owned = plan_lines.owned_by(account)
     whole, prorations = [owned(one) for one in read.whole], [owned(one) for one in read.prorations]
     stays = _stays(hand, fact) if prorations else ()
-    decided = changes.decide(whole, prorations, stays, may_wait=hand.event.attempts <= MAX_RECHECKS)
+    looks = hand.event.attempts
+    # Out of the reach of swapped deliveries, who upgraded does not wait for a payment that may have earned nothing.
+    is_soon = looks <= plan_lines.BRIEF_LOOKS and _began_here(invoice, stays)
+    decided = changes.decide(whole, prorations, stays, may_wait=looks <= MAX_RECHECKS, may_wait_to_reset=is_soon)
     if decided.is_early:
         return plan_lines.waiting(hand, fact, "the payment for the time that it gives money back for is not known yet")
     trials = tuple(owned(one).period for one in read.trials)
     granted = _carry_out(hand, invoice, Decided(periods=decided.periods + trials, changes=decided.changes), account)
     return combined([*read.outcomes, granted])
+
+
+def _began_here(invoice: Invoice, stays: Sequence[Stay]) -> bool:
+    """Whether its payments are told here: those of a subscription that is older than this database never will be."""
+    return bool(stays) or any(sight.is_first for sight in invoice.sights)
 
 
 def _invoice(hand: InHand, fact: PlanPaid) -> Invoice:

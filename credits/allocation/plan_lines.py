@@ -20,7 +20,7 @@ from credits.plans.store import Subscription
 
 SETTLED: Final = frozenset({EventState.DONE, EventState.IGNORED})
 
-_LOOKS_FOR_RENEWED: Final = 4
+BRIEF_LOOKS: Final = 4
 """Eleven minutes. The one provider whose invoices name no plan gives up on a delivery after 155 s."""
 
 
@@ -62,7 +62,7 @@ def product_of(hand: InHand, invoice: Invoice, line: PlanLine) -> Product | Outc
     if fact.is_initial and not any(sight.is_first for sight in invoice.sights) and hand.event.attempts <= MAX_RECHECKS:
         return waiting(hand, fact, "its subscription, which names the plan, is not known yet")
     is_known = fact.is_initial or sights.is_seen_since(invoice.sights, fact.occurred_at_ms)
-    if not is_known and hand.event.attempts <= _LOOKS_FOR_RENEWED:
+    if not is_known and hand.event.attempts <= BRIEF_LOOKS:
         return waiting(hand, fact, "its subscription, which names the plan, was last seen before it")
     sight = sights.sight_for(invoice.sights, fact.occurred_at_ms, is_initial=fact.is_initial)
     if sight is not None and sight.product_ids:

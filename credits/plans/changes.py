@@ -54,14 +54,20 @@ class Decided:
 
 
 def decide(
-    whole: Sequence[Billed], prorations: Sequence[Billed], stays: Sequence[Stay], *, may_wait: bool = False
+    whole: Sequence[Billed],
+    prorations: Sequence[Billed],
+    stays: Sequence[Stay],
+    *,
+    may_wait: bool = False,
+    may_wait_to_reset: bool = False,
 ) -> Decided:
     """
     What the lines of one invoice and subscription lead to: periods to open, and changes to apply.
 
     Whole periods are granted in full. Prorations are decided per period that they split, by the policy of the plan
     that is left, for being charged (up) or for being given money back (down). `stays` are the times on plans that are
-    known of: what never came is not taken back, and of a time not known of it cannot be said yet (`may_wait`).
+    known of: what never came is not taken back, and of a time not known of it cannot be said yet (`may_wait`). A reset
+    ends the credits of the time that it leaves, and so comes after them (`may_wait_to_reset`).
     """
     periods = [one.period for one in whole]
     changes: list[Change] = []
@@ -89,6 +95,8 @@ def decide(
             if not any(came):
                 continue
         is_reset = policy is OnChange.RESET
+        if is_reset and may_wait_to_reset and any(_had_credits(one, stays) is None for one in given):
+            return Decided(is_early=True)
         # Of a reset, the old plan's credits go by themselves, and the new one's come in full.
         comes, went = _differences(charged, [] if is_reset else given), _differences(given, [] if is_reset else charged)
         periods += _new_periods(charged, given, comes)

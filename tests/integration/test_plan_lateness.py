@@ -98,6 +98,40 @@ def test_a_reset_at_the_renewal_carries_nothing_on_though_it_is_told_after_the_o
     assert life.available() == 5000
 
 
+def _resetting(pipeline: Pipeline) -> Life:
+    reset = ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)
+    return Life.of(pipeline, *(plan(key, images(n), on_change=reset) for key, n in (("pro", 1000), ("max", 5000))))
+
+
+def _upgrade(life: Life) -> None:
+    half = "2026-02-04T12:00Z"
+    life.invoice(
+        "up", half, *(line(key, minor, half, FEB, proration=True) for key, minor in (("pro", -1000), ("max", 2000)))
+    )
+
+
+def test_a_reset_that_is_told_before_the_payment_of_what_it_ends_takes_nothing_of_the_new_plan(
+    pipeline: Pipeline,
+) -> None:
+    life = _resetting(pipeline)
+    life.seen("pro", JAN, JAN, FEB, kind="created")
+
+    _upgrade(life)
+    before = life.available()
+    life.invoice("one", JAN, line("pro", 2000, JAN, FEB))
+
+    assert (before, life.pipeline.credits.balances("user_1")[TYPE].balance) == (0, 2500)
+
+
+def test_an_upgrade_of_a_subscription_that_is_older_than_the_database_waits_for_no_payment(pipeline: Pipeline) -> None:
+    life = _resetting(pipeline)
+    life.seen("pro", "2026-02-01T00:00Z", JAN, FEB)
+
+    _upgrade(life)
+
+    assert life.pipeline.credits.balances("user_1")[TYPE].balance == 2500 - 500
+
+
 def test_a_drip_of_the_instant_of_a_reset_goes_with_it(pipeline: Pipeline) -> None:
     reset = ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)
     sold = [

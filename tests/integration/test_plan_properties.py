@@ -188,8 +188,7 @@ def check_with(pipeline: Pipeline, examples: int) -> None:
         most = sum((bought(*one) for one in drawn), Fraction(0))
         slack = sum(2 * len(at_ms) + 1 for _, at_ms in drawn)
         assert max(in_order[0].owns(), in_any[0].owns()) <= most
-        if OnChange.RESET not in (policy.up, policy.down):
-            assert in_order[0].owns() == in_any[0].owns()
+        assert in_order[0].owns() == in_any[0].owns()
         assert spending[0].owns() + spent <= most
         if policy in EXACT:
             assert in_order[0].owns() >= most - slack

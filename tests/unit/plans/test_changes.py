@@ -128,6 +128,17 @@ def test_of_a_time_on_a_plan_that_is_not_known_of_it_cannot_be_said_yet_whether_
     assert moved(decide([], lines, on(pro, max_), may_wait=True)) == (0, 2000)
 
 
+def test_a_reset_comes_after_the_credits_that_it_ends() -> None:
+    reset = ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)
+    pro, max_ = plan("pro", 1000, policy=reset), plan("max", 5000, policy=reset)
+    lines = [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")]
+
+    assert decide([], lines, (), may_wait_to_reset=True).is_early
+    assert moved(decide([], lines, on(pro), may_wait_to_reset=True)) == (2500, 500)
+    # Of a time of which nothing is told soon, what is not there has to be owed.
+    assert moved(decide([], lines, ())) == (2500, 500)
+
+
 def test_of_seats_that_were_never_told_of_it_cannot_be_said_yet_whether_their_credits_came() -> None:
     late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
     team = plan("team", 100, policy=late, per_seat=True)
