@@ -1,4 +1,4 @@
-"""A downtime ends with every payment credited once: what providers have is looked through, as often as one likes."""
+"""What providers have is looked through, as often as one likes; a week of downtime is in test_unnamed_orders.py."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -63,6 +63,7 @@ def new_in(report: Report) -> int:
     return sum(tally.new for tally in report.kinds.values())
 
 
+@ON_SQLITE
 def test_what_stripe_sold_and_took_back_while_we_were_down_is_credited_once(shop: Market) -> None:
     shop.down.set()
     bought, refunded, plan = shop.checkout("a"), shop.checkout("b"), shop.checkout("c", plan="pro")
@@ -108,6 +109,7 @@ def test_objects_alone_are_enough_where_stripe_has_forgotten_the_events(shop: Ma
     assert (shop.pipeline.balance("a"), shop.pipeline.balance("c")) == after
 
 
+@ON_SQLITE
 def test_lemon_squeezys_renewals_and_refunds_of_a_downtime_are_credited_once(shop: Market) -> None:
     pack, plan = shop.checkout("a", provider="lemonsqueezy"), shop.checkout("c", provider="lemonsqueezy", plan="pro")
     shop.click(pack["checkout_url"], "pay")
@@ -133,6 +135,7 @@ def test_lemon_squeezys_renewals_and_refunds_of_a_downtime_are_credited_once(sho
     assert (shop.pipeline.balance("a"), shop.pipeline.balance("c")) == after
 
 
+@ON_SQLITE
 def test_what_paddle_sold_and_took_back_in_a_week_of_downtime_is_credited_once(shop: Market) -> None:
     miss_a_week_of_paddle(shop, search_of(shop, "paddle"))
 

@@ -298,6 +298,7 @@ def test_a_late_webhook_that_names_another_quote_of_the_same_account_sets_the_bo
     assert open_events(shop) == []
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_orders_that_are_processed_at_once_and_again_are_credited_once(shop: Market) -> None:
     for number in range(4):
         made = squeezy(shop, f"u{number}", email=f"u{number}@example.com")
