@@ -25,6 +25,7 @@ from credits.errors import (
     AuthenticationError,
     CreditsError,
     HoldEndedError,
+    IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidInputError,
     PermissionDeniedError,
@@ -105,7 +106,10 @@ class Api:
         reach.check_named(getattr(sent, "account", None))
         if endpoint.has_body or endpoint.is_of_installation:
             reach.check_any_named(endpoint)
-        answer = endpoint.run(call, sent)
+        try:
+            answer = endpoint.run(call, sent)
+        except IdempotencyConflictError as error:
+            raise reach.as_told(error) from None
         reach.check_shown(endpoint, answer)
         return answer
 
@@ -161,6 +165,12 @@ class _Reach:
         """A request that names no account is about all of them, if the route does not say otherwise."""
         if not (self._is_named or endpoint.is_general or self.caller.account_prefix is None):
             raise AccountDeniedError
+
+    def as_told(self, conflict: IdempotencyConflictError) -> IdempotencyConflictError:
+        """Names of changes are one for all accounts: what bears one already may be another account's."""
+        if self.caller.account_prefix is None:
+            return conflict
+        return IdempotencyConflictError(conflict.key, first="other content", now="this")
 
     def check_shown(self, endpoint: Endpoint, answer: Answer) -> None:
         """What is found by its own id belongs to an account, too."""

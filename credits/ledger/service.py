@@ -156,7 +156,7 @@ def _replay(connection: Connection, tenant: Tenant, order: GrantOrder) -> Posted
         raise IdempotencyConflictError(
             order.key,
             first=f"{first['kind']} of {abs(first['amount'])} {first['credit_type']} for {first['external_id']}",
-            now=f"{order.amount} {order.credit_type} for {order.account}",
+            now=f"grant of {order.amount} {order.credit_type} for {order.account}",
         )
     return Posted(
         account=first["external_id"],

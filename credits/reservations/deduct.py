@@ -152,7 +152,7 @@ def _earlier(gate: Reservations, order: Deduction) -> Posted | None:
         raise IdempotencyConflictError(
             order.key,
             first=f"{entry['kind']} of {abs(entry['amount'])} {entry['credit_type']} for {entry['external_id']}",
-            now=f"{order.amount} {order.credit_type} for {order.account}",
+            now=f"deduct of {order.amount} {order.credit_type} for {order.account}",
         )
     return _posted(entry, order, replayed=True)
 

@@ -111,6 +111,22 @@ def test_a_key_for_other_accounts_hears_the_same_whether_the_account_is_there_or
     assert figures(live, ACCOUNT) == (100, 30, 0, 70, 0)
 
 
+@pytest.mark.parametrize("change", ["grants", "deductions"])
+def test_a_key_for_some_accounts_hears_of_a_name_that_is_taken_and_nothing_of_who_took_it(
+    client: FlaskClient, engine: Engine, live: Credits, change: str
+) -> None:
+    theirs = caller_of(client, engine, tenant=Tenant.LIVE, scopes=["grant"], account_prefix="mine/")
+    everybodys = caller_of(client, engine, tenant=Tenant.LIVE, scopes=["grant"])
+    body = {"credit_type": TYPE, "amount": 5, "key": "a secret of theirs"}
+
+    told = assert_problem(theirs.tell("mine/1", change, body), 409, "idempotency_conflict")
+    all_told = assert_problem(everybodys.tell("mine/1", change, body), 409, "idempotency_conflict")
+
+    assert "used before for other content; now it came with this" in told["detail"]
+    assert ACCOUNT in all_told["detail"]
+    assert not any(ACCOUNT in str(value) for value in told.values())
+
+
 @pytest.mark.parametrize(
     "endpoint",
     [one for one in ENDPOINTS if not one.path_names and not one.is_general],
