@@ -89,6 +89,11 @@ def packed(rows: Iterable[Mapping[str, Any]]) -> str:
     return _ENCODE(list(rows))
 
 
+def packed_row(row: Mapping[str, Any]) -> str:
+    """One row of them, or a column that has JSON."""
+    return _ENCODE(row)
+
+
 def packed_ids(ids: Iterable[int]) -> str:
     """Numbers as `rows_of` reads them, where their column is `id`."""
     return "[" + ",".join([f'{{"id":{one:d}}}' for one in ids]) + "]"

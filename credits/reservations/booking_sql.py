@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from credits.config.settings import Tenant
-from credits.db_rows import each_set, packed, packed_ids, set_rows
+from credits.db_ready import Ready
+from credits.db_rows import each_set, packed, packed_ids, packed_row, set_rows
 from credits.reservations.booking_statements import statements_for
 
 
@@ -123,12 +124,12 @@ def write(connection: Connection, written: Written) -> None:
     set_rows(connection, statements.set_frozen, aside)
     if not written.entries:
         return
-    if statements.write is not None:
+    if isinstance(statements.write, Ready):
         sent = {"rows": written.entries, "moves": moves, "remains": left, "sums": sums}
         statements.write.run(connection, {name: packed(rows) for name, rows in sent.items()})
         return
-    statements.add_entries.run(connection, {"rows": packed(written.entries)})
-    if moves:
-        statements.add_moves.run(connection, {"moves": packed(moves)})
-    statements.set_remaining.run_each(connection, each_set(left))
-    statements.set_balances.run_each(connection, each_set(sums))
+    added = ({**entry, "meta": packed_row(entry["meta"])} for entry in written.entries)
+    statements.write.add_entry.run_each(connection, each_set(added))
+    statements.write.add_move.run_each(connection, each_set(moves))
+    statements.write.set_remaining.run_each(connection, each_set(left))
+    statements.write.set_balance.run_each(connection, each_set(sums))
