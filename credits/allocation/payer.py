@@ -15,7 +15,8 @@ def account_of(hand: InHand, payer: Payer) -> str | None:
     The account to credit, by the strongest hint there is; None if there is none.
 
     In order: an operator's word; our own metadata on the object; a client reference that we signed; the stored
-    subscription; the stored customer. Never the e-mail address.
+    subscription; the stored customer. Never the e-mail address: what
+    that may tell of a listed order is decided in credits.allocation.matching.
     """
     if hand.event.attached_account is not None:
         return hand.event.attached_account
