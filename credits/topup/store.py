@@ -43,17 +43,20 @@ def policy_of(row: RowMapping) -> Policy:
 
 
 def put_policy(connection: Connection, tenant: Tenant, policy: Policy, *, now_ms: int) -> None:
-    """Store what the owner agrees to now."""
-    values = {name: getattr(policy, name) for name in Policy.__dataclass_fields__} | {"is_on": int(policy.is_on)}
+    """Store what the owner agrees to now, in the place of what was agreed before. Safe to repeat."""
+    whose = {"account": policy.account, "credit_type": policy.credit_type}
+    agreed = {name: getattr(policy, name) for name in Policy.__dataclass_fields__.keys() - whose.keys()}
+    agreed |= {"is_on": int(policy.is_on)}
     fresh = insert_new(
         connection,
         policies,
-        {"tenant": tenant, "created_at_ms": now_ms, **values},
+        {"tenant": tenant, "created_at_ms": now_ms, **whose, **agreed},
         unique=("tenant", "account", "credit_type"),
         returning=("id",),
     )
     if fresh is None:
-        change_policy(connection, tenant, policy.account, policy.credit_type, **values)
+        undecided = {"decision": None, "reason": None, "until_ms": None}
+        change_policy(connection, tenant, policy.account, policy.credit_type, **agreed, **undecided)
 
 
 def change_policy(connection: Connection, tenant: Tenant, account: str, credit_type: str, **values: Any) -> bool:

@@ -51,15 +51,33 @@ def test_what_fills_up_to_an_amount_is_shown_and_saved_as_that(pipeline: Pipelin
     browser.get(library.portal_link("user_1")[0])
     page = browser.get(PAGE).text
     form = {"form_token": Fields(page).values["form_token"], "type": "image_generation", "action": "set"}
-    terms = {"threshold": "50", "amount": "200", "cap": "90"}
+    terms = {"threshold": "60", "amount": "220", "cap": "80"}
 
-    browser.post(PAGE, data={**form, **terms, "way": "target"})
+    saved = browser.post(PAGE, data={**form, **terms, "way": "target"})
     kept = library.topup("user_1", "image_generation")
     odd = browser.post(PAGE, data={**form, **terms, "way": "all"})
 
     assert '<option value="target" selected>' in page
-    assert (kept["amount"], kept["target"]) == (None, 200)
+    assert saved.status_code == 303
+    assert (kept["threshold"], kept["amount"], kept["target"], kept["monthly_cap_minor"]) == (60, None, 220, 8_000)
     assert odd.status_code == 422
+
+
+def test_what_is_agreed_last_holds_also_after_it_was_switched_off(pipeline: Pipeline) -> None:
+    seller = StripeSeller(ProviderAccess(api_key="sk_test_1", api_base="http://127.0.0.1:9"))
+    library = library_of(pipeline, seller, tenant=Tenant.SANDBOX)
+    library.set_topup("user_1", "image_generation", threshold=50, amount=100, monthly_cap_minor=9_000)
+
+    changed = library.set_topup(
+        "user_1", "image_generation", threshold=60, target=200, monthly_cap_minor=8_000, customer_id="cus_1"
+    )
+    library.stop_topup("user_1", "image_generation")
+    again = library.set_topup("user_1", "image_generation", threshold=40, amount=150, monthly_cap_minor=7_000)
+
+    terms = ("is_on", "threshold", "amount", "target", "monthly_cap_minor", "customer_id")
+    assert [changed[name] for name in terms] == [True, 60, None, 200, 8_000, "cus_1"]
+    assert [again[name] for name in terms] == [True, 40, 150, None, 7_000, None]
+    assert len(library.topups("user_1")) == 1
 
 
 @ON_SQLITE
