@@ -10,7 +10,8 @@ from dotenv import dotenv_values
 from limits import parse_many
 
 from credits.config.access import ProviderAccess, Tenant, read_access
-from credits.config.redis_urls import is_cluster, read_cluster_url
+from credits.config.redis_urls import is_cluster
+from credits.config.servers import wrong_with_database, wrong_with_redis
 from credits.errors import ConfigError
 from credits.units import MAX_AMOUNT
 
@@ -111,7 +112,7 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         config_path=folder / env.get("CREDITGATE_CONFIG", "credits.toml"),
         tenant=tenant,
         secret_key=env.get("CREDITGATE_SECRET_KEY", ""),
-        base_url=env.get("CREDITGATE_BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
+        base_url=_url(env, "CREDITGATE_BASE_URL", problems, default="http://127.0.0.1:8000").rstrip("/"),
         log_format=log_format,
         webhook_secrets=_webhook_secrets(env),
         access=read_access(env, problems),
@@ -127,20 +128,20 @@ def load_settings(env: Mapping[str, str], folder: Path) -> Settings:
         rate_limit=_rate_limit(env, problems),
         buy_url=_url(env, "CREDITGATE_BUY_URL", problems),
     )
-    _check_cluster(settings, problems)
+    _check_servers(settings, problems)
     if problems:
         raise ConfigError(problems)
     return settings
 
 
-def _check_cluster(settings: Settings, problems: dict[str, str]) -> None:
+def _check_servers(settings: Settings, problems: dict[str, str]) -> None:
     if is_cluster(settings.broker_url):
         problems["CREDITGATE_BROKER_URL"] = "Celery cannot use a Redis Cluster: name another Redis, or RabbitMQ"
-    if is_cluster(settings.redis_url):
-        try:
-            read_cluster_url(settings.redis_url)
-        except ValueError as error:
-            problems["CREDITGATE_REDIS_URL"] = str(error)
+    found = {
+        "CREDITGATE_REDIS_URL": wrong_with_redis(settings.redis_url),
+        "CREDITGATE_DATABASE_URL": wrong_with_database(settings.database_url),
+    }
+    problems.update({name: wrong for name, wrong in found.items() if wrong is not None})
 
 
 def secret_variable(provider: str, tenant: Tenant) -> str:
@@ -202,8 +203,8 @@ def _rate_limit(env: Mapping[str, str], problems: dict[str, str]) -> str:
         return ""
 
 
-def _url(env: Mapping[str, str], name: str, problems: dict[str, str]) -> str:
-    text = env.get(name, "").strip()
+def _url(env: Mapping[str, str], name: str, problems: dict[str, str], *, default: str = "") -> str:
+    text = env.get(name, default).strip()
     if text and not text.startswith(("https://", "http://")):
         problems[name] = f"must begin with https:// or http://, got {text[:40]!r}"
     return text
