@@ -9,7 +9,8 @@ from celery import Task
 from celery._state import get_current_task
 from celery.exceptions import Ignore
 
-from credits.errors import CreditsError, DependencyError
+from credits.errors import CreditsError, DependencyError, InvalidInputError
+from credits.errors.tree import shown
 from credits.ids import new_id
 from credits.integrations.jobs import (
     Amount,
@@ -26,7 +27,9 @@ from credits.integrations.jobs import (
 )
 from credits.integrations.reruns import is_alone, next_run_in_s
 from credits.log import get_logger
+from credits.reservations.checks import checked_ttl_ms
 from credits.reservations.model import Durability, Overage
+from credits.units import checked_amount
 
 MARK: Final = "__credits_spending__"
 """The attribute of a task's function that has its Spending."""
@@ -69,6 +72,20 @@ class Spending:
             raise TypeError(f"say what {self.fun.__qualname__} spends, for example @spends(image_generation=1)")
         if callable(self.items) and self.amounts:
             raise TypeError("give the amounts as a function of all of them or by credit type, not both")
+        self._check_what_is_said_once()
+
+    def _check_what_is_said_once(self) -> None:
+        """Find what would fail every run, or mean something else, when the task is declared."""
+        said = (("when", self.when, ("start", "publish")), ("if_paid", self.if_paid, ("run", "skip")))
+        for name, value, choices in (*said, *(() if callable(self.key) else (("key", self.key, ("id", "root")),))):
+            if value not in choices:
+                raise InvalidInputError(name, f"must be one of {', '.join(choices)}, got {shown(value)}")
+        checked_ttl_ms(self.ttl_s)
+        checked_ttl_ms(self.queue_ttl_s, "queue_ttl_s")
+        fixed = {**({} if callable(self.items) else self.items or {}), **self.amounts}
+        for kind, amount in fixed.items():
+            if not callable(amount):
+                checked_amount(amount, f"items.{kind}", smallest=0)
 
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """One run of the task's function, paid for."""

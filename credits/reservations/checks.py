@@ -39,12 +39,10 @@ def checked_items(
     return checked
 
 
-def checked_ttl_ms(ttl_s: float) -> int:
+def checked_ttl_ms(ttl_s: float, field: str = "ttl_s") -> int:
     """A hold's time to live in ms. Raises InvalidInputError outside 1 s to 24 h."""
     if type(ttl_s) not in {int, float} or not MIN_TTL_S <= ttl_s <= MAX_TTL_S:
-        raise InvalidInputError(
-            "ttl_s", f"must be a number from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {shown(ttl_s)}"
-        )
+        raise InvalidInputError(field, f"must be a number from {MIN_TTL_S} to {MAX_TTL_S} seconds, got {shown(ttl_s)}")
     return round(ttl_s * 1000)
 
 

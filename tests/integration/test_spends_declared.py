@@ -7,7 +7,7 @@ from celery import Celery
 
 from credits import spends
 from credits.engine import Credits
-from credits.errors import InsufficientCreditsError, UnknownCreditTypeError
+from credits.errors import InsufficientCreditsError, InvalidInputError, UnknownCreditTypeError
 from credits.integrations.celery import SpendingTask, current_job
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.spending import for_nobody, make, nothing
@@ -83,3 +83,22 @@ def test_celery_still_checks_the_arguments_of_a_call(app: Celery, library: Credi
         task.apply_async(("user_1",))
     with pytest.raises(RuntimeError, match="no job is running"):
         current_job()
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"when": "pubish"}, "when: must be one of start, publish, got 'pubish'"),
+        ({"if_paid": "stop"}, "if_paid: must be one of run, skip"),
+        ({"key": "task"}, "key: must be one of id, root"),
+        ({"ttl_s": 0}, "ttl_s: must be a number from 1 to 86400 seconds, got 0"),
+        ({"queue_ttl_s": 90_000}, "queue_ttl_s: must be a number from 1 to 86400"),
+        ({"image_generation": 1.5}, "items.image_generation: must be a whole number from 0"),
+        ({"image_generation": "1"}, "items.image_generation: must be a whole number from 0"),
+    ],
+)
+def test_what_no_run_could_be_paid_by_is_refused_where_the_task_is_declared(
+    app: Celery, library: Credits, said: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=sentence):
+        make(app, nothing, library, **{"image_generation": 1, **said})
