@@ -41,6 +41,8 @@ class Stay:
     has_credits: bool
     quantity: int | None = None
     """Seats; None where nothing says how many."""
+    parts: tuple[Part, ...] = ()
+    """Its credits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,27 +83,49 @@ def decide(
         price = sum(one.minor for one in group) + (0 if charged else sum(one.minor for one in whole))
         policies = (given or charged)[0].plan.on_change
         policy = policies.up if price >= 0 else policies.down
-        if policy is OnChange.AT_RENEWAL and price >= 0:
-            # On the new plan from here, without its credits: money given back for this time stands for none.
+        came = [_had_credits(one, stays) for one in given]
+        is_reset, is_late = policy is OnChange.RESET, policy is OnChange.AT_RENEWAL
+        if None in came and ((is_late and may_wait) or (is_reset and may_wait_to_reset)):
+            return Decided(is_early=True)
+        if is_late and price >= 0:
+            # On the new plan from here, without its credits: those of the plan that is left stay.
             periods += [replace(one.period, parts=()) for one in charged]
             continue
-        if policy is OnChange.AT_RENEWAL:
-            came = [_had_credits(one, stays) for one in given]
-            if None in came:
-                if may_wait:
-                    return Decided(is_early=True)
-                # No stay of so many seats was ever told of: what is known of the plan has to do.
-                came = [_had_credits(one, [replace(stay, quantity=None) for stay in stays]) for one in given]
-            if not any(came):
-                continue
-        is_reset = policy is OnChange.RESET
-        if is_reset and may_wait_to_reset and any(_had_credits(one, stays) is None for one in given):
-            return Decided(is_early=True)
+        given = [_as_it_came(one, stays, is_late=is_late) for one in given]
+        if is_late and not any(one.period.parts for one in given):
+            continue
         # Of a reset, the old plan's credits go by themselves, and the new one's come in full.
         comes, went = _differences(charged, [] if is_reset else given), _differences(given, [] if is_reset else charged)
         periods += _new_periods(charged, given, comes)
         changes += _left(given, charged, went, takes_rest=is_reset and bool(charged or whole))
     return Decided(periods=tuple(periods), changes=tuple(changes))
+
+
+def _as_it_came(left: Billed, stays: Sequence[Stay], *, is_late: bool) -> Billed:
+    """
+    What money is given back for, with the credits that are there for this time.
+
+    Of a plan that was to come with the renewal, these are the last before it that came: they stood for its money, too.
+    """
+    had_credits = _had_credits(left, stays)
+    if had_credits is None:
+        # No stay of so many seats was ever told of: what is known of the plan has to do.
+        stays = [replace(stay, quantity=None) for stay in stays]
+        had_credits = _had_credits(left, stays)
+    if had_credits or (had_credits is None and not is_late):
+        return left
+    if had_credits is None:
+        return replace(left, period=replace(left.period, parts=()))
+    at_ms = left.period.since_ms
+    there = [stay for stay in stays if stay.has_credits and _lasts(stay, at_ms)]
+    if not there:
+        return replace(left, period=replace(left.period, parts=()))
+    stood = max(there, key=lambda stay: stay.since_ms)
+    return replace(left, period=replace(left.period, plan=stood.plan, parts=stood.parts))
+
+
+def _lasts(stay: Stay, at_ms: int) -> bool:
+    return stay.since_ms <= at_ms and (stay.end_ms is None or at_ms < stay.end_ms)
 
 
 def _had_credits(left: Billed, stays: Sequence[Stay]) -> bool | None:
@@ -112,8 +136,7 @@ def _had_credits(left: Billed, stays: Sequence[Stay]) -> bool | None:
         for stay in stays
         if stay.plan == left.plan.key
         and (seats is None or stay.quantity is None or stay.quantity == seats)
-        and stay.since_ms <= at_ms
-        and (stay.end_ms is None or at_ms < stay.end_ms)
+        and _lasts(stay, at_ms)
     ]
     return max(there, key=lambda stay: stay.since_ms).has_credits if there else None
 
@@ -169,7 +192,7 @@ def _left(
                 provider=one.period.provider,
                 subscription_id=one.period.subscription_id,
                 key=f"{one.line.key}:left",
-                plan=one.plan.key,
+                plan=one.period.plan,
                 source_ref=one.period.source_ref,
                 since_ms=one.period.since_ms,
                 cut_ms=one.period.cut_ms,

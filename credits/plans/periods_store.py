@@ -142,6 +142,7 @@ def stays_of(rows: Sequence[RowMapping]) -> tuple[Stay, ...]:
             end_ms=row["end_ms"],
             has_credits=bool(row["parts"]),
             quantity=row["quantity"],
+            parts=tuple(part_of(part) for part in row["parts"]),
         )
         for row in rows
     )

@@ -119,6 +119,12 @@ def bought(states: list[State], instants_ms: list[int]) -> Fraction:
     )
 
 
+def comes_back(drawn: tuple[list[State], list[int]]) -> bool:
+    """Whether a state was left and is there again: what ends the second time on it may be told before that began."""
+    states, _ = drawn
+    return len(set(states)) < len(states)
+
+
 def lives_of(pipeline: Pipeline) -> dict[ChangePolicy, Life]:
     """A shop for each policy; in all of them the clock stands a minute before the period ends."""
     bases = {}
@@ -188,7 +194,8 @@ def check_with(pipeline: Pipeline, examples: int) -> None:
         most = sum((bought(*one) for one in drawn), Fraction(0))
         slack = sum(2 * len(at_ms) + 1 for _, at_ms in drawn)
         assert max(in_order[0].owns(), in_any[0].owns()) <= most
-        assert in_order[0].owns() == in_any[0].owns()
+        if policy in EXACT or not any(map(comes_back, drawn)):
+            assert in_order[0].owns() == in_any[0].owns()
         assert spending[0].owns() + spent <= most
         if policy in EXACT:
             assert in_order[0].owns() >= most - slack

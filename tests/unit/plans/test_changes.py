@@ -118,6 +118,22 @@ def test_what_never_came_is_not_taken_back() -> None:
     assert (moved(up), moved(down), down.is_early) == ((0, 0), (0, 0), False)
 
 
+@pytest.mark.parametrize("down", list(OnChange))
+def test_of_an_upgrade_that_waited_for_the_renewal_and_was_left_go_the_credits_that_stood_for_it(
+    down: OnChange,
+) -> None:
+    """Pro stayed until its renewal; half of its month goes back with max's money, and mini's comes."""
+    late = ChangePolicy(up=OnChange.AT_RENEWAL, down=down)
+    mini, pro, max_ = (plan(key, amount, policy=late) for key, amount in (("mini", 100), ("pro", 1000), ("max", 5000)))
+    pro_parts = billed(pro, -1000, name="a").period.parts
+    stays = [*(replace(stay, parts=pro_parts) for stay in on(pro)), *on(max_, has_credits=False)]
+    came, went = (50, 500) if down is OnChange.RESET else (0, 450)
+
+    decided = decide([], [billed(max_, -2000, name="c"), billed(mini, 100, name="d")], stays)
+
+    assert (moved(decided), [change.plan for change in decided.changes]) == ((came, went), ["pro"])
+
+
 def test_of_a_time_on_a_plan_that_is_not_known_of_it_cannot_be_said_yet_whether_its_credits_came() -> None:
     late = ChangePolicy(up=OnChange.PRORATE, down=OnChange.AT_RENEWAL)
     pro, max_ = plan("pro", 1000, policy=late), plan("max", 5000, policy=late)
