@@ -15,7 +15,7 @@ from credits.ledger.model import DebitKind, GrantSource, Posted
 from credits.ledger.orders import order_command
 from credits.plans import carries, rules
 from credits.plans import periods_store as store
-from credits.plans.lapses import lapsed_since
+from credits.plans.lapses import segments_since
 from credits.plans.model import Change, Period, PeriodKind, Sight
 from credits.plans.verdicts import Verdict, verdict
 from credits.reversals.model import CHANGE_OP
@@ -61,8 +61,8 @@ def apply_change(
     named = (connection, tenant, change.provider, change.subscription_id)
     lots = store.open_lots_of(*named)
     for credit_type, asked in change.amounts:
-        amount = asked - lapsed_since(*named, credit_type, since_ms=change.since_ms, now_ms=now_ms)
-        if amount <= 0:
+        amount = segments_since(*named, credit_type, since_ms=change.since_ms, now_ms=now_ms).to_take(asked)
+        if not amount:
             continue
         # What an earlier segment left over, in its grace or for good, was paid for and stays if it can.
         own_first = sorted(

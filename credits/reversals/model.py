@@ -99,7 +99,9 @@ class LotState:
     remaining: int
     frozen: int
     lapsed: int = 0
-    """Credits of it that expired, or that its plan reset, for ever gone without being used or paid back for."""
+    """Credits of it that expired, or that its plan reset, for ever gone without being used."""
+    returned: int = 0
+    """Credits of it that a change of plan took for money that it gave back itself."""
     clawed: int = 0
     """Taken back and not given back since, from the lot or as debt."""
     forgiven: int = 0

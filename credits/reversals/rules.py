@@ -77,8 +77,10 @@ def plan_for(lot: LotState, wanted: Targets, policy: Shortfall, *, after: Step |
     excess = max(0, lot.clawed + lot.forgiven - wanted.clawed)
     forgiven = lot.forgiven - min(lot.forgiven, excess)
     restored = max(0, lot.clawed + forgiven - wanted.clawed)
-    # Credits that lapsed unused are gone already: whoever paid for them is not asked for them as well.
-    missing = max(0, wanted.clawed - lot.lapsed - (lot.clawed - restored) - forgiven)
+    # Credits that lapsed unused are gone already: whoever paid for them is not asked for them as well. What a change of
+    # plan took stands for other money; but nobody gives back more than there was.
+    owing = min(wanted.clawed, lot.granted - lot.returned) - lot.lapsed
+    missing = max(0, owing - (lot.clawed - restored) - forgiven)
     of_frozen = min(lot.frozen, missing)
     missing, frozen = missing - of_frozen, lot.frozen - of_frozen
     unfrozen = max(0, frozen - wanted.frozen)

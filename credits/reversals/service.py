@@ -162,7 +162,7 @@ def _plan(connection: Connection, row: RowMapping, after: Step | None) -> Plan:
         granted=row["granted"],
         remaining=row["remaining"],
         frozen=row["frozen"],
-        lapsed=store.lapsed_of(connection, row["grant_id"]),
+        **store.gone_of(connection, row["grant_id"]),
         clawed=row["clawed"],
         forgiven=row["forgiven"],
         judged=row["judged"],

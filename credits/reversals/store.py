@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, literal, not_, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, literal, or_, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -184,7 +184,7 @@ def state_of(connection: Connection, lot: RowMapping) -> LotState:
         granted=lot["amount"],
         remaining=lot["remaining"],
         frozen=lot["frozen"],
-        lapsed=lapsed_of(connection, lot["id"]),
+        **gone_of(connection, lot["id"]),
         clawed=0 if row is None else row.clawed,
         forgiven=0 if row is None else row.forgiven,
         judged=0 if row is None else row.judged,
@@ -196,22 +196,18 @@ def change_lot(connection: Connection, grant_id: int, values: dict[str, Any]) ->
     connection.execute(update(reversed_lots).where(reversed_lots.c.grant_id == grant_id).values(**values))
 
 
-def lapsed_of(connection: Connection, grant_id: int) -> int:
-    """
-    How many credits of a lot ended without being used.
-
-    None of those are that a change of plan took: they stand for money that it gave back itself.
-    """
+def gone_of(connection: Connection, grant_id: int) -> dict[str, int]:
+    """How many credits of a lot ended without being used, as LotState has them: `lapsed` and `returned`."""
+    is_returned = entries.c.key.startswith(CHANGE_OP, autoescape=True)
     query = (
-        select(func.coalesce(func.sum(entry_lots.c.amount), 0))
+        select(is_returned.label("is_returned"), entry_lots.c.amount)
         .join(entries, entries.c.id == entry_lots.c.entry_id)
-        .where(
-            entry_lots.c.grant_id == grant_id,
-            entries.c.kind.in_(_GONE),
-            not_(entries.c.key.startswith(CHANGE_OP, autoescape=True)),
-        )
+        .where(entry_lots.c.grant_id == grant_id, entries.c.kind.in_(_GONE))
     )
-    return -int(connection.execute(query).scalar_one())
+    gone = {"lapsed": 0, "returned": 0}
+    for row in connection.execute(query):
+        gone["returned" if row.is_returned else "lapsed"] -= row.amount
+    return gone
 
 
 def command_of(connection: Connection, tenant: str, op: str) -> RowMapping:
