@@ -1,6 +1,7 @@
 """What became of the credits of a subscription's segments. SQL, in the caller's transaction."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
@@ -9,6 +10,17 @@ from credits.ledger.model import DebitKind
 from credits.ledger.tables import entries, entry_lots, grants
 from credits.plans.tables import carries, plan_lots, plan_periods
 from credits.reversals.tables import reversed_lots
+
+
+_LAPSED: Final = (
+    select(func.coalesce(func.sum(-entry_lots.c.amount), 0))
+    .join(entries, entries.c.id == entry_lots.c.entry_id)
+    .where(entry_lots.c.grant_id == grants.c.id, entries.c.kind == DebitKind.EXPIRE)
+    .scalar_subquery()
+)
+_CARRIED: Final = (
+    select(func.coalesce(func.sum(carries.c.amount), 0)).where(carries.c.grant_id == grants.c.id).scalar_subquery()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +55,6 @@ def segments_since(
     now_ms: int,
 ) -> Segments:
     """The segments that `since_ms` splits or comes before."""
-    lapsed = (
-        select(func.coalesce(func.sum(-entry_lots.c.amount), 0))
-        .join(entries, entries.c.id == entry_lots.c.entry_id)
-        .where(entry_lots.c.grant_id == grants.c.id, entries.c.kind == DebitKind.EXPIRE)
-        .scalar_subquery()
-    )
-    carried = (
-        select(func.coalesce(func.sum(carries.c.amount), 0)).where(carries.c.grant_id == grants.c.id).scalar_subquery()
-    )
     query = (
         select(
             grants.c.amount,
@@ -59,8 +62,8 @@ def segments_since(
             grants.c.expires_at_ms,
             plan_lots.c.rolls,
             plan_lots.c.cap,
-            lapsed.label("lapsed"),
-            carried.label("carried"),
+            _LAPSED.label("lapsed"),
+            _CARRIED.label("carried"),
             func.coalesce(reversed_lots.c.wanted_clawed, 0).label("reversed"),
         )
         .join(plan_lots, plan_lots.c.grant_id == grants.c.id)
