@@ -11,7 +11,6 @@ from credits.ledger.tables import entries, entry_lots, grants
 from credits.plans.tables import carries, plan_lots, plan_periods
 from credits.reversals.tables import reversed_lots
 
-
 _LAPSED: Final = (
     select(func.coalesce(func.sum(-entry_lots.c.amount), 0))
     .join(entries, entries.c.id == entry_lots.c.entry_id)
