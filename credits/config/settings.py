@@ -197,10 +197,14 @@ def _on_or_off(env: Mapping[str, str], name: str, problems: dict[str, str]) -> b
 def _rate_limit(env: Mapping[str, str], problems: dict[str, str]) -> str:
     text = env.get("CREDITGATE_RATE_LIMIT", DEFAULT_RATE_LIMIT).strip()
     try:
-        return text if text != "none" and parse_many(text) else ""
+        limits = [] if text == "none" else parse_many(text)
     except ValueError:
-        problems["CREDITGATE_RATE_LIMIT"] = f'must be such as "1000/second; 20000/minute", or none, got {text[:40]!r}'
+        limits = None
+    if limits is None or any(limit.amount < 1 for limit in limits):
+        example = "1000/second; 20000/minute"
+        problems["CREDITGATE_RATE_LIMIT"] = f'must be such as "{example}", each at least 1, or none, got {text[:40]!r}'
         return ""
+    return text if limits else ""
 
 
 def _url(env: Mapping[str, str], name: str, problems: dict[str, str], *, default: str = "") -> str:

@@ -25,6 +25,7 @@ from credits.integrations.jobs import (
     SpendsCredits,
     Terms,
     as_current,
+    check_amounts,
     check_named,
     current_hold,
     current_job,
@@ -33,6 +34,7 @@ from credits.integrations.jobs import (
     value_of,
 )
 from credits.log import get_logger
+from credits.reservations.checks import checked_ttl_ms
 from credits.reservations.hold import chosen
 from credits.reservations.model import Durability, Overage
 
@@ -81,6 +83,8 @@ def spends_credits(
     def decorate(view: Callable[P, Any]) -> Callable[P, Any]:
         signature, library = inspect.signature(view), library_of(using)
         policy, level = chosen(Overage, overage, "overage"), chosen(Durability, durability, "durability")
+        check_amounts(view, items, amounts, "@spends_credits(image_generation=1)")
+        checked_ttl_ms(ttl_s)
         check_named(view, account, "account", "@spends_credits(account=lambda said: g.user.id)")
         check_named(view, member, "member", "@spends_credits(member=lambda said: g.user.id)")
 

@@ -15,6 +15,7 @@ from credits.integrations.cover import covered
 from credits.log import get_logger
 from credits.reservations.hold import Hold
 from credits.reservations.model import Durability, HoldState, Overage
+from credits.units import checked_amount
 
 PAY_PATIENCE_S: Final = 30.0
 """How long a job that is done waits for a gate that is away before it fails unpaid."""
@@ -212,6 +213,17 @@ Items = Mapping[str, Amount] | Callable[[Arguments], Mapping[str, int]]
 
 Named = str | Callable[[Arguments], T]
 """What a job says of itself by one of its arguments: the argument's name, or a function of them all."""
+
+
+def check_amounts(fun: Callable[..., Any], items: Items | None, amounts: Mapping[str, Amount], example: str) -> None:
+    """Find amounts that no job could be paid by. Raises TypeError for none or both, InvalidAmountError for one."""
+    if not callable(items) and not items and not amounts:
+        raise TypeError(f"say what {fun.__qualname__} spends, for example {example}")
+    if callable(items) and amounts:
+        raise TypeError("give the amounts as a function of all of them or by credit type, not both")
+    for kind, amount in {**({} if callable(items) else items or {}), **amounts}.items():
+        if not callable(amount):
+            checked_amount(amount, f"items.{kind}", smallest=0)
 
 
 def check_named(fun: Callable[..., Any], named: Named[Any] | None, what: str, example: str) -> None:

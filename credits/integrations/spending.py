@@ -21,6 +21,7 @@ from credits.integrations.jobs import (
     SpendsCredits,
     Terms,
     as_current,
+    check_amounts,
     check_named,
     items_for,
     value_of,
@@ -29,7 +30,6 @@ from credits.integrations.reruns import is_alone, next_run_in_s
 from credits.log import get_logger
 from credits.reservations.checks import checked_ttl_ms
 from credits.reservations.model import Durability, Overage
-from credits.units import checked_amount
 
 MARK: Final = "__credits_spending__"
 """The attribute of a task's function that has its Spending."""
@@ -68,10 +68,7 @@ class Spending:
         object.__setattr__(self, "signature", inspect.signature(self.fun))
         check_named(self.fun, self.account, "account", "@spends(account=lambda said: said['user'].id)")
         check_named(self.fun, self.member, "member", "@spends(member=lambda said: said['user'].id)")
-        if not callable(self.items) and not self.items and not self.amounts:
-            raise TypeError(f"say what {self.fun.__qualname__} spends, for example @spends(image_generation=1)")
-        if callable(self.items) and self.amounts:
-            raise TypeError("give the amounts as a function of all of them or by credit type, not both")
+        check_amounts(self.fun, self.items, self.amounts, "@spends(image_generation=1)")
         self._check_what_is_said_once()
 
     def _check_what_is_said_once(self) -> None:
@@ -82,10 +79,6 @@ class Spending:
                 raise InvalidInputError(name, f"must be one of {', '.join(choices)}, got {shown(value)}")
         checked_ttl_ms(self.ttl_s)
         checked_ttl_ms(self.queue_ttl_s, "queue_ttl_s")
-        fixed = {**({} if callable(self.items) else self.items or {}), **self.amounts}
-        for kind, amount in fixed.items():
-            if not callable(amount):
-                checked_amount(amount, f"items.{kind}", smallest=0)
 
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """One run of the task's function, paid for."""

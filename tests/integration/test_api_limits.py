@@ -101,7 +101,8 @@ def test_without_redis_requests_are_admitted_uncounted(settings: Settings, engin
 def test_what_is_no_limit_is_refused_at_the_start(clock: VirtualClock, settings: Settings) -> None:
     folder = settings.config_path.parent
 
-    with pytest.raises(ConfigError, match="CREDITGATE_RATE_LIMIT"):
-        load_settings({"CREDITGATE_RATE_LIMIT": "many"}, folder)
+    for text in ("many", "", "0/second", "10/second; 0/day"):
+        with pytest.raises(ConfigError, match="CREDITGATE_RATE_LIMIT"):
+            load_settings({"CREDITGATE_RATE_LIMIT": text}, folder)
     assert load_settings({"CREDITGATE_RATE_LIMIT": "none"}, folder).rate_limit == ""
     assert load_settings({}, folder).rate_limit == "2000/second"

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask, Response, abort
 
 from credits.engine import Credits
-from credits.errors import GateUnavailableError
+from credits.errors import GateUnavailableError, InvalidInputError
 from credits.integrations.flask import current_job, spends_credits
 from credits.reservations.hold import Hold
 from tests.support.library import OTHER, TYPE, Shop, figures
@@ -186,6 +186,18 @@ def test_a_stream_that_the_caller_leaves_is_paid_as_far_as_it_went(library: Cred
     paid = 100 - figures(library, "user_1", OTHER)[0]
     assert 1 <= paid <= 3
     assert figures(library, "user_1", OTHER)[1] == 0
+
+
+def test_what_no_request_could_be_paid_by_is_refused_where_the_view_is_declared() -> None:
+    def render(account: str) -> str:
+        return account
+
+    with pytest.raises(TypeError, match="say what"):
+        spends_credits()(render)
+    with pytest.raises(InvalidInputError, match="image_generation: must be a whole number from 0"):
+        spends_credits(image_generation=0.5)(render)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="ttl_s: must be a number from 1 to 86400"):
+        spends_credits(image_generation=1, ttl_s=0)(render)
 
 
 def test_an_account_may_be_anything_the_request_knows(library: Credits) -> None:
