@@ -103,9 +103,17 @@ def _parts(url: str) -> tuple[str, int, str]:
 
 
 def _literal(host: str) -> Address | None:
+    """The address that a host is by itself, without asking anybody; None for a name."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return ipaddress.ip_address("127.0.0.1")
     try:
         return ipaddress.ip_address(host)
     except ValueError:
+        pass
+    try:
+        # Resolvers also take one number, fewer than four, octal and hexadecimal ones: 2130706433, 0x7f.1.
+        return ipaddress.ip_address(socket.inet_aton(host))
+    except (OSError, UnicodeError):
         return None
 
 
