@@ -233,7 +233,13 @@ def _history(
         return []
     with snapshot(visit.library.engine) as connection:
         return store.history(
-            connection, visit.owner.id, credit_type=credit_type, text=text, before_id=before_id, limit=limit
+            connection,
+            visit.owner.id,
+            credit_type=credit_type,
+            text=text,
+            kinds=visit.words.kinds_called(text) if text else (),
+            before_id=before_id,
+            limit=limit,
         )
 
 

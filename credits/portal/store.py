@@ -1,6 +1,6 @@
 """SQL of the hosted page: what lapses when, what was spent on each day, and the history. All of it reads the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,14 +81,17 @@ def history(
     text: str | None,
     before_id: int | None,
     limit: int,
+    kinds: Collection[str] = (),
 ) -> list[RowMapping]:
-    """Entries, newest first; `text` is looked for in reason, reservation and member."""
+    """Entries, newest first; `text` is looked for in reason, reservation and member, or the kind is one of `kinds`."""
     query: Select[Any] = select(entries).where(entries.c.account_id == account_id)
     if credit_type is not None:
         query = query.where(entries.c.credit_type == credit_type)
     if text:
         fields = (entries.c.reason, entries.c.reservation_id, entries.c.member)
-        query = query.where(or_(*(field.icontains(text, autoescape=True) for field in fields)))
+        query = query.where(
+            or_(entries.c.kind.in_(kinds), *(field.icontains(text, autoescape=True) for field in fields))
+        )
     if before_id is not None:
         query = query.where(entries.c.id < before_id)
     return list(connection.execute(query.order_by(entries.c.id.desc()).limit(limit)).mappings())

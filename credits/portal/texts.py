@@ -49,6 +49,11 @@ class Words:
         """Whether there is a sentence `name`: providers have words of their own for what they tell."""
         return name in _texts(self.language)
 
+    def kinds_called(self, text: str) -> tuple[str, ...]:
+        """The kinds of entries in whose words `text` is, as people read them in the history."""
+        said = {name: words for name, words in _texts(self.language).items() if name.startswith("kind_")}
+        return tuple(name.removeprefix("kind_") for name, words in said.items() if text.casefold() in words.casefold())
+
     def number(self, value: int) -> str:
         return str(format_decimal(value, locale=_known(self.locale)))
 

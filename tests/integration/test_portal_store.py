@@ -1,9 +1,15 @@
 """What the hosted page asks of the ledger, on both databases."""
 
+import pytest
+
+from credits.checkout.shown import STATES
 from credits.config.settings import Tenant
 from credits.db import snapshot
+from credits.ledger.model import DebitKind, EntryKind
 from credits.portal import store
 from credits.portal.store import DAY_MS, Owner
+from credits.portal.texts import LANGUAGES, Words
+from credits.topup.model import Reason
 from tests.support.clock import VirtualClock
 from tests.support.pipeline import Pipeline
 
@@ -66,3 +72,35 @@ def test_a_search_finds_words_whatever_their_case_and_takes_wildcards_as_text(pi
         ]
 
     assert found == [["Summer Gift"], ["100% back"], [], ["plain", "100% back", "Summer Gift"]]
+
+
+def test_a_search_finds_the_kinds_whose_words_were_read_on_the_page(pipeline: Pipeline) -> None:
+    pipeline.credits.add("user_1", "tokens", 10, key="a", reason="plain")
+
+    with snapshot(pipeline.runtime.engine) as connection:
+        account_id = owner(pipeline, "user_1").id
+        found = [
+            len(
+                store.history(
+                    connection,
+                    account_id,
+                    credit_type=None,
+                    text=text,
+                    kinds=words.kinds_called(text),
+                    before_id=None,
+                    limit=9,
+                )
+            )
+            for words, text in ((Words("en"), "ADDED"), (Words("de"), "gutge"), (Words("en"), "lapsed"))
+        ]
+
+    assert found == [1, 1, 0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_state_and_reason_has_words_in_every_language(language: str) -> None:
+    kinds = {*EntryKind, *DebitKind} - {DebitKind.FREEZE}
+    names = [f"kind_{one}" for one in kinds] + [f"state_{one}" for one in STATES]
+    names += [f"topup_{one}" for one in Reason]
+
+    assert [name for name in names if not Words(language).has(name)] == []
