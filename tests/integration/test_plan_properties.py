@@ -159,6 +159,15 @@ def subscriptions() -> st.SearchStrategy[tuple[list[State], list[int]]]:
     return states.flatmap(with_instants)
 
 
+def look_again(life: Life) -> None:
+    """At events that wait for one which was under way at the same instant; the clock stands where it stood, then."""
+    at_ms = life.clock()
+    for later_s in (3, 15):
+        life.clock.set_ms(at_ms + later_s * 1000)
+        life.pipeline.process()
+    life.clock.set_ms(at_ms)
+
+
 def check_with(pipeline: Pipeline, examples: int) -> None:
     bases = lives_of(pipeline)
 
@@ -196,6 +205,7 @@ def check_with(pipeline: Pipeline, examples: int) -> None:
             for happened, amount in zip(happens, amounts, strict=True):
                 happened()
                 spent += lives[0].spend_up_to(amount)
+        look_again(base)
         in_any[0].sweep()
 
         most = sum((bought(*one) for one in drawn), Fraction(0))
