@@ -13,6 +13,7 @@ from credits.portal.view import offers
 from credits.pricing.money import decimals_of, plain
 
 WAYS: Final = ("amount", "target")
+ACTIONS: Final = ("set", "off")
 """Buy so many each time, or as many as fill it up to so many."""
 
 _FIELDS: Final = ("threshold", "way", "amount", "cap")
@@ -67,7 +68,10 @@ def wrong_field(error: InvalidInputError) -> str:
 def save(library: Credits, account: str, form: Mapping[str, str]) -> None:
     """Do what a form of the page says: switch it on as it is filled in, or off."""
     credit_type = form.get("type", "")
-    if form.get("action") == "off":
+    action = form.get("action", "")
+    if action not in ACTIONS:
+        raise InvalidInputError("action", f"must be one of {', '.join(ACTIONS)}, got {action[:40]!r}")
+    if action == "off":
         library.stop_topup(account, credit_type)
         return
     currency = library.catalogue.credit_type(credit_type).currency

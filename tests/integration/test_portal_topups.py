@@ -30,7 +30,8 @@ def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pip
     saved = browser.post(PAGE, data={**form, "action": "set"})
     shown, agreed = browser.get(PAGE).text, library.topup("user_1", "image_generation")
     forged = browser.post(PAGE, data={**form, "form_token": "x"})
-    small = browser.post(PAGE, data={**form, "cap": "1"})
+    small = browser.post(PAGE, data={**form, "action": "set", "cap": "1"})
+    unknown = browser.post(PAGE, data={**form, "action": "sell"})
     browser.post(PAGE, data={**form, "action": "off"})
 
     assert linked
@@ -38,7 +39,7 @@ def test_the_owner_sets_it_reads_how_it_stands_and_switches_it_off(pipeline: Pip
     assert (agreed["threshold"], agreed["amount"], agreed["monthly_cap_minor"]) == (50, 100, 2_550)
     assert "Enough credits are there." in shown
     assert 'value="25.5"' in shown or 'value="25.50"' in shown
-    assert (forged.status_code, small.status_code) == (403, 422)
+    assert (forged.status_code, small.status_code, unknown.status_code) == (403, 422, 422)
     assert library.topup("user_1", "image_generation")["is_on"] is False
 
 
