@@ -123,13 +123,13 @@ def is_alike_in_any_order(policy: ChangePolicy, drawn: list[tuple[list[State], l
     """
     Whether it ends the same, and not only with no more than the money buys.
 
-    What ends the second time on a state may be told before that began; a reset beside changes that wait for the renewal
-    ends credits that stood for another plan.
+    What ends the second time on a state may be told before that began; a reset beside changes of another policy ends
+    credits that stood for other money.
     """
     if policy in EXACT:
         return True
     comes_back = any(len(set(states)) < len(states) for states, _ in drawn)
-    return not comes_back and not {policy.up, policy.down} >= {OnChange.AT_RENEWAL, OnChange.RESET}
+    return not comes_back and OnChange.RESET not in (policy.up, policy.down)
 
 
 def lives_of(pipeline: Pipeline) -> dict[ChangePolicy, Life]:
