@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 CLUSTER_SCHEMES: Final = frozenset({"rediscluster", "redisscluster"})
 _DEFAULT_PORT: Final = 6379
@@ -18,23 +18,31 @@ class ClusterUrl:
     is_tls: bool
 
 
+def scheme_of(url: str) -> str:
+    """What stands before `://`; empty if nothing does."""
+    # Not urlsplit: some versions of Python 3.11 refuse an address in brackets that is not the first of a list.
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else ""
+
+
 def is_cluster(url: str) -> bool:
     """Whether `url` is a cluster's."""
-    return urlsplit(url).scheme in CLUSTER_SCHEMES
+    return scheme_of(url) in CLUSTER_SCHEMES
 
 
 def read_cluster_url(url: str) -> ClusterUrl:
     """Take a cluster's URL apart. Raises ValueError that says what is wrong with it."""
-    parts = urlsplit(url)
-    who, _, where = parts.netloc.rpartition("@")
+    rest, is_optioned, _ = url.partition("://")[2].partition("?")
+    place, _, database = rest.partition("/")
+    who, _, where = place.rpartition("@")
     user, _, password = who.partition(":")
-    if parts.path.strip("/") not in {"", "0"} or parts.query:
+    if database.strip("/") not in {"", "0"} or is_optioned:
         raise ValueError("a cluster has no database but 0, and its URL no options")
     return ClusterUrl(
         nodes=tuple(_node(text) for text in where.split(",")),
         username=unquote(user) or None,
         password=unquote(password) or None,
-        is_tls=parts.scheme == "redisscluster",
+        is_tls=scheme_of(url) == "redisscluster",
     )
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from credits.config.redis_urls import CLUSTER_SCHEMES, is_cluster, read_cluster_url
+from credits.config.redis_urls import CLUSTER_SCHEMES, is_cluster, read_cluster_url, scheme_of
 
 _REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix"}) | CLUSTER_SCHEMES
 _NO_REDIS: Final = "must be such as redis://:password@host:6379/0, with a port from 1 to 65535"
@@ -15,18 +15,18 @@ _DATABASES: Final = frozenset({"postgresql", "postgres", "sqlite"})
 
 def wrong_with_redis(url: str) -> str | None:
     """What keeps `url` from being a Redis's; None if nothing does."""
+    if scheme_of(url) not in _REDIS_SCHEMES:
+        return "must begin with redis://, rediss://, unix:// or, for a cluster, rediscluster://"
+    if is_cluster(url):
+        try:
+            read_cluster_url(url)
+        except ValueError as error:
+            return str(error)
+        return None
     try:
-        if urlsplit(url).scheme not in _REDIS_SCHEMES:
-            return "must begin with redis://, rediss://, unix:// or, for a cluster, rediscluster://"
-        if not is_cluster(url):
-            return None if urlsplit(url).port != 0 else _NO_REDIS
+        return None if urlsplit(url).port != 0 else _NO_REDIS
     except ValueError:
         return _NO_REDIS
-    try:
-        read_cluster_url(url)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def wrong_with_database(url: str) -> str | None:
