@@ -75,7 +75,7 @@ MEMBER_GUARDS: Final[list[tuple[str, str, str, Callable[[GateDriver], None]]]] =
     ),
     (
         "window: of the ledger",
-        "return math.max(a.sure, budget(k, a, member).days[1])",
+        "return math.max(a.sure, b.days[1], b.months[1])",
         "return a.sure",
         checks.spending_is_in_the_window_it_is_counted_in,
     ),
