@@ -1,8 +1,8 @@
 """Many reservations or commits at once: one round trip for hundreds of them, an answer or an error for each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,27 +43,22 @@ class Reserve:
 def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | CreditsError]:
     """Reserve each of `wanted` by itself, as `reserve` does; answers in the same order."""
     _check_size(wanted)
+    asks: list[Ask | CreditsError] = []
     items: list[Mapping[str, int]] = []
-
-    def asked(one: Reserve) -> Ask | CreditsError:
-        checked: Mapping[str, int] = {}
-        ask: Ask | CreditsError
+    for one in wanted:
+        name = given_or_new(one.reservation_id)
         try:
             ask, checked = gate.reserve_ask(
-                one.account,
-                one.items,
-                reservation_id=given_or_new(one.reservation_id),
-                ttl_s=one.ttl_s,
-                member=one.member,
+                one.account, one.items, reservation_id=name, ttl_s=one.ttl_s, member=one.member
             )
         except CreditsError as error:
-            ask = error
-        items.append(checked)
-        return ask
-
-    asks, answered_all = _call_all(gate, map(asked, wanted))
+            asks.append(error)
+            items.append({})
+        else:
+            asks.append(ask)
+            items.append(checked)
     found: list[Held | CreditsError] = []
-    for number, (ask_or_error, answered) in enumerate(zip(asks, answered_all, strict=True)):
+    for number, (ask_or_error, answered) in enumerate(zip(asks, _call_all(gate, asks), strict=True)):
         if isinstance(answered, CreditsError) or isinstance(ask_or_error, CreditsError):
             found.append(answered if isinstance(answered, CreditsError) else _of(ask_or_error))
             continue
@@ -81,7 +76,8 @@ def commit_many(
 ) -> list[Committed | CreditsError]:
     """Commit each by itself, as `commit` does; answers in the same order. All wait for the ledger together."""
     _check_size(commits)
-    asks, answered = _call_all(gate, (_ask_or_error(gate, one) for one in commits))
+    asks = [_ask_or_error(gate, one) for one in commits]
+    answered = _call_all(gate, asks)
     taken: list[Taken | CreditsError | None] = [
         _taken(gate, ask, answer, durability) for ask, answer in zip(asks, answered, strict=True)
     ]
@@ -100,47 +96,29 @@ def commit_many(
     return found
 
 
-def _call_all(
-    gate: Reservations, preparing: Iterable[Ask | CreditsError]
-) -> tuple[list[Ask | CreditsError], list[Answered | CreditsError]]:
+def _call_all(gate: Reservations, asks: Sequence[Ask | CreditsError]) -> list[Answered | CreditsError]:
     """Send every ask, and those again whose account had to be loaded or whose shard began a new epoch."""
-    asks: list[Ask | CreditsError] = []
-    found: list[Answered | CreditsError | None] = []
-    with ThreadPoolExecutor(_AT_ONCE) as at_once:
-
-        def send(numbers: Sequence[int]) -> Future[list[int]]:
-            return at_once.submit(_tried, gate, asks, numbers, found)
-
-        sent = []
-        for number, ask in enumerate(preparing, start=1):
-            asks.append(ask)
-            found.append(ask if isinstance(ask, CreditsError) else None)
-            if number % _ROUND_TRIP == 0:
-                # While Redis works on one chunk, the next one is prepared.
-                sent.append(send(range(number - _ROUND_TRIP, number)))
-        sent.append(send(range(len(asks) - len(asks) % _ROUND_TRIP, len(asks))))
-        for _ in range(MAX_ROUNDS - 1):
-            left = [number for again in sent for number in again.result()]
-            if not left:
-                break
-            sent = [send(numbers) for numbers in _chunks(left)]
-        for again in sent:
-            again.result()
-    return asks, [_answered(ask, one) for ask, one in zip(asks, found, strict=True)]
-
-
-def _answered(ask: Ask | CreditsError, answered: Answered | CreditsError | None) -> Answered | CreditsError:
-    if answered is not None:
-        return answered
-    assert isinstance(ask, Ask), "an error is its own answer"  # noqa: S101
-    return GateUnavailableError(f"account {ask.account_id} did not come to rest")
+    found: list[Answered | CreditsError] = [
+        ask if isinstance(ask, CreditsError) else GateUnavailableError(f"account {ask.account_id} did not come to rest")
+        for ask in asks
+    ]
+    left = [number for number, ask in enumerate(asks) if isinstance(ask, Ask)]
+    for _ in range(MAX_ROUNDS):
+        # While Redis works on one chunk, the next one is packed.
+        chunks = list(_chunks(left))
+        with ThreadPoolExecutor(_AT_ONCE) as at_once:
+            left = [
+                number
+                for again in at_once.map(lambda chunk: _tried(gate, asks, chunk, found), chunks)
+                for number in again
+            ]
+        if not left:
+            break
+    return found
 
 
 def _tried(
-    gate: Reservations,
-    asks: Sequence[Ask | CreditsError],
-    numbers: Sequence[int],
-    found: list[Answered | CreditsError | None],
+    gate: Reservations, asks: Sequence[Ask | CreditsError], numbers: Sequence[int], found: list[Answered | CreditsError]
 ) -> list[int]:
     try:
         return _round_trip(gate, asks, numbers, found)
@@ -151,10 +129,7 @@ def _tried(
 
 
 def _round_trip(
-    gate: Reservations,
-    asks: Sequence[Ask | CreditsError],
-    numbers: Sequence[int],
-    found: list[Answered | CreditsError | None],
+    gate: Reservations, asks: Sequence[Ask | CreditsError], numbers: Sequence[int], found: list[Answered | CreditsError]
 ) -> list[int]:
     """One round trip; fills in what was answered, prepares what was not, and answers the numbers of the latter."""
     runtime, epochs = gate.runtime, gate.runtime.gate.epochs
