@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy import ClauseElement, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -53,14 +53,15 @@ class Ready:
         return [values[name] if name in values else fixed[name] for name in self.order]
 
 
-def made_ready(statement: Executable, dialect: Dialect) -> Ready:
+def made_ready(statement: ClauseElement, dialect: Dialect) -> Ready:
     """
     `statement` in the words of `dialect`.
 
     Raises TypeError if it has a parameter that SQLAlchemy changes on the way to the driver.
     """
-    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-    assert isinstance(compiled, SQLCompiler)  # noqa: S101
+    compiled = statement.compile(dialect=dialect)
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError(f"not a statement that reads or changes rows: {compiled}")
     fixed = dict(compiled.params)
     for bound, name in compiled.bind_names.items():
         change = bound.type.dialect_impl(dialect).bind_processor(dialect)

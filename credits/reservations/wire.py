@@ -49,10 +49,11 @@ class DirectLine:
         if not self._is_plain:
             return run_many(self._client, commands)
         count = len(commands)
-        return self._ask(  # type: ignore[no-any-return]
+        answers: list[Any] = self._ask(
             b"".join([_packed(command) for _, command in commands]),
             lambda connection: [_answer_or_refusal(connection) for _ in range(count)],
         )
+        return answers
 
     def _ask(self, packed: bytes, read: Callable[[Any], Any]) -> Any:
         lease: _Lease | None = getattr(self._mine, "lease", None)

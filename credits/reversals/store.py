@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, literal, or_, select, update
+from sqlalchemy import Connection, RowMapping, case, func, literal, or_, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -198,16 +198,14 @@ def change_lot(connection: Connection, grant_id: int, values: dict[str, Any]) ->
 
 def gone_of(connection: Connection, grant_id: int) -> dict[str, int]:
     """How many credits of a lot ended without being used, as LotState has them: `lapsed` and `returned`."""
-    is_returned = entries.c.key.startswith(CHANGE_OP, autoescape=True)
+    returned = case((entries.c.key.startswith(CHANGE_OP, autoescape=True), entry_lots.c.amount), else_=0)
     query = (
-        select(is_returned.label("is_returned"), entry_lots.c.amount)
+        select(func.coalesce(func.sum(entry_lots.c.amount), 0), func.coalesce(func.sum(returned), 0))
         .join(entries, entries.c.id == entry_lots.c.entry_id)
         .where(entry_lots.c.grant_id == grant_id, entries.c.kind.in_(_GONE))
     )
-    gone = {"lapsed": 0, "returned": 0}
-    for row in connection.execute(query):
-        gone["returned" if row.is_returned else "lapsed"] -= row.amount
-    return gone
+    gone, gone_with_changes = connection.execute(query).one()
+    return {"lapsed": int(gone_with_changes - gone), "returned": -int(gone_with_changes)}
 
 
 def command_of(connection: Connection, tenant: str, op: str) -> RowMapping:
