@@ -16,8 +16,15 @@ _SECRETS: Final = re.compile(
 )
 
 
-# They tell of every message and every tick; what came of those is in our own lines.
-_CHATTERERS: Final = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "httpx", "httpcore")
+# They tell of every message, every tick and every part that is loaded; what came of those is in our own lines.
+_CHATTERERS: Final = (
+    "alembic.runtime.plugins",
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "httpx",
+    "httpcore",
+)
 
 
 def redact(text: str) -> str:
