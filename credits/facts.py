@@ -134,10 +134,7 @@ class PlanLine:
     """One settled line of a subscription's invoice."""
 
     key: str
-    """
-    `stripe:inv:<invoice>:<item>:<period start>` or `ls:subinv:<id>`, of a proration `stripe:inv:<invoice>:<line>`; the
-    credit type is added to it.
-    """
+    """`stripe:inv:<invoice>:<item>:<period start>`, `ls:subinv:<id>`, of a proration `stripe:inv:<invoice>:<line>`."""
     product_id: str | None
     """None where the invoice does not say: then the stored subscription does."""
     period_start_ms: int | None
@@ -162,6 +159,12 @@ class PlanPaid:
     """What was asked, after discounts."""
     is_from_balance: bool = False
     """The customer's balance at the provider paid all of it."""
+    is_out_of_band: bool | None = False
+    """All that was due was paid past the provider; None where its API alone can tell."""
+    is_cut_off: bool = False
+    """It has more lines than are told here."""
+    subtotal: Money | None = None
+    """What all of its lines come to, where it is cut off."""
     is_change: bool = False
     """It charges a change of plan and has no lines that say how: its one line is what was charged on balance."""
     is_initial: bool = False

@@ -10,8 +10,8 @@ from credits.allocation.model import Runtime
 from credits.backfill.schedule import searches_of
 from credits.backfill.service import Search
 from credits.checkout.connect import Sellers
-from credits.checkout.invoice_lines import invoice_completer
 from credits.checkout.model import Shop
+from credits.checkout.stripe_invoices import invoice_completers
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
@@ -111,5 +111,5 @@ def runtime_of(settings: Settings) -> Runtime:
         providers=REGISTRY,
         secret_key=settings.secret_key,
         clock=system_clock_ms,
-        completers={"stripe": invoice_completer(settings.access)},
+        completers=invoice_completers(settings.access),
     )

@@ -1,6 +1,6 @@
 """What allocation works with: the installation around it, and the one event in hand."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
@@ -9,12 +9,12 @@ from credits.clock import Clock
 from credits.config.catalogue import Catalogue
 from credits.config.settings import Tenant
 from credits.inbox.model import ClaimedEvent
-from credits.inbox.provider import Payload, Provider
+from credits.inbox.provider import Gap, Payload, Provider
 from credits.notifications.service import Audience
 
-Completer = Callable[[Tenant, Payload], Payload | None]
+Completer = Callable[[Payload, Collection[Gap]], Payload]
 """
-Ask a provider's API for what its webhook leaves out, within an event's lease; None without access to it.
+Ask a provider's API for what its webhook leaves out, within an event's lease.
 
 Raises ProviderUnavailableError, which is tried again, and ProviderRefusedError.
 """
@@ -31,8 +31,8 @@ class Runtime:
     clock: Clock
     audience: Audience = field(default_factory=Audience)
     """Whether anybody wants to be told of what happens."""
-    completers: Mapping[str, Completer] = field(default_factory=dict)
-    """By provider."""
+    completers: Mapping[tuple[Tenant, str], Completer] = field(default_factory=dict)
+    """By tenant and provider, where there is access to its API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

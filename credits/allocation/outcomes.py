@@ -6,7 +6,13 @@ from typing import Final
 from credits.inbox.model import EventState, Outcome
 
 # The state that most needs attention wins: a paid line that waits must not hide behind one that is done.
-_RANK: Final = (EventState.UNATTRIBUTED, EventState.WAITING, EventState.DONE, EventState.IGNORED)
+_RANK: Final = (
+    EventState.UNATTRIBUTED,
+    EventState.WAITING,
+    EventState.FAILED,
+    EventState.DONE,
+    EventState.IGNORED,
+)
 
 
 def done(detail: str, *, account: str | None = None, payment: str | None = None) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from credits.allocation import plan_lines
+from credits.allocation import cut_off, plan_lines
 from credits.allocation.model import InHand
 from credits.allocation.outcomes import combined, done, ignored
 from credits.allocation.payer import account_of, remember, unattributed
@@ -43,6 +43,8 @@ def plan_paid(hand: InHand, fact: PlanPaid) -> Outcome:
 def _settled(hand: InHand, fact: PlanPaid) -> Outcome:
     invoice = _invoice(hand, fact)
     read = _read(hand, invoice)
+    if fact.is_cut_off:
+        read = _as_far_as_told(read, fact)
     billed = [*read.whole, *read.trials, *read.prorations]
     if not billed:
         return combined(read.outcomes)
@@ -62,6 +64,19 @@ def _settled(hand: InHand, fact: PlanPaid) -> Outcome:
     trials = tuple(owned(one).period for one in read.trials)
     granted = _carry_out(hand, invoice, Decided(periods=decided.periods + trials, changes=decided.changes), account)
     return combined([*read.outcomes, granted])
+
+
+def _as_far_as_told(read: _Read, fact: PlanPaid) -> _Read:
+    """Of an invoice with more lines than its event carries: the whole periods among these, if they are paid for."""
+    granted = cut_off.may_grant(fact, read.whole)
+    outcomes = [*read.outcomes, cut_off.outcome_of(fact, granted=granted)]
+    return _Read(
+        whole=read.whole if granted else [],
+        trials=read.trials if granted else [],
+        # Half of a change would be another change.
+        prorations=[],
+        outcomes=outcomes,
+    )
 
 
 def _began_here(invoice: Invoice, stays: Sequence[Stay]) -> bool:
@@ -133,9 +148,14 @@ def _carry_out(hand: InHand, invoice: Invoice, decided: Decided, account: str) -
     if decided.changes:
         of = (hand.provider, fact.payer.subscription_id or "")
         drips.catch_up(connection, tenant, *of, hand.catalogue, now_ms=hand.now_ms)
+    # Only what the invoice itself says of its seats is the same whenever it is read.
+    told = {line.key for line in fact.lines if line.quantity is not None}
     for period in decided.periods:
         plan = hand.catalogue.plan(period.plan)
-        posted += periods.open_period(connection, tenant, period, now_ms=hand.now_ms, on_trial_end=plan.on_trial_end)
+        opened = periods.open_period(connection, tenant, period, now_ms=hand.now_ms, on_trial_end=plan.on_trial_end)
+        if period.key in told and all(one.replayed for one in opened):
+            opened += periods.open_rest(connection, tenant, period, plan, now_ms=hand.now_ms)
+        posted += opened
     if decided.changes:
         account_id = ledger_store.ensure_account(connection, tenant, account, hand.now_ms)
         for change in decided.changes:

@@ -82,6 +82,8 @@ def skipped(plan: Plan, fact: PlanPaid, line: PlanLine) -> Outcome | None:
         return ignored('a coupon left nothing to pay; zero_invoice.coupon = "skip"')
     if fact.is_from_balance and plan.zero_invoice.balance == "skip":
         return ignored('paid from the customer\'s balance; zero_invoice.balance = "skip"')
+    if fact.is_out_of_band and plan.zero_invoice.out_of_band == "skip":
+        return ignored('paid out of band; zero_invoice.out_of_band = "skip"')
     return None
 
 

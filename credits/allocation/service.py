@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, assert_never
 
 from credits.allocation import outcomes
+from credits.allocation.asking import completed_facts_of, facts_of, gaps_to_ask
 from credits.allocation.model import InHand, Runtime
 from credits.allocation.plan_invoices import plan_paid
 from credits.allocation.purchases import purchase_paid, purchase_pending, purchase_voided
@@ -14,7 +15,7 @@ from credits.allocation.subscriptions import customer_linked, subscription_seen
 from credits.allocation.telling import tell_of_failure
 from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
-from credits.errors import IncompletePayloadError, LeaseLostError, UnknownProviderError
+from credits.errors import LeaseLostError
 from credits.facts import (
     CustomerLinked,
     DisputeSeen,
@@ -36,7 +37,6 @@ from credits.inbox import rules, store
 from credits.inbox.model import ClaimedEvent, Outcome
 from credits.ledger.locks import lock_named
 from credits.log import get_logger
-from credits.payload import parse
 
 log = get_logger(__name__)
 
@@ -110,17 +110,19 @@ def _understood(runtime: Runtime, events: Sequence[ClaimedEvent]) -> Iterator[Pr
         if event.crashes:
             continue
         try:
-            yield event, _facts_of(runtime, event)
+            facts = facts_of(runtime, event)
         # It says so again, and this is recorded, when it is processed alone.
         except Exception:  # noqa: BLE001, S112
             continue
+        if not gaps_to_ask(runtime, event, facts):
+            yield event, facts
 
 
 def _process_one(runtime: Runtime, event: ClaimedEvent) -> None:
     try:
         outcome = rules.outcome_of_crashes(event.crashes)
         if outcome is None:
-            (outcome,) = _apply_facts(runtime, [(event, _completed_facts_of(runtime, event))])
+            (outcome,) = _apply_facts(runtime, [(event, completed_facts_of(runtime, event))])
         else:
             _note(runtime, event, outcome)
         _log_processed(event, outcome)
@@ -129,25 +131,6 @@ def _process_one(runtime: Runtime, event: ClaimedEvent) -> None:
     # Whatever went wrong, the attempt and its reason are recorded: that row is the retry.
     except Exception as error:  # noqa: BLE001
         _record_failure(runtime, event, error)
-
-
-def _facts_of(runtime: Runtime, event: ClaimedEvent) -> Sequence[Fact]:
-    provider = runtime.providers.get(event.provider)
-    if provider is None:
-        raise UnknownProviderError(event.provider, sorted(runtime.providers))
-    return provider.interpret(parse(event.body))
-
-
-def _completed_facts_of(runtime: Runtime, event: ClaimedEvent) -> Sequence[Fact]:
-    """The same; what the webhook leaves out is asked of the provider, before the transaction."""
-    try:
-        return _facts_of(runtime, event)
-    except IncompletePayloadError:
-        completer = runtime.completers.get(event.provider)
-        completed = None if completer is None else completer(event.tenant, parse(event.body))
-        if completed is None:
-            raise
-    return runtime.providers[event.provider].interpret(completed)
 
 
 def _apply_facts(runtime: Runtime, prepared: Sequence[Prepared]) -> list[Outcome]:

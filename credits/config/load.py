@@ -263,7 +263,7 @@ def _plan(key: str, table: PlanTable, declared: Mapping[str, CreditType], path: 
 
 def _zero_invoice(raw: object, path: Path, report: Report) -> ZeroInvoice:
     table = read_table(ZeroInvoiceTable, raw, path, report)
-    return ZeroInvoice(coupon=table.coupon, balance=table.balance, free=table.free)
+    return ZeroInvoice(coupon=table.coupon, balance=table.balance, out_of_band=table.out_of_band, free=table.free)
 
 
 def _plan_credits(

@@ -63,5 +63,7 @@ class ZeroInvoice:
     """A coupon or discount left nothing to pay."""
     balance: Literal["grant", "skip"] = "grant"
     """The customer's balance at the provider paid."""
+    out_of_band: Literal["grant", "skip"] = "grant"
+    """Money paid that the provider never saw."""
     free: Literal["grant", "skip"] = "grant"
     """The price is 0."""

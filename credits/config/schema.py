@@ -126,6 +126,7 @@ class PlanCreditsTable(TomlTable):
 class ZeroInvoiceTable(TomlTable):
     coupon: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
     balance: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
+    out_of_band: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
     free: Annotated[Literal["grant", "skip"], word("grant", "skip")] = "grant"
 
 

@@ -23,7 +23,7 @@ class IncompletePayloadError(CreditsError):
     code = "incomplete_payload"
     fix = (
         "Set the provider's API key (STRIPE_API_KEY, in the sandbox STRIPE_TEST_API_KEY), restart the workers and run "
-        "`credits events retry EVENT`; until then the event grants nothing, and is kept."
+        "`credits events retry EVENT`: what the event leaves out is granted then, and what was granted is not again."
     )
 
 

@@ -37,6 +37,15 @@ class Delivery:
     occurred_at_ms: int | None = None
 
 
+class Gap(StrEnum):
+    """What a webhook may leave out that decides about credits, and that its provider's API can tell."""
+
+    LINES = "lines"
+    """The rest of an invoice's lines."""
+    OUT_OF_BAND = "out_of_band"
+    """Whether it was paid past the provider."""
+
+
 class SettledBy(StrEnum):
     """What settled a simulated invoice."""
 

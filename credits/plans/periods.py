@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, RowMapping
 
-from credits.config.catalogue import Catalogue
+from credits.config.catalogue import Catalogue, Plan
 from credits.config.policies import OnCancel, OnChange, OnPause, OnTrialEnd
 from credits.config.settings import Tenant
 from credits.ids import digest
@@ -45,6 +45,17 @@ def open_period(
     if any(part.rolls for part in period.parts):
         carries.look_again(connection, tenant, period.provider, period.subscription_id, account_id, now_ms=now_ms)
     return posted
+
+
+def open_rest(connection: Connection, tenant: Tenant, period: Period, plan: Plan, *, now_ms: int) -> tuple[Posted, ...]:
+    """
+    Grant the seats of a paid line that were not told when it was opened, its invoice having been cut off.
+
+    Once per line, for ever; nothing where all were told.
+    """
+    known = store.quantity_of(connection, tenant, period.key)
+    rest = None if known is None else rules.rest_of(period, plan, known=known)
+    return () if rest is None else open_period(connection, tenant, rest, now_ms=now_ms)
 
 
 def apply_change(

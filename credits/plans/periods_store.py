@@ -67,6 +67,13 @@ def insert_period(
     return found, False
 
 
+def quantity_of(connection: Connection, tenant: Tenant, key: str) -> int | None:
+    """The seats that a paid line was opened with; None if it was not, or nothing says how many."""
+    query = select(plan_periods.c.quantity).where(plan_periods.c.tenant == tenant, plan_periods.c.key == key)
+    quantity: int | None = connection.execute(query).scalar_one_or_none()
+    return quantity
+
+
 def lock_due(connection: Connection, period_id: int, now_ms: int) -> RowMapping | None:
     """A period whose drips are due, locked until the transaction ends; None if somebody else has it, or had it."""
     query = (

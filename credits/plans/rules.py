@@ -80,6 +80,15 @@ def trial_parts_of(plan: Plan, quantity: int | None) -> tuple[Part, ...]:
     )
 
 
+def rest_of(period: Period, plan: Plan, *, known: int) -> Period | None:
+    """The seats of a whole period beyond those that were `known` at first; None if those were all."""
+    if period.kind is not PeriodKind.PERIOD or period.quantity is None or period.quantity <= known:
+        return None
+    more = zip(plan.credits, parts_of(plan, period.quantity - known), strict=True)
+    parts = tuple(part for one, part in more if one.per_seat)
+    return replace(period, key=f"{period.key}:rest", parts=parts) if parts else None
+
+
 def needs_period_end(parts: Iterable[Part]) -> bool:
     """Whether any of the credits lapse when the period does, or drip within it."""
     return any(part.expires.kind is ExpiryKind.PERIOD_END or part.every is not Every.PERIOD for part in parts)

@@ -332,9 +332,10 @@ def test_a_trial_earns_its_own_credits_which_lapse_with_it(pipeline: Pipeline) -
         ({"total": 0, "amount_due": 0}, ZeroInvoice(coupon="skip"), 0),
         ({"amount_due": 0}, ZeroInvoice(), 1000),
         ({"amount_due": 0}, ZeroInvoice(balance="skip"), 0),
-        ({"amount_paid": 0}, ZeroInvoice(coupon="skip", balance="skip"), 1000),
+        ({"amount_paid_off_stripe": 2000}, ZeroInvoice(coupon="skip", balance="skip", free="skip"), 1000),
+        ({"amount_paid_off_stripe": 2000}, ZeroInvoice(out_of_band="skip"), 0),
     ],
-    ids=["coupon", "coupon skipped", "balance", "balance skipped", "out of band"],
+    ids=["coupon", "coupon skipped", "balance", "balance skipped", "out of band", "out of band skipped"],
 )
 def test_an_invoice_that_charged_no_card_follows_its_policy(
     pipeline: Pipeline, fields: dict[str, Any], policy: ZeroInvoice, expected: int

@@ -1,6 +1,6 @@
 """Facts as JSON that a person can check against a provider's documentation: only what is said, times as dates."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from credits.clock import iso
@@ -10,7 +10,7 @@ from credits.units import Money
 
 def in_words(facts: tuple[Fact, ...]) -> list[dict[str, Any]]:
     """
-    Each fact by its name and the fields that differ from their defaults.
+    Each fact by its name and the fields that say something and differ from their defaults.
 
     Reasons are left out: they are sentences for people, free to be worded better.
     """
@@ -21,8 +21,13 @@ def _said(value: Any) -> dict[str, Any]:
     return {
         field.name.removesuffix("_ms"): _word(field.name, getattr(value, field.name))
         for field in fields(value)
-        if field.name != "reason" and getattr(value, field.name) != field.default
+        if field.name != "reason" and _is_said(getattr(value, field.name), field.default)
     }
+
+
+def _is_said(value: Any, default: Any) -> bool:
+    # None in place of a default: the payload does not tell.
+    return bool(value != default and (value is not None or default is MISSING))
 
 
 def _word(name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, RowMapping, func, select
 from werkzeug.serving import make_server
 
 from credits.allocation.model import Runtime
-from credits.checkout.invoice_lines import invoice_completer
+from credits.checkout.stripe_invoices import invoice_completers
 from credits.clock import system_clock_ms
 from credits.config.load import load_catalogue
 from credits.config.settings import ProviderAccess, Settings, Tenant
@@ -134,7 +134,7 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
         providers=REGISTRY,
         secret_key=settings.secret_key,
         clock=system_clock_ms,
-        completers={"stripe": invoice_completer(settings.access)},
+        completers=invoice_completers(settings.access),
     )
     try:
         yield Market(

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from credits.config.check import check_catalogue
+from credits.config.check import check_catalogue, check_together
 from credits.config.findings import Findings
 from credits.config.settings import load_settings, read_environment
 from credits.errors import ConfigError
@@ -39,20 +39,17 @@ def check(
     env = read_environment(os.environ, folder)
     path = file or folder / (env.get("CREDITGATE_CONFIG") or "credits.toml")
     in_file = check_catalogue(path)
-    findings = Findings(problems={**_environment_problems(env, folder), **in_file.problems}, warnings=in_file.warnings)
+    problems, warnings = dict(in_file.problems), dict(in_file.warnings)
+    try:
+        warnings |= check_together(path, load_settings(env, folder))
+    except ConfigError as error:
+        problems = {**error.problems, **problems}
+    findings = Findings(problems=problems, warnings=warnings)
     if as_json:
         typer.echo(json.dumps({"file": str(path), "problems": findings.problems, "warnings": findings.warnings}))
     else:
         _show(path, findings)
     raise typer.Exit(1 if findings.problems else 0)
-
-
-def _environment_problems(env: Mapping[str, str], folder: Path) -> Mapping[str, str]:
-    try:
-        load_settings(env, folder)
-    except ConfigError as error:
-        return error.problems
-    return {}
 
 
 def _show(path: Path, findings: Findings) -> None:

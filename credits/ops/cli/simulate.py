@@ -15,10 +15,11 @@ from credits.config.settings import Tenant, secret_variable
 from credits.db import snapshot, transaction
 from credits.errors import ConfigError, DependencyError, InvalidIdError, InvalidInputError, UnknownProviderError
 from credits.ids import checked_id, new_id, signed_reference
-from credits.inbox.provider import Provider, SignedWebhook, Simulation
+from credits.inbox.provider import Provider, SettledBy, SignedWebhook, Simulation
 from credits.ops.cli.context import AsJson, Command, this
 from credits.ops.cli.simulated_change import plan_change
 from credits.ops.cli.simulated_life import lifecycle
+from credits.ops.cli.simulated_object import tell_fake
 from credits.pricing import store as purchases
 from credits.reversals.preview import preview_refund
 from credits.units import Money, checked_amount, parse_amount
@@ -71,6 +72,9 @@ def simulate(
     period: Annotated[int, typer.Option("--period", min=0, max=1200, help="Its billing period, 0 the first.")] = 0,
     times: Annotated[int, typer.Option("--times", min=1, max=1000, help="Send the same event so many times.")] = 1,
     paid_minor: Annotated[int, typer.Option("--paid-minor", min=0, help="The price asked, in cents.")] = 1000,
+    settled_by: Annotated[
+        SettledBy, typer.Option("--settled-by", help="What paid a subscription's invoice.")
+    ] = SettledBy.CARD,
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "USD",
     quoted_minor: Annotated[
         int | None, typer.Option("--quoted-minor", help="Store a quote of this price first.")
@@ -106,6 +110,7 @@ def simulate(
         subscription=subscription or payment,
         period=period,
         paid_minor=paid_minor,
+        settled_by=settled_by,
         currency=Money(amount_minor=paid_minor, currency=currency).currency,
         api_version=api_version,
         client_reference=client_reference or _reference(command, account),
@@ -116,6 +121,7 @@ def simulate(
         delivery=new_id(),
     )
     webhook = provider.sign(provider.simulate(simulation), _secret(command, provider), now_ms // 1000)
+    tell_fake(command.settings.access.get((command.tenant, provider_name)), simulation, webhook.body)
     url = f"{command.settings.base_url}/webhooks/{provider_name}"
     _show(command, payment, [_post(url, webhook) for _ in range(times)], as_json=as_json)
 

@@ -80,3 +80,38 @@ def test_the_environment_is_checked_along_with_the_file(folder: Path, monkeypatc
 
     assert result.exit_code == 1
     assert "must be live or sandbox, got 'test'" in result.stdout
+
+
+PLAN = """
+[plans.pro]
+name = "Pro"
+stripe_prices = ["price_1"]
+zero_invoice = { out_of_band = "skip" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "warned"),
+    [
+        ({"STRIPE_WEBHOOK_SECRETS": "whsec_1"}, "STRIPE_API_KEY"),
+        ({"STRIPE_TEST_WEBHOOK_SECRETS": "whsec_1"}, "STRIPE_TEST_API_KEY"),
+        ({"STRIPE_TEST_WEBHOOK_SECRETS": "whsec_1", "STRIPE_TEST_API_KEY": "sk_test_1"}, None),
+        ({}, None),
+    ],
+    ids=repr,
+)
+def test_what_stripes_webhooks_leave_out_without_an_api_key_is_a_warning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], warned: str | None
+) -> None:
+    (folder / "credits.toml").write_text(SOUND + PLAN)
+    for name in ("STRIPE_WEBHOOK_SECRETS", "STRIPE_TEST_WEBHOOK_SECRETS", "STRIPE_API_KEY", "STRIPE_TEST_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    result = CliRunner().invoke(config_app, ["check", "--json"])
+
+    warnings = json.loads(result.stdout)["warnings"]
+    assert result.exit_code == 0
+    assert list(warnings) == ([] if warned is None else [warned])
+    assert all("more lines" in reason and "out_of_band" in reason for reason in warnings.values())

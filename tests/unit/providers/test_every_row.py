@@ -29,7 +29,7 @@ STRIPE_ROWS = {
         "each_period_is_granted_once_and_lapses_at_its_own_end"
     ),
     "invoice.paid | such lines over 0": "a_trial_earns_its_own_credits_which_lapse_with_it",
-    "invoice.paid | total 0 after a coupon; paid from the balance": (
+    "invoice.paid | total 0 after a coupon; paid from the balance; paid out of band": (
         "an_invoice_that_charged_no_card_follows_its_policy"
     ),
     "invoice.paid | proration lines": "an_upgrade_adds_the_difference_for_the_rest_of_the_period",

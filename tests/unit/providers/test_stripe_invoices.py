@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from credits.errors import IncompletePayloadError, MalformedPayloadError
+from credits.errors import MalformedPayloadError
 from credits.facts import NothingToDo, Payer, PlanLine, PlanPaid
 from credits.units import Money
 from tests.support.stripe_payloads import (
@@ -203,6 +203,46 @@ def test_what_the_customers_balance_paid_is_stated(shape: Shape) -> None:
     assert paid(event).is_from_balance
 
 
+@pytest.mark.parametrize("is_flagged", [True, False])
+@pytest.mark.parametrize("shape", [Shape.OLD, Shape.ACACIA], ids=str)
+def test_until_basil_an_invoice_says_whether_it_was_paid_out_of_band(shape: Shape, is_flagged: bool) -> None:
+    assert paid(invoice(shape, line(shape), paid_out_of_band=is_flagged)).is_out_of_band is is_flagged
+
+
+@pytest.mark.parametrize(
+    ("past_minor", "expected"), [(None, None), (0, False), (999, False), (1000, True), (1200, True)], ids=repr
+)
+def test_since_basil_the_api_says_how_much_was_paid_out_of_band(past_minor: int | None, expected: bool | None) -> None:
+    event = invoice(Shape.BASIL, line(Shape.BASIL), amount_paid_off_stripe=past_minor)
+
+    assert paid(event).is_out_of_band is expected
+
+
+@every_shape
+@pytest.mark.parametrize("fields", [{"amount_due": 0}, {"total": 0, "amount_due": 0}], ids=repr)
+def test_an_invoice_of_which_nothing_was_due_was_not_paid_out_of_band(shape: Shape, fields: dict[str, Any]) -> None:
+    assert paid(without(invoice(shape, line(shape), **fields), "paid_out_of_band")).is_out_of_band is False
+
+
+@every_shape
+def test_an_invoice_with_more_lines_than_the_event_carries_says_so_and_what_all_come_to(shape: Shape) -> None:
+    event = invoice(shape, line(shape), subtotal=9000)
+    assert (paid(event).is_cut_off, paid(event).subtotal) == (False, None)
+
+    event["data"]["object"]["lines"]["has_more"] = True
+
+    assert paid(event).lines == (plan_line(),)
+    assert (paid(event).is_cut_off, paid(event).subtotal) == (True, Money(amount_minor=9000, currency="USD"))
+
+
+@every_shape
+def test_a_subscriptions_invoice_that_is_cut_off_counts_though_none_of_its_plans_is_told(shape: Shape) -> None:
+    event = invoice(shape, single_item(shape))
+    event["data"]["object"]["lines"]["has_more"] = True
+
+    assert (paid(event).lines, paid(event).is_cut_off) == ((), True)
+
+
 @every_shape
 def test_a_negative_line_never_earns(shape: Shape) -> None:
     event = invoice(shape, line(shape), line(shape, -200, item="si_2"))
@@ -310,15 +350,6 @@ def test_a_line_that_names_no_price_leaves_it_to_the_subscription() -> None:
 
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@every_shape
-def test_an_invoice_with_more_lines_than_the_event_carries_is_not_read_by_halves(shape: Shape) -> None:
-    event = invoice(shape, line(shape))
-    event["data"]["object"]["lines"]["has_more"] = True
-
-    with pytest.raises(IncompletePayloadError, match="more lines than the event carries"):
-        facts(event)
 
 
 @every_shape

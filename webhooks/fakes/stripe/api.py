@@ -10,6 +10,7 @@ from webhooks.fakes.stripe.cards import cancel_intent, create_intent
 from webhooks.fakes.stripe.desk import PROVIDER, Desk
 from webhooks.fakes.stripe.fate import expire, refunded
 from webhooks.fakes.stripe.form import MalformedFormError, nested
+from webhooks.fakes.stripe.invoices import found_in, invoice_routes, limit_of
 from webhooks.fakes.stripe.sessions import RefusedError, create_session
 from webhooks.fakes.till import Extras
 
@@ -48,7 +49,7 @@ def stripe_api(desk: Desk, lock: threading.Lock) -> Blueprint:
     @routes.post("/checkout/sessions/<session_id>/expire")
     def end(session_id: str) -> Response:
         with lock:
-            session = _found(desk, "checkout.session", session_id)
+            session = found_in(desk, "checkout.session", session_id)
             if session["status"] != "open":
                 raise RefusedError(f"This Session is {session['status']}, and only an open one can be expired.")
             expire(desk, session, Extras())
@@ -62,25 +63,13 @@ def stripe_api(desk: Desk, lock: threading.Lock) -> Blueprint:
     @routes.post("/payment_intents/<intent_id>/cancel")
     def give_up(intent_id: str) -> Response:
         with lock:
-            return jsonify(cancel_intent(desk, _found(desk, "payment_intent", intent_id)))
+            return jsonify(cancel_intent(desk, found_in(desk, "payment_intent", intent_id)))
 
     @routes.get("/customers/<customer_id>/payment_methods")
     def cards(customer_id: str) -> Response:
-        _found(desk, "customer", customer_id)
+        found_in(desk, "customer", customer_id)
         page = desk.store.page(PROVIDER, "payment_method", limit=100, fields={"customer": customer_id})
         return jsonify({"object": "list", "url": request.path, "has_more": False, "data": page.items})
-
-    @routes.get("/invoices/<invoice_id>/lines")
-    def lines(invoice_id: str) -> Response:
-        items = _found(desk, "invoice", invoice_id)["lines"]["data"]
-        ids = [item["id"] for item in items]
-        after = request.args.get("starting_after")
-        if after is not None and after not in ids:
-            raise RefusedError(f"No such line item: {after[:80]!r}", status=404, param="starting_after")
-        start = 0 if after is None else ids.index(after) + 1
-        end = start + _limit(request.args.get("limit", "10"))
-        has_more = end < len(items)
-        return jsonify({"object": "list", "url": request.path, "has_more": has_more, "data": items[start:end]})
 
     @routes.post("/refunds")
     def refund() -> Response:
@@ -93,9 +82,11 @@ def stripe_api(desk: Desk, lock: threading.Lock) -> Blueprint:
             made = desk.store.page(PROVIDER, "refund", limit=1, fields={"payment_intent": intent_id})
         return jsonify(made.items[0])
 
+    routes.register_blueprint(invoice_routes(desk))
     for path, kind in KINDS.items():
         routes.add_url_rule(f"/{path}", f"list {path}", _lister(desk, path, kind))
-        routes.add_url_rule(f"/{path}/<object_id>", f"show {path}", _shower(desk, kind))
+        if path != "invoices":
+            routes.add_url_rule(f"/{path}/<object_id>", f"show {path}", _shower(desk, kind))
     return routes
 
 
@@ -108,7 +99,7 @@ def _lister(desk: Desk, path: str, kind: str) -> Callable[[], Response]:
         page = desk.store.page(
             PROVIDER,
             kind,
-            limit=_limit(query.get("limit", "10")),
+            limit=limit_of(query.get("limit", "10")),
             after_id=query.get("starting_after"),
             created={name: _instant(created[name]) for name in _BOUNDS if name in created},
             fields={name: query[name] for name in _FILTERS if query.get(name, "all") != "all"},
@@ -119,14 +110,7 @@ def _lister(desk: Desk, path: str, kind: str) -> Callable[[], Response]:
 
 
 def _shower(desk: Desk, kind: str) -> Callable[[str], Response]:
-    return lambda object_id: jsonify(_found(desk, kind, object_id))
-
-
-def _found(desk: Desk, kind: str, object_id: str) -> dict[str, Any]:
-    found = desk.find(kind, object_id)
-    if found is None:
-        raise RefusedError(f"No such {kind}: {object_id[:80]!r}", status=404, param="id")
-    return found
+    return lambda object_id: jsonify(found_in(desk, kind, object_id))
 
 
 def _session_of(desk: Desk, intent_id: str) -> dict[str, Any]:
@@ -150,12 +134,6 @@ def _sent() -> dict[str, Any]:
         return nested(request.form.items())
     except MalformedFormError as error:
         raise RefusedError(str(error)) from None
-
-
-def _limit(text: str) -> int:
-    if not str(text).isdigit() or not 1 <= int(text) <= 100:
-        raise RefusedError("limit must be from 1 to 100", param="limit")
-    return int(text)
 
 
 def _instant(text: str) -> int:

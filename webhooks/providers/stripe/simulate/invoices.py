@@ -93,7 +93,9 @@ def _invoice(simulation: Simulation, *, status: str) -> StripeObject:
     is_paid = status == "paid"
     asked, total = simulation.asked_minor, _total_minor(simulation)
     amount = 0 if simulation.settled_by is SettledBy.BALANCE else total
-    charged = amount if is_paid and simulation.settled_by is SettledBy.CARD else 0
+    # What was paid past Stripe counts as paid since basil.
+    is_counted = simulation.settled_by is SettledBy.CARD or shape_of(simulation) is Shape.BASIL
+    charged = amount if is_paid and is_counted else 0
     # The invoice's own period is the one before: when what it bills was added to it.
     added_from = period_start_s(simulation, max(simulation.period - 1, 0))
     return {
