@@ -189,8 +189,10 @@ def _bearer(authorization: str) -> str:
 def _idempotency_key(text: str | None) -> str | None:
     if text is None:
         return None
-    # WSGI hands headers over as latin-1 text.
-    return checked_id(text.encode("latin-1", "replace").decode("utf-8", "surrogateescape"), IDEMPOTENCY_KEY)
+    # WSGI hands headers over as latin-1 text. Space around a value is not part of it, whichever server took it off.
+    return checked_id(
+        text.strip(" \t").encode("latin-1", "replace").decode("utf-8", "surrogateescape"), IDEMPOTENCY_KEY
+    )
 
 
 def _fields_of_request(endpoint: Endpoint) -> Mapping[str, Any]:

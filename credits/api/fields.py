@@ -17,7 +17,7 @@ from credits.reservations.hold import Choice, chosen
 from credits.units import MAX_AMOUNT, checked_amount, parse_amount
 
 ID_FORMAT: Final = "creditgate-id"
-"""In the OpenAPI document: 1 to 200 printable characters of any script, no white space at the ends."""
+"""In the OpenAPI document: 1 to 200 printable characters of any script, spaces anywhere included."""
 
 HOLD_CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})", re.ASCII)
 """Where a page of holds ended: its last deadline, and the hold's name in Redis."""

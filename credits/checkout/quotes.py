@@ -9,7 +9,7 @@ from credits.checkout.shown import price_kept
 from credits.config.return_urls import return_url_fault
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError, NotSoldByError, ReturnUrlError
-from credits.ids import checked_email, checked_id, digest, email_digest
+from credits.ids import checked_email, checked_id, checked_payer_id, digest, email_digest
 from credits.pricing.store import NewPurchase
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
@@ -25,7 +25,7 @@ def new_purchase(shop: Shop, request: CheckoutRequest, *, purchase_id: str, now_
         request_key=request.key,
         fingerprint=digest_of(request),
         provider=seller.name,
-        account=checked_id(request.account, "account"),
+        account=checked_payer_id(request.account, "account"),
         email_digest=None if request.email is None else email_digest(checked_email(request.email), shop.secret_key),
         success_url=_return_url(shop, request.success_url, "success_url").replace(PURCHASE_ID, purchase_id),
         cancel_url=_return_url(shop, request.cancel_url, "cancel_url").replace(PURCHASE_ID, purchase_id),

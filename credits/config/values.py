@@ -65,6 +65,8 @@ def read_share(value: object) -> Decimal:
 def read_text(value: object) -> str:
     if type(value) is not str:
         raise ValueError(f"must be text in quotes, got {shown(value)}")
+    if value != value.strip():
+        raise ValueError("must not begin or end with white space")
     try:
         return checked_id(value, "text")
     except InvalidIdError as error:

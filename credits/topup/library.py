@@ -7,7 +7,7 @@ from credits.checkout.model import Shop
 from credits.config.catalogue import CreditType
 from credits.db import snapshot, transaction
 from credits.errors import InvalidInputError, TopupCapTooSmallError, TopupNotFoundError
-from credits.ids import checked_id
+from credits.ids import checked_id, checked_payer_id
 from credits.pricing.money import checked_currency
 from credits.topup import service, store
 from credits.topup.model import Policy
@@ -48,7 +48,7 @@ class Topups:
         """
         kind = self.shop.catalogue.credit_type(checked_id(credit_type, "credit_type"))
         policy = Policy(
-            account=checked_id(account, "account"),
+            account=checked_payer_id(account, "account"),
             credit_type=kind.key,
             provider=charger_of(self.shop, provider).name,
             is_on=True,

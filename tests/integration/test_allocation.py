@@ -209,7 +209,7 @@ def test_the_largest_amount_there_is_can_be_bought_and_one_more_credit_cannot(pi
     assert_ledger_is_sound(pipeline.runtime.engine)
 
 
-@pytest.mark.parametrize("account", ["Zoë", "用户 1", "user/1?x=%2F", "👩‍🚀", "0", "' OR 1=1 --", "ñ" * 200])
+@pytest.mark.parametrize("account", ["Zoë", "用户 1", "user/1?x=%2F", "👩‍🚀", "0", "' OR 1=1 --", "ñ" * 200, " a "])
 def test_account_ids_of_any_script_are_kept_as_they_are(pipeline: Pipeline, account: str) -> None:
     pipeline.receive("purchase.paid", account=account)
 

@@ -91,7 +91,9 @@ def test_a_page_shows_one_credit_type_if_asked(caller: Caller, pipeline: Pipelin
     assert item["key"] == "manual:b"
 
 
-@pytest.mark.parametrize("account", ["用户 1", "a/b", "a//b", "a%2Fb?", "a/entries", ":", "Zoë", "👩‍🚀", "u" * 200])
+@pytest.mark.parametrize(
+    "account", ["用户 1", "a/b", "a//b", "a%2Fb?", "a/entries", ":", "Zoë", "👩‍🚀", "u" * 200, " a", "a ", " "]
+)
 def test_accounts_of_any_name_are_read_as_they_are(caller: Caller, pipeline: Pipeline, account: str) -> None:
     pipeline.credits.add(account, TYPE, 5, key="a")
     pipeline.credits.add("a/b/", TYPE, 1, key="near")
@@ -196,7 +198,7 @@ def test_a_query_outside_its_bounds_is_422_and_names_the_field(
     assert answer.get_json()["fix"]
 
 
-@pytest.mark.parametrize("account", ["a\0b", " a", "u" * 201])
+@pytest.mark.parametrize("account", ["a\0b", " a\t", "u" * 201])
 @pytest.mark.parametrize("what", READS)
 def test_an_account_that_cannot_be_is_422(caller: Caller, account: str, what: str) -> None:
     assert_problem(caller.account(account, what), 422, "invalid_id")

@@ -65,6 +65,7 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "a commit that is repeated": (f"{ALL}/spent/commit", "{}", {}),
     "an empty body": (f"{ALL}/spent/commit", "", {}),
     "a hold that never was": (f"{ALL}/nobody/commit", "{}", {}),
+    "an id with outer spaces": ("/v1/accounts/%20a%20/reservations", reserve(" x "), {}),
     "an id with a slash": ("/v1/accounts/a%2Fb/reservations", reserve("x"), {}),
     "an account that is no UTF-8": ("/v1/accounts/a%FF/reservations", reserve("x"), {}),
     "an account in UTF-8": ("/v1/accounts/ünü/reservations", reserve("x"), {}),

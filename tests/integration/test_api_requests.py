@@ -116,7 +116,7 @@ def test_a_field_that_is_missing_is_named(caller: Caller, field: str) -> None:
 
 OUTSIDE = {
     "items": [{}, [], None, "text", {f"type_{number}": 1 for number in range(17)}, {"gold": 1}],
-    "reservation_id": ["", " a", "a ", "a\0", "a\n", "\ud800", "x" * 201, 5, True, []],
+    "reservation_id": ["", "a\0", "a\n", "\ud800", "x" * 201, 5, True, []],
     "ttl_s": [0, 0.5, 86401, -1, "60", True, None, [], 1e308],
 }
 
@@ -188,7 +188,7 @@ def test_a_field_of_a_grant_outside_its_bounds_is_422_and_grants_nothing(
     assert figures(library, "user_1")[0] == 100
 
 
-@pytest.mark.parametrize("key", ["", " a", "x" * 201, "a\tb"])
+@pytest.mark.parametrize("key", ["", " ", "x" * 201, "a\tb"])
 def test_an_idempotency_key_that_is_no_name_is_422(caller: Caller, key: str) -> None:
     answer = caller.tell("user_1", "reservations", RESERVE, headers={"Idempotency-Key": key})
 

@@ -107,6 +107,19 @@ def test_parts_are_committed_one_after_the_other(client: Any, library: Credits) 
     assert figures(library, "user_1") == (95, 0, 0, 95, 0)
 
 
+def test_names_that_differ_by_outer_spaces_are_different_names(client: Any, library: Credits) -> None:
+    accounts = (" a", "a ", "a", " ")
+    for number, account in enumerate(accounts, start=1):
+        client.add(account, TYPE, 10 * number, key=f"{account}:given")
+
+    made = [client.reserve(account, {TYPE: 1}, reservation_id=name) for account in accounts for name in ("x", " x")]
+    made[1].commit()
+
+    assert not any(hold.replayed for hold in made)
+    assert [client.balances(account)[TYPE].available for account in accounts] == [8, 18, 28, 38]
+    assert [hold.reservation_id for hold in client.holds(" a")] == ["x"]
+
+
 def test_the_same_reservation_is_the_same_hold(client: Any, library: Credits) -> None:
     first = client.reserve("user_1", image_generation=10, reservation_id="job")
     second = client.reserve("user_1", image_generation=10, reservation_id="job")

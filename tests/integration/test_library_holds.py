@@ -31,6 +31,7 @@ from tests.support.processes import wait_until
 
 LOOK_ALIKE = [
     *("{1}", "{ 1 }", "{1", "1}", "{{1}}", "1", "01", "%1", "%%1", "%31", "%7B1%7D", "1 %", "1%"),
+    *("a", " a", "a ", " a ", "  a", "a\u00a0", " ", "  ", "\u00a0"),
     *("c:1", "c :1", "c: 1", "c::1", ":c:1", "c%3A1", "cg:{1}:account:1", "cg:{1}:shard", "*", "?", "[1]"),
 ]
 """Made of what has a meaning in Redis's keys, in patterns of Lua, in addresses, and in our own names."""

@@ -16,7 +16,7 @@ from credits.ids import checked_id
 CREDITS: Final = 2**52
 """So many that a random amount is mostly one they have."""
 
-RICH: Final = ("user_1", "a/b", "50%25off", "用户")
+RICH: Final = ("user_1", "a/b", "50%25off", "用户", " a ", " ")
 """Accounts that have credits when the fuzzer begins."""
 
 _NAMES: Final = ("reservation_id", "key", "step")

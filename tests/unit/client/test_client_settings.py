@@ -60,13 +60,21 @@ def test_a_patience_that_is_none_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("account", "segment"),
-    [("user_1", "user_1"), ("a/b", "a%2Fb"), ("a b%", "a%20b%25"), ("..", "%2E%2E"), (".", "%2E"), ("é", "%C3%A9")],
+    [
+        ("user_1", "user_1"),
+        ("a/b", "a%2Fb"),
+        ("a b%", "a%20b%25"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("é", "%C3%A9"),
+        (" a ", "%20a%20"),
+    ],
 )
 def test_an_account_is_one_segment_of_the_path_whatever_it_is_made_of(account: str, segment: str) -> None:
     assert calls.balances(account, at_ms=None).path == f"/v1/accounts/{segment}/balances"
 
 
-@pytest.mark.parametrize("account", ["", " a", "a\n", "x" * 201])
+@pytest.mark.parametrize("account", ["", " a\t", "a\n", "x" * 201])
 def test_an_account_that_can_be_none_is_refused_before_anything_is_sent(account: str) -> None:
     with pytest.raises(InvalidIdError):
         calls.balances(account, at_ms=None)

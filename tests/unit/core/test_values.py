@@ -13,6 +13,7 @@ from credits.ids import (
     MAX_REFERENCE_LENGTH,
     account_of_reference,
     checked_id,
+    checked_payer_id,
     checked_text,
     digest,
     new_id,
@@ -69,17 +70,30 @@ def test_money_is_whole_and_within_its_bound(amount_minor: Any) -> None:
         Money(amount_minor=amount_minor, currency="USD")
 
 
-@pytest.mark.parametrize("value", ["a", "user 1", "用户", "👩‍🚀", "ß" * 200])
+@pytest.mark.parametrize("value", ["a", "user 1", " a", "a ", " ", "\u00a0a\u3000", "用户", "👩‍🚀", "ß" * 200])
 def test_an_id_of_any_script_is_taken(value: str) -> None:
     assert checked_id(value, "account") == value
 
 
 @pytest.mark.parametrize(
-    "value", ["", "a" * 201, "a\x00", "a\n", "\x7f", "\ud800", " a", "a ", "\u2028", "\ue000", "\u0378", None, 7, b"a"]
+    "value", ["", "a" * 201, "a\x00", "a\n", "\x7f", "\ud800", "\u2028", "\ue000", "\u0378", None, 7, b"a"]
 )
 def test_what_cannot_be_stored_or_seen_is_no_id(value: Any) -> None:
     with pytest.raises(InvalidIdError, match=r"^account: must"):
         checked_id(value, "account")
+
+
+@given(st.text(" \u00a0ab{}%:", min_size=1, max_size=12))
+def test_white_space_at_the_ends_of_an_id_is_kept(text: str) -> None:
+    assert checked_id(text, "account") == text
+
+
+@pytest.mark.parametrize("value", [" a", "a ", " ", "a\u00a0"])
+def test_an_account_that_a_provider_may_spell_otherwise_buys_nothing(value: str) -> None:
+    assert checked_payer_id("a b", "account") == "a b"
+
+    with pytest.raises(InvalidIdError, match="account: must not begin or end with white space where something is sold"):
+        checked_payer_id(value, "account")
 
 
 def test_an_id_that_grows_in_its_normal_form_is_measured_there() -> None:
