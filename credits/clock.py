@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from credits.errors import InvalidInputError
+from credits.errors.tree import shown
 
 MAX_INSTANT_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: the last one that ISO 8601 can show."""
@@ -41,7 +42,5 @@ def from_iso(text: str) -> int:
 def checked_instant_ms(value: object, field: str) -> int:
     """Return `value` if it is an instant of the years 1970 to 9999 in milliseconds; raise InvalidInputError if not."""
     if type(value) is not int or not 0 <= value <= MAX_INSTANT_MS:
-        raise InvalidInputError(
-            field, f"must be milliseconds since 1970, up to {MAX_INSTANT_MS}, got {repr(value)[:40]}"
-        )
+        raise InvalidInputError(field, f"must be milliseconds since 1970, up to {MAX_INSTANT_MS}, got {shown(value)}")
     return value

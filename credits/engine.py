@@ -16,7 +16,7 @@ from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, load_settings, read_environment
 from credits.db import open_engine, snapshot, transaction
 from credits.errors import ConfigError
-from credits.grants.rules import order_by_hand
+from credits.grants.rules import lapses_at_once, order_by_hand
 from credits.ids import checked_id, signed_reference
 from credits.ledger import service as ledger
 from credits.ledger.model import Balance, Posted
@@ -116,7 +116,7 @@ class Credits(Budgeting, Selling, Topups, Notifying, Admitting):
         expires_at_ms: int | None = None,
     ) -> Posted:
         """
-        Put `amount` credits in. They never lapse unless `expires_at_ms` is given.
+        Put `amount` credits in. They never lapse unless `expires_at_ms` is given, which must lie ahead.
 
         They can be spent at once; with Redis away they are granted all the same, and can be spent when it is back.
         """
@@ -156,7 +156,12 @@ class Credits(Budgeting, Selling, Topups, Notifying, Admitting):
             actor=actor,
             expires_at_ms=expires_at_ms,
         )
-        return ledger.grant(connection, self.tenant, order, now_ms=self._clock())
+        now_ms = self._clock()
+        is_over = expires_at_ms is not None and expires_at_ms <= now_ms
+        # A repetition is answered as the first time, however late it comes.
+        if is_over and not ledger.is_known(connection, self.tenant, order.key):
+            raise lapses_at_once(order)
+        return ledger.grant(connection, self.tenant, order, now_ms=now_ms)
 
     def allocate_plan(
         self,

@@ -10,6 +10,7 @@ from typing import Final
 import uuid_utils
 
 from credits.errors import InvalidIdError, InvalidInputError
+from credits.errors.tree import kind_of
 
 MAX_ID_LENGTH: Final = 200
 MAX_EMAIL_LENGTH: Final = 254
@@ -29,7 +30,7 @@ def checked_id(value: object, field: str) -> str:
     Refused with InvalidIdError: control characters, NUL, lone surrogates, unassigned code points, longer ones.
     """
     if not isinstance(value, str):
-        raise InvalidIdError(field, f"must be text, got {type(value).__name__}")
+        raise InvalidIdError(field, f"must be text, got {kind_of(value)}")
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         raise InvalidIdError(field, f"must have 1 to {MAX_ID_LENGTH} characters, got {len(value)}")
     if value.isascii() and value.isprintable():
@@ -60,7 +61,7 @@ def checked_payer_id(value: object, field: str) -> str:
 def checked_text(value: object, field: str, *, max_length: int) -> str:
     """Return `value` if it is text that every database stores: no longer, no NUL. Raises InvalidInputError."""
     if not isinstance(value, str) or len(value) > max_length:
-        got = f"{len(value)} of them" if isinstance(value, str) else type(value).__name__
+        got = f"{len(value)} of them" if isinstance(value, str) else kind_of(value)
         raise InvalidInputError(field, f"must be text of at most {max_length} characters, got {got}")
     if any(char == "\0" or unicodedata.category(char) == "Cs" for char in value):
         raise InvalidInputError(field, "must have neither NUL nor lone surrogates")

@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from credits.clock import checked_instant_ms, from_iso
 from credits.errors import InvalidInputError
+from credits.errors.tree import kind_of, shown
 from credits.ids import MAX_ID_LENGTH, checked_id, checked_text
 from credits.members.service import checked_limit
 from credits.reservations.checks import MAX_TTL_S, MAX_TYPES, MIN_TTL_S, checked_ttl_ms
@@ -82,7 +83,7 @@ def items(field: str = "items", *, smallest: int = 1) -> Checked:
 
     def check(value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise InvalidInputError(field, f'must be an object such as {{"image_generation": 1}}, got {_kind(value)}')
+            raise InvalidInputError(field, f'must be an object such as {{"image_generation": 1}}, got {kind_of(value)}')
         return value
 
     amounts = {**_AMOUNT, "minimum": smallest}
@@ -111,7 +112,7 @@ def a_truth(field: str) -> Checked:
 
     def check(value: object) -> bool:
         if not isinstance(value, bool):
-            raise InvalidInputError(field, f"must be true or false, got {_kind(value)}")
+            raise InvalidInputError(field, f"must be true or false, got {kind_of(value)}")
         return value
 
     return Checked(check, {"type": "boolean"})
@@ -121,7 +122,7 @@ def a_choice(choices: type[Choice], field: str) -> Checked:
     """One of the words of an enum."""
 
     def check(value: Any) -> Any:
-        return chosen(choices, value if isinstance(value, str) else repr(value)[:40], field)
+        return chosen(choices, value if isinstance(value, str) else shown(value), field)
 
     return Checked(check, {"type": "string", "enum": [choice.value for choice in choices]})
 
@@ -136,7 +137,7 @@ def an_instant(field: str) -> Checked:
             at_ms = -1
         if at_ms < 0:
             raise InvalidInputError(
-                field, f"must be an ISO 8601 instant from 1970 on such as 2026-01-31T12:00:00Z, got {repr(value)[:40]}"
+                field, f"must be an ISO 8601 instant from 1970 on such as 2026-01-31T12:00:00Z, got {shown(value)}"
             )
         return checked_instant_ms(at_ms, field)
 
@@ -173,8 +174,3 @@ def a_hold_cursor(field: str) -> Checked:
 def a_credit_type(field: str = "credit_type") -> Checked:
     """A credit type. Whether it is declared is checked by the library."""
     return Checked(lambda value: checked_id(value, field), CREDIT_TYPE)
-
-
-def _kind(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)

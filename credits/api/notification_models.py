@@ -6,6 +6,7 @@ from credits.api import fields
 from credits.api.fields import Checked
 from credits.api.models import DEFAULT_PAGE, MAX_PAGE, Sent, Shown
 from credits.errors import InvalidInputError
+from credits.errors.tree import shown
 from credits.ledger.model import MAX_REASON_LENGTH
 from credits.notifications.model import MAX_URL_LENGTH, SUBSCRIBABLE, DeliveryState
 
@@ -20,13 +21,13 @@ _STATES: Final = [state.value for state in DeliveryState]
 
 def _checked_kinds(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(kind, str) and kind in _KINDS for kind in value):
-        raise InvalidInputError("kinds", f"must be a list of {', '.join(_KINDS)}, got {repr(value)[:60]}")
+        raise InvalidInputError("kinds", f"must be a list of {', '.join(_KINDS)}, got {shown(value)}")
     return tuple(sorted(set(value)))
 
 
 def _checked_state(value: Any) -> DeliveryState:
     if value not in _STATES:
-        raise InvalidInputError("state", f"must be one of {', '.join(_STATES)}, got {repr(value)[:40]}")
+        raise InvalidInputError("state", f"must be one of {', '.join(_STATES)}, got {shown(value)}")
     return DeliveryState(value)
 
 

@@ -9,6 +9,7 @@ from credits.api.models import DEFAULT_PAGE, MAX_PAGE, Sent
 from credits.checkout.shown import STATES
 from credits.config.return_urls import MAX_URL_LENGTH
 from credits.errors import InvalidInputError
+from credits.errors.tree import shown
 from credits.ids import MAX_EMAIL_LENGTH, checked_email
 
 _EMAIL: Final = fields.Checked(checked_email, {"type": "string", "maxLength": MAX_EMAIL_LENGTH, "format": "email"})
@@ -46,7 +47,7 @@ class CheckoutBody(Sent):
 
 def _checked_state(value: Any) -> str:
     if value not in STATES:
-        raise InvalidInputError("state", f"must be one of {', '.join(STATES)}, got {repr(value)[:40]}")
+        raise InvalidInputError("state", f"must be one of {', '.join(STATES)}, got {shown(value)}")
     return str(value)
 
 

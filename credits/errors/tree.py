@@ -1,7 +1,8 @@
 """The root of the errors, and what all of them need."""
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class CreditsError(Exception):
@@ -32,7 +33,25 @@ def with_message(kind: type[CreditsError], args: tuple[Any, ...], data: Mapping[
     return error
 
 
+_WORDS: Final = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+
+
 def shown(value: object) -> str:
-    """`value` as a message may show it: whole if short, cut if somebody sent a megabyte."""
-    text = repr(value)
+    """`value` as a message may show it, in JSON's words: whole if short, cut if somebody sent a megabyte."""
+    if value is None or isinstance(value, bool | dict | list):
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+    else:
+        text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def kind_of(value: object) -> str:
+    """What `value` is, in words for callers of any language: "text", "a number", "null"."""
+    return "null" if value is None else _WORDS.get(type(value), type(value).__name__)

@@ -1,9 +1,11 @@
 """Decides which credits a payment or a hand-made order earns. Pure functions: values in, ledger orders out."""
 
+from credits.clock import iso
 from credits.config.catalogue import Purchases
+from credits.errors import InvalidInputError
 from credits.facts import PurchasePaid
 from credits.ids import checked_id, digest
-from credits.ledger.model import GrantOrder, GrantSource
+from credits.ledger.model import OWN_KEY, GrantOrder, GrantSource
 from credits.units import checked_amount
 
 MANUAL_PRIORITY = 50
@@ -72,9 +74,15 @@ def order_by_hand(
     )
 
 
+def lapses_at_once(order: GrantOrder) -> InvalidInputError:
+    """Why credits that would lapse as they come are not granted."""
+    reason = f"must lie ahead, got {iso(order.expires_at_ms)}; leave it out for credits that never lapse"
+    return InvalidInputError("expires_at", reason)
+
+
 def manual_key(key: str) -> str:
     """A caller's key as the ledger stores it."""
-    return f"manual:{checked_id(key, 'key')}"
+    return f"{OWN_KEY}{checked_id(key, 'key')}"
 
 
 def _provider_actor(key: str) -> str:

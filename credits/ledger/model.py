@@ -9,6 +9,9 @@ from credits.ids import checked_text
 from credits.units import Money, checked_amount
 
 MAX_KEY_LENGTH: Final = 255
+
+OWN_KEY: Final = "manual:"
+"""Before the names that callers give to changes of their own, so that no provider's payment is named alike."""
 MAX_ACTOR_LENGTH: Final = 200
 MAX_REASON_LENGTH: Final = 500
 

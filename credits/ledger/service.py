@@ -9,7 +9,7 @@ from credits.db import unread
 from credits.errors import IdempotencyConflictError, InvalidInputError
 from credits.errors.tree import shown
 from credits.ledger import rules, store
-from credits.ledger.model import Balance, EntryKind, GrantOrder, Lot, Posted, Take
+from credits.ledger.model import OWN_KEY, Balance, EntryKind, GrantOrder, Lot, Posted, Take
 
 MAX_ROWS: Final = 1001
 """The most that one listing reads: a page of a thousand, and the row that tells whether another page follows."""
@@ -46,6 +46,11 @@ def grant(connection: Connection, tenant: Tenant, order: GrantOrder, *, now_ms: 
             connection, tenant, account_id, order, grant_id=grant_id, sv=last_sv + 1, repaid=repaid, now_ms=now_ms
         )
     return _posted(order, seq + 1, order.amount, after)
+
+
+def is_known(connection: Connection, tenant: Tenant, key: str) -> bool:
+    """Whether an entry of that key was written."""
+    return store.find_entry(connection, tenant, key) is not None
 
 
 def balances(
@@ -154,7 +159,8 @@ def _replay(connection: Connection, tenant: Tenant, order: GrantOrder) -> Posted
     assert first is not None, "an insert that found its key taken must find the row that took it"  # noqa: S101
     if first["fingerprint"] != order.fingerprint:
         raise IdempotencyConflictError(
-            order.key,
+            # As whoever asked for it knows it.
+            order.key.removeprefix(OWN_KEY),
             first=f"{first['kind']} of {abs(first['amount'])} {first['credit_type']} for {first['external_id']}",
             now=f"grant of {order.amount} {order.credit_type} for {order.account}",
         )

@@ -10,6 +10,7 @@ from credits.audit_log import Act
 from credits.clock import iso
 from credits.config.settings import Tenant
 from credits.errors import InvalidInputError
+from credits.errors.tree import shown
 from credits.ids import checked_id
 from credits.ledger import store as ledger_store
 from credits.ledger.locks import lock_accounts
@@ -30,7 +31,7 @@ _DAY_MS: Final = 86_400_000
 def checked_limit(value: object, field: str = "amount") -> int:
     """`value` if it is a limit: a whole number from 0 (may spend nothing) to 2^53 − 1. Raises InvalidInputError."""
     if type(value) is not int or not 0 <= value <= MAX_AMOUNT:
-        raise InvalidInputError(field, f"must be a whole number from 0 to {MAX_AMOUNT}, got {repr(value)[:40]}")
+        raise InvalidInputError(field, f"must be a whole number from 0 to {MAX_AMOUNT}, got {shown(value)}")
     return value
 
 
@@ -39,7 +40,7 @@ def checked_per(value: object) -> Per:
     try:
         return Per(value)  # type: ignore[arg-type]
     except ValueError:
-        raise InvalidInputError("per", f"must be one of {', '.join(Per)}, got {repr(value)[:40]}") from None
+        raise InvalidInputError("per", f"must be one of {', '.join(Per)}, got {shown(value)}") from None
 
 
 def set_limit(

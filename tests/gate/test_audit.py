@@ -1,6 +1,7 @@
 """The audit finds whatever was changed by hand, and nothing where nothing was."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -95,7 +96,8 @@ def test_a_healthy_installation_agrees_and_says_what_was_read(
 
 def test_debt_lapsed_credits_and_a_cold_gate_agree_too(library: Credits, shop: Shop, client: redis.Redis) -> None:
     library.reserve("user_2", image_generation=5).commit(image_generation=25, overage="allow_debt")
-    library.add("user_3", TYPE, 10, key="lapsed", expires_at_ms=1)
+    library.add("user_3", TYPE, 10, key="lapsed", expires_at_ms=system_clock_ms() + 50)
+    time.sleep(0.06)
     library.balances("user_3")
     agreed = codes(shop, client)
     client.flushall()

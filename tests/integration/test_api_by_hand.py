@@ -74,7 +74,7 @@ def test_the_idempotency_key_is_the_key_of_a_change_without_one(caller: Caller, 
 
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.get_json()["key"] == "ticket-3"
-    assert_problem(other, 409, "idempotency_conflict")
+    assert assert_problem(other, 409, "idempotency_conflict")["detail"].startswith("key 'ticket-3' was used before")
     assert assert_problem(nameless, 422, "invalid_input")["field"] == "key"
 
 

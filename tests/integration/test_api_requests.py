@@ -1,6 +1,7 @@
 """What a request may look like: strict JSON, known fields, bounds. Everything else is a 4xx that names the field."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -58,6 +59,8 @@ def test_an_amount_is_a_json_integer_within_its_bounds(caller: Caller, library: 
         problem = assert_problem(answer, 422, "invalid_amount")
         assert (problem["field"], problem["maximum"]) == (field, 2**53 - 1)
         assert problem["detail"].startswith(f"{field}: must be a whole number from 1 to 9007199254740991")
+        # In the words of whoever sent JSON, not of Python.
+        assert not re.search(r"None|True|False|NoneType", problem["detail"])
     assert figures(library, "user_1") == (100, 0, 0, 100, 0)
 
 

@@ -272,6 +272,10 @@ def test_keys_are_shown_once_listed_without_their_secret_and_revoked(run: Run) -
 ERRORS = {
     "amount": (("grant", "u", TYPE, 0, "--reason", "r", "--key", "k"), "invalid_amount", "bound"),
     "fraction": (("grant", "u", TYPE, "1.5", "--reason", "r", "--key", "k"), "from 1 to 9007199254740991", "bound"),
+    "below": (("deduct", "u", TYPE, "-5", "--reason", "r", "--key", "k"), "9007199254740991, got '-5'", "bound"),
+    "far below": (("grant", "u", TYPE, "-50.5", "--reason", "r", "--key", "k"), "amount: must be a whole", "bound"),
+    "price below": (("price", TYPE, "-1"), "amount: must be a whole number from 1 to", "bound"),
+    "limit below": (("members", "set", "u", "ada", TYPE, "-1", "--per", "day"), "whole number from 0 to", "bound"),
     "word": (("can-deduct", "u", TYPE, "many"), "amount: must be a whole number from 1 to", "bound"),
     "limit": (("members", "set", "u", "ada", TYPE, "1e3", "--per", "day"), "whole number from 0 to", "bound"),
     "type": (("grant", "u", "gold", 1, "--reason", "r", "--key", "k"), "unknown_credit_type", "credits.toml"),
@@ -281,6 +285,11 @@ ERRORS = {
     "expiry": (
         ("grant", "u", TYPE, 1, "--reason", "r", "--key", "k", "--expires-at", "soon"),
         "invalid_input: expires_at",
+        "bound",
+    ),
+    "expiry over": (
+        ("grant", "u", TYPE, 1, "--reason", "r", "--key", "k", "--expires-at", "2020-01-01T00:00Z"),
+        "expires_at: must lie ahead, got 2020-01-01T00:00:00.000Z; leave it out",
         "bound",
     ),
     "account": (("balance", "a\nb"), "invalid_id", "bound"),

@@ -190,6 +190,30 @@ def test_expired_credits_cannot_be_spent_though_no_sweep_ran(pipeline: Pipeline,
         library.deduct("user_1", TYPE, 6, key="c")
 
 
+def test_credits_that_would_lapse_at_once_are_refused_and_those_granted_before_are_answered_again(
+    pipeline: Pipeline, clock: VirtualClock
+) -> None:
+    library, over_at_ms = pipeline.credits, clock() + 1000
+    first = library.add("user_1", TYPE, 100, key="a", expires_at_ms=over_at_ms)
+    clock.advance_ms(1000)
+
+    again = library.add("user_1", TYPE, 100, key="a", expires_at_ms=over_at_ms)
+    with pytest.raises(InvalidInputError, match=r"expires_at: must lie ahead, got .*; leave it out"):
+        library.add("user_1", TYPE, 100, key="b", expires_at_ms=over_at_ms)
+
+    assert (first.replayed, again.replayed, again.seq) == (False, True, first.seq)
+    assert [row["key"] for row in library.entries("user_1")] == ["manual:a"]
+
+
+def test_a_conflict_names_the_key_as_its_caller_did(pipeline: Pipeline) -> None:
+    pipeline.credits.add("user_1", TYPE, 100, key="g9")
+
+    with pytest.raises(IdempotencyConflictError, match=r"^key 'g9' was used before") as conflict:
+        pipeline.credits.add("user_1", TYPE, 101, key="g9")
+
+    assert conflict.value.key == "g9"
+
+
 def test_frozen_credits_cannot_be_spent(pipeline: Pipeline) -> None:
     pipeline.credits.add("user_1", TYPE, 100, key="a")
     with transaction(pipeline.runtime.engine) as connection:

@@ -13,7 +13,7 @@ from credits.errors import GateUnavailableError, InvalidInputError
 from credits.ledger.model import Posted
 from credits.ledger.shown import entry_json, grant_json
 from credits.members.model import member_json
-from credits.ops.cli.context import Amount, AsJson, By, Command, DryRun, Reason, act_of, this
+from credits.ops.cli.context import Amount, AmountCommand, AsJson, By, Command, DryRun, Reason, act_of, this
 from credits.ops.cli.member_table import COLUMNS, member_rows
 from credits.reservations.deduct import deduction, rehearse
 from credits.reservations.records import hold_json
@@ -27,9 +27,11 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many r
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (balance, entries, grants, holds, grant, deduct):
+    for command in (balance, entries, grants, holds):
         app.command()(command)
-    app.command("can-deduct")(can_deduct)
+    for changing in (grant, deduct):
+        app.command(cls=AmountCommand)(changing)
+    app.command("can-deduct", cls=AmountCommand)(can_deduct)
 
 
 def balance(

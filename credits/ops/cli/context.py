@@ -3,18 +3,20 @@
 import getpass
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection, Engine
+from typer.core import TyperCommand
 
 from credits.audit_log import Act
 from credits.checkout.connect import Sellers
@@ -33,6 +35,8 @@ from credits.units import parse_amount
 
 MAX_ROW_ID = 2**63 - 1
 """The largest number that a row of any table can have."""
+
+_NEGATIVE: Final = re.compile(r"-[0-9][0-9._,]*", re.ASCII)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
@@ -101,6 +105,14 @@ class Command:
     def say(self, text: str) -> None:
         """A sentence, printed as it is."""
         self.console.print(Text(text))
+
+
+class AmountCommand(TyperCommand):
+    """A command with an amount among its arguments: one below 0 is outside its bound, and no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.ignore_unknown_options = any(_NEGATIVE.fullmatch(word) for word in args)
+        return super().parse_args(ctx, args)
 
 
 def this(context: typer.Context) -> Command:

@@ -10,7 +10,7 @@ from credits.ids import checked_id
 from credits.members import service
 from credits.members.model import MemberLimit, Per, member_json
 from credits.ops.cli.accounts import Account, CreditType, Limit, instant
-from credits.ops.cli.context import Amount, AsJson, By, DryRun, Reason, act_of, this
+from credits.ops.cli.context import Amount, AmountCommand, AsJson, By, DryRun, Reason, act_of, this
 from credits.ops.cli.member_table import COLUMNS, member_rows
 from credits.units import parse_amount
 
@@ -44,7 +44,7 @@ def list_members(
     command.print_table(f"Members of {account}", COLUMNS, member_rows(found))
 
 
-@members_app.command("set")
+@members_app.command("set", cls=AmountCommand)
 def set_limit(
     context: typer.Context,
     account: Account,
@@ -73,7 +73,7 @@ def set_limit(
         command.say(f"{member} of {account} {'could' if dry_run else 'may'} spend {amount} {credit_type} {_span(per)}")
 
 
-@members_app.command("raise")
+@members_app.command("raise", cls=AmountCommand)
 def raise_limit(
     context: typer.Context,
     account: Account,

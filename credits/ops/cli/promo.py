@@ -9,7 +9,7 @@ from credits.clock import from_iso, iso, system_clock_ms
 from credits.db import snapshot
 from credits.errors import InvalidInputError
 from credits.ids import checked_id
-from credits.ops.cli.context import AsJson, By, DryRun, act_of, this
+from credits.ops.cli.context import AmountCommand, AsJson, By, DryRun, act_of, this
 from credits.promos import service
 from credits.promos.service import PromoCode
 from credits.units import parse_amount
@@ -19,7 +19,7 @@ promo_app = typer.Typer(no_args_is_help=True, help="Promo codes: make, list and 
 Code = Annotated[str, typer.Argument(metavar="CODE", help="Letters, digits, _ and -; capitals or not.")]
 
 
-@promo_app.command()
+@promo_app.command(cls=AmountCommand)
 def create(
     context: typer.Context,
     code: Code,

@@ -10,7 +10,7 @@ from credits.checkout.quotes import new_purchase
 from credits.checkout.shown import price_json
 from credits.clock import system_clock_ms
 from credits.ops.cli.accounts import Account, Limit
-from credits.ops.cli.context import Amount, AsJson, By, Command, DryRun, act_of, this
+from credits.ops.cli.context import Amount, AmountCommand, AsJson, By, Command, DryRun, act_of, this
 from credits.pricing.money import written
 from credits.units import Money, parse_amount
 
@@ -22,8 +22,8 @@ purchases_app = typer.Typer(no_args_is_help=True, help="Purchases: from the quot
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    app.command()(price)
-    app.command()(checkout)
+    app.command(cls=AmountCommand)(price)
+    app.command(cls=AmountCommand)(checkout)
     app.add_typer(purchases_app, name="purchases")
 
 
