@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from credits.errors import InvalidInputError
@@ -26,8 +27,14 @@ def iso(at_ms: int | None) -> str | None:
     """`at_ms` in ISO 8601 with milliseconds and Z, as every JSON answer shows it."""
     if at_ms is None:
         return None
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at_s, ms = divmod(at_ms, 1000)
+    return f"{_iso_second(at_s)}.{ms:03d}Z"
+
+
+# Answers of one moment mostly have the same deadline, to the second.
+@lru_cache(maxsize=256)
+def _iso_second(at_s: int) -> str:
+    return (_EPOCH + timedelta(seconds=at_s)).isoformat()[:19]
 
 
 def from_iso(text: str) -> int:

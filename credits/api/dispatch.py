@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 from werkzeug.datastructures import MultiDict
 
 from credits.api.bodies import read_json
@@ -32,12 +33,11 @@ from credits.errors import (
 )
 from credits.ids import checked_id
 
-# One for all: `json.dumps` makes one for each answer that is to have no blanks.
+# For what pydantic refuses: text that is no UTF-8, which a payload may have brought long ago.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request of the API brings, whoever has read it."""
 
     path: Mapping[str, str]
@@ -91,7 +91,7 @@ class Api:
         caller = self.keys.authenticate(_bearer(asked.authorization))
         if self.limits is not None:
             self.limits.admit(caller.kid)
-        if not caller.scopes & endpoint.admitted:
+        if caller.scopes.isdisjoint(endpoint.admitted):
             raise PermissionDeniedError(*(scope.value for scope in endpoint.scopes))
         names = {name: checked_id(text, name) for name, text in asked.path.items()}
         reach = _Reach(caller)
@@ -103,7 +103,8 @@ class Api:
             idempotency_key=_idempotency_key(asked.idempotency_key),
         )
         sent = checked_fields(endpoint, asked.fields())
-        reach.check_named(getattr(sent, "account", None))
+        if endpoint.names_account:
+            reach.check_named(getattr(sent, "account", None))
         if endpoint.has_body or endpoint.is_of_installation:
             reach.check_any_named(endpoint)
         try:
@@ -133,7 +134,10 @@ def checked_fields(endpoint: Endpoint, found: Mapping[str, Any]) -> Sent:
 
 def as_json(answer: Answer) -> bytes:
     """The body of an answer."""
-    return _ENCODER.encode(answer.body).encode()
+    try:
+        return to_json(answer.body)
+    except PydanticSerializationError:
+        return _ENCODER.encode(answer.body).encode()
 
 
 def respond(answer: Answer, *, is_tagged: bool) -> Response:

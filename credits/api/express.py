@@ -5,6 +5,7 @@ They are what an app sends all day, and Flask's way from a request to its view a
 credits. Whatever is not plain goes Flask's way, where everything about it is decided; the answers are the same.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -28,8 +29,8 @@ _NOT_PLAIN: Final = ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "QUERY_S
 _HEADERS: Final = [("Content-Type", JSON), *SECURITY_HEADERS.items()]
 _STATUS: Final = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
 
-_Route = tuple[Endpoint, tuple[str | None, ...], tuple[str, ...]]
-"""A route, the fixed segments of its path with None for each variable one, and the names of those."""
+_Route = tuple[Endpoint, re.Pattern[str]]
+"""A route, and the path of it with a group for each variable segment, which is not empty."""
 
 
 class ExpressLane:
@@ -46,11 +47,11 @@ class ExpressLane:
     ) -> None:
         self._app, self._api, self._answer_error, self._others = app, api, answer_error, others
         self._routes: defaultdict[tuple[int, str], list[_Route]] = defaultdict(list)
-        """By the number of segments and the last of them, which is fixed."""
+        """By the number of slashes and what is behind the last, which is fixed."""
         for endpoint in endpoints:
-            segments = tuple(None if part.startswith("{") else part for part in endpoint.path.split("/"))
-            if endpoint.method == "POST" and not endpoint.is_tagged and segments[-1] is not None:
-                self._routes[len(segments), segments[-1]].append((endpoint, segments, endpoint.path_names))
+            front, _, last = endpoint.path.rpartition("/")
+            if endpoint.method == "POST" and not endpoint.is_tagged and not last.startswith("{"):
+                self._routes[front.count("/"), last].append((endpoint, _pattern(endpoint.path)))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
@@ -72,17 +73,17 @@ class ExpressLane:
         return _answered(answer, start_response)
 
     def _route_of(self, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-        segments = path.split("/")
+        front, _, last = path.rpartition("/")
         found = None
-        for endpoint, fixed, names in self._routes.get((len(segments), segments[-1]), ()):
-            if all(want is None or want == got for want, got in zip(fixed, segments, strict=True)):
+        for endpoint, pattern in self._routes.get((front.count("/"), last), ()):
+            match = pattern.fullmatch(path)
+            if match is not None:
                 if found is not None:
                     # Which of two is meant is for Flask's map to say.
                     return None
-                values = [got for want, got in zip(fixed, segments, strict=True) if want is None]
-                if not all(values):
-                    return None
-                found = endpoint, {name: _decoded(got) for name, got in zip(names, values, strict=True)}
+                found = endpoint, match.groupdict()
+        if found is not None and "%" in path:
+            return found[0], {name: unquote(text, errors="surrogateescape") for name, text in found[1].items()}
         return found
 
     def _refused(self, error: Exception, asked: Asked) -> Response:
@@ -93,6 +94,15 @@ class ExpressLane:
                 raise error
             except Exception as other:  # noqa: BLE001
                 return self._answer_error(other)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """
+    The path of a route, with a group for each of its variable segments.
+
+    What stands in none of them is nothing that a pattern reads differently.
+    """
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
 
 def _is_plain(environ: "WSGIEnvironment") -> bool:
@@ -114,10 +124,6 @@ def _body_of(environ: "WSGIEnvironment") -> bytes:
     if len(body) != length:
         raise ClientDisconnected
     return body
-
-
-def _decoded(segment: str) -> str:
-    return unquote(segment, errors="surrogateescape") if "%" in segment else segment
 
 
 def _answered(answer: Answer, start_response: "StartResponse") -> list[bytes]:

@@ -1,7 +1,6 @@
 """API keys as one process knows them: looked up once, then looked after by a thread, so that requests don't wait."""
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from credits.clock import Clock
 from credits.db import is_unavailable, single_statements, snapshot
 from credits.errors import AuthenticationError
 from credits.log import get_logger
+from credits.processes import process_id
 
 ROUND_S: Final = 1.5
 """How often the keys in use are looked up again."""
@@ -104,11 +104,11 @@ class KeyRing:
 
     def _start_thread(self) -> None:
         # Threads don't survive a fork: the first request in each process starts one.
-        if self._thread_pid == os.getpid():
+        if self._thread_pid == process_id():
             return
         with self._lock:
-            if self._thread_pid != os.getpid():
-                self._thread_pid = os.getpid()
+            if self._thread_pid != process_id():
+                self._thread_pid = process_id()
                 threading.Thread(target=self._keep, name="keyring", daemon=True).start()
 
     def _keep(self) -> None:

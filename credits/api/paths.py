@@ -1,5 +1,6 @@
 """Ids in paths: each segment is decoded by itself, so that an id may have any character, `/` and `%` included."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 API_PREFIX: Final = "/v1/"
+
+_IS_ITS_OWN_CODE: Final = re.compile(r"[A-Za-z0-9_.~/-]*", re.ASCII)
+"""A path that is the same encoded and decoded."""
 
 
 class SegmentConverter(BaseConverter):
@@ -41,8 +45,11 @@ def with_encoded_paths(app: "WSGIApplication") -> "WSGIApplication":
 
 
 def _encoded_path(environ: "WSGIEnvironment") -> str:
-    decoded: bytes = environ.get("PATH_INFO", "").encode("latin-1", "replace")
+    path: str = environ.get("PATH_INFO", "")
     sent: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if (sent == path or not sent) and _IS_ITS_OWN_CODE.fullmatch(path):
+        return path
+    decoded = path.encode("latin-1", "replace")
     if not sent.startswith("/"):
         # The form that a proxy is asked in: with scheme and host in front.
         sent = urlsplit(sent).path

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from credits.db import is_unavailable
 from credits.errors import CreditsError, GateUnavailableError, IdempotencyConflictError
@@ -17,8 +16,7 @@ TAKEN: Final = frozenset({Answer.COMMITTED, Answer.RESCUED, Answer.REPLAYED})
 """Answers that say that the gate has taken the credits, now or before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(NamedTuple):
     """What a caller commits."""
 
     account: str
@@ -36,8 +34,7 @@ class Commit:
     """Whose it was, where the hold is gone and cannot say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(NamedTuple):
     """One call of the gate, ready to be sent."""
 
     account_id: int

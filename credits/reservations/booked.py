@@ -107,7 +107,7 @@ class Bookkeeper:
         if turn is None:
             return None
         epoch, since_s = gate.epochs.get(shard, 0), time.monotonic()
-        call = Call(ask.verb, account_keys(ask.account_id).all(), (epoch, *ask.args))
+        call = Call(ask.verb, account_keys(ask.account_id).all, (epoch, *ask.args))
         done = _Done()
         try:
             asked, words = run(self.runtime, ask_to_lead(self.runtime, turn.shards, self._name, behind=call))

@@ -17,6 +17,7 @@ from credits.redis_cluster import ClusterClient
 from credits.reservations import versions
 from credits.reservations.keys import shard_keys
 from credits.reservations.scripts import Library, Verb, library
+from credits.reservations.shared_line import SharedLine
 from credits.reservations.wire import DirectLine
 
 _MAX_NODES: Final = 1024
@@ -157,15 +158,18 @@ class Gate:
                 for name in versions.delete_idle(server, self.code, now_ms=now_ms)
             ]
 
-    def _execute(self, command: Sequence[str | int]) -> list[str]:
-        answer: Any = self._run(*command)
+    def _execute(self, command: Command) -> list[str]:
+        answer: Any = self._run_script(command)
         return answer if isinstance(answer, list) else [str(answer)]
+
+    def _run_script(self, command: Command) -> Any:
+        return self._run(*command)
 
     def _run(self, *command: str | int) -> Any:
         try:
             return self.line.run(command)
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+            raise _unavailable(error) from error
 
     def _load_library(self, key: str) -> None:
         try:
@@ -183,39 +187,52 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise GateUnavailableError(f"Redis did not answer ({type(error).__name__})") from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> GateUnavailableError:
+    return GateUnavailableError(f"Redis did not answer ({type(error).__name__})")
 
 
 @dataclass(slots=True)
 class GuardedGate(Gate):
     """
-    For servers with many threads: while Redis does not answer, calls fail at once but for one that tries.
+    For servers with many threads: those that call at once share a round trip; and while Redis does not answer, calls
+    fail at once but for one that tries.
 
     Otherwise each thread would wait for the timeout, and whoever queues for a thread for several.
     """
 
     circuit: Circuit = field(default_factory=Circuit)
+    shared_line: SharedLine = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Not super(): a class with slots is made twice, and super() would mean the first one.
+        Gate.__post_init__(self)
+        self.shared_line = SharedLine(self.client)
+
+    def _run_script(self, command: Command) -> Any:
+        return self._guarded(self.shared_line.run, command)
 
     def _run(self, *command: str | int) -> Any:
-        # Not super(): a class with slots is made twice, and super() would mean the first one.
-        return self._guarded(lambda: Gate._run(self, *command))
+        return self._guarded(self.line.run, command)
 
     def ask_many(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
         """As any gate; at once an error while Redis does not answer."""
-        answers: list[Any] = self._guarded(lambda: Gate.ask_many(self, commands))
+        answers: list[Any] = self._guarded(self.line.run_many, commands)
         return answers
 
-    def _guarded(self, ask: Callable[[], Any]) -> Any:
+    def _guarded(self, ask: Callable[[Any], Any], asked: Sequence[Any]) -> Any:
         if not self.circuit.lets_through():
             raise GateUnavailableError("Redis did not answer a moment ago")
         try:
-            answer = ask()
-        except GateUnavailableError:
-            self.circuit.failed()
-            raise
+            answer = ask(asked)
         except ResponseError:
             self.circuit.answered()
             raise
+        except (RedisError, OSError) as error:
+            self.circuit.failed()
+            raise _unavailable(error) from error
         self.circuit.answered()
         return answer
 

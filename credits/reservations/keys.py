@@ -1,6 +1,6 @@
 """The gate's key names, and nothing else's: made of our own ids, all of one shard under one hash tag."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -36,9 +36,12 @@ class AccountKeys:
     journal: str
     token: str
 
-    def all(self) -> tuple[str, ...]:
-        """The keys that a verb on an account takes, in their order."""
-        return (self.shard, self.account, self.lots, self.holds, self.due, self.journal, self.token)
+    all: tuple[str, ...] = field(init=False)
+    """The keys that a verb on an account takes, in their order."""
+
+    def __post_init__(self) -> None:
+        keys = (self.shard, self.account, self.lots, self.holds, self.due, self.journal, self.token)
+        object.__setattr__(self, "all", keys)
 
     def of_account(self) -> tuple[str, str, str, str]:
         """The four keys that `settled` takes for each account."""

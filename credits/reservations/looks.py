@@ -14,7 +14,7 @@ from credits.ledger.service import MAX_ROWS
 from credits.reservations import answers
 from credits.reservations.asks import Ask, database_needed
 from credits.reservations.checks import hold_name
-from credits.reservations.protocol import Answered, in_its_epoch
+from credits.reservations.protocol import NOT_READY, Answered, ask_once, in_its_epoch
 from credits.reservations.records import HoldRecord
 from credits.reservations.scripts import Verb
 from credits.reservations.steps import GateRuntime, run
@@ -79,8 +79,11 @@ class Looking:
 
     def call(self, ask: Ask) -> Answered:
         """Ask the gate, and let the account be loaded first if it has to."""
+        told = ask_once(self.runtime, ask.account_id, ask.verb, ask.args)
+        if told.words[0] not in NOT_READY:
+            return told
         with database_needed():
-            return run(self.runtime, in_its_epoch(self.runtime, ask.account_id, ask.verb, ask.args))
+            return run(self.runtime, in_its_epoch(self.runtime, ask.account_id, ask.verb, ask.args, told=told))
 
     def account_id(self, account: str) -> int | None:
         """The internal id of an account; None if it never had credits. Ids never change, so they are remembered."""

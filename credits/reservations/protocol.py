@@ -7,7 +7,7 @@ is not loaded: load it from SQL); both are dealt with here, and the call is repe
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -20,7 +20,7 @@ from credits.reservations.member_loads import load_member
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
 from credits.reservations.settlement import settle
-from credits.reservations.steps import Call, GateRuntime, Pause, Sql, Steps
+from credits.reservations.steps import Call, GateRuntime, Pause, Sql, Steps, perform
 
 MAX_ROUNDS: Final = 12
 NOT_READY: Final = frozenset({Answer.STALE, Answer.COLD, Answer.MEMBER})
@@ -42,20 +42,35 @@ def on_account(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence
     return answered.words
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """What a script said, and in which epoch of its shard."""
 
     words: list[str]
     epoch: int
 
 
-def in_its_epoch(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int]) -> Steps[Answered]:
-    """As `on_account`, with the epoch: what was taken in one epoch is not to be looked for in another."""
-    shard, named = shard_of(account_id), account_keys(account_id).all()
+def ask_once(runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int]) -> Answered:
+    """The first step of `in_its_epoch`, carried out. Mostly there is no other: the account is loaded."""
+    epoch = runtime.gate.epochs.get(shard_of(account_id), 0)
+    call = Call(verb, account_keys(account_id).all, (epoch, *args))
+    return Answered(perform(runtime, call), epoch)
+
+
+def in_its_epoch(
+    runtime: GateRuntime, account_id: int, verb: Verb, args: Sequence[str | int], *, told: Answered | None = None
+) -> Steps[Answered]:
+    """
+    As `on_account`, with the epoch: what was taken in one epoch is not to be looked for in another.
+
+    `told` is what was answered already: it is not asked for again before what it says is seen to.
+    """
+    shard, named = shard_of(account_id), account_keys(account_id).all
     for _ in range(MAX_ROUNDS):
-        epoch = runtime.gate.epochs.get(shard, 0)
-        answer: list[str] = yield Call(verb, named, (epoch, *args))
+        if told is None:
+            epoch = runtime.gate.epochs.get(shard, 0)
+            answer: list[str] = yield Call(verb, named, (epoch, *args))
+        else:
+            answer, epoch, told = told.words, told.epoch, None
         if answer[0] == Answer.STALE:
             yield from renew_epoch(runtime, shard, epoch)
         elif answer[0] == Answer.COLD:
@@ -74,7 +89,7 @@ def load(runtime: GateRuntime, account_id: int) -> Steps[None]:
     Whatever could make the snapshot wrong in between (a credit, another load, a new epoch) makes the last step refuse;
     the caller's next round begins again.
     """
-    shard, named = shard_of(account_id), account_keys(account_id).all()
+    shard, named = shard_of(account_id), account_keys(account_id).all
     epoch, token = runtime.gate.epochs.get(shard, 0), new_id()
     waited_ms = 0
     while True:
@@ -157,7 +172,7 @@ class Applied:
 def _apply_in_order(runtime: GateRuntime, waiting: Sequence[store.Credit], applied: list[Applied]) -> Steps[None]:
     """Apply one account's credits until one is refused; those that were not are added to `applied`."""
     account_id = waiting[0].account_id
-    shard, named = shard_of(account_id), account_keys(account_id).all()
+    shard, named = shard_of(account_id), account_keys(account_id).all
     for credit in waiting:
         for _ in range(MAX_ROUNDS):
             epoch = runtime.gate.epochs.get(shard, 0)

@@ -70,7 +70,7 @@ class Library:
 
     def function(self, verb: Verb) -> str:
         """The name that FCALL takes for `verb`."""
-        return f"{self.name}_{verb.value}"
+        return self.name + "_" + verb
 
 
 @cache

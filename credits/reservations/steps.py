@@ -8,7 +8,7 @@ and never credits. `run` carries the steps out; the simulator carries out the sa
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -22,8 +22,7 @@ from credits.reservations.scripts import Verb
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Run one script. Answers its words."""
 
     verb: Verb

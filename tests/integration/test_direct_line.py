@@ -2,11 +2,13 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import redis
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from credits.redis_client import open_redis
 from credits.reservations.wire import DirectLine
@@ -71,18 +73,41 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next_ones(
 ) -> None:
     line = DirectLine(client)
     line.run(("PING",))
-    connection = line._mine.lease.ready()
-    read = connection.read_response
 
     def interrupted() -> None:
         raise _Interrupted
 
-    monkeypatch.setattr(connection, "read_response", interrupted)
+    monkeypatch.setattr(line._mine.lease._talk, "read", interrupted)
     with pytest.raises(_Interrupted):
         line.run(("ECHO", "first"))
-    monkeypatch.setattr(connection, "read_response", read)
 
     assert line.run(("ECHO", "second")) == "second"
+
+
+def test_a_server_that_is_silent_is_given_up_after_the_time_that_a_call_may_take(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url, socket_timeout=0.2, decode_responses=True)
+    line = DirectLine(client)
+    line.run(("DEL", "nothing"))
+    began_s = time.monotonic()
+
+    with pytest.raises(RedisTimeoutError):
+        line.run(("BLPOP", "nothing", 5))
+
+    assert 0.1 < time.monotonic() - began_s < 2
+    assert line.run(("ECHO", "again")) == "again"
+    client.close()
+
+
+def test_the_client_library_finds_a_connection_as_it_left_it(client: redis.Redis) -> None:
+    thread = threading.Thread(target=DirectLine(client).run, args=(("PING",),))
+    thread.start()
+    thread.join()
+
+    [connection] = [client.connection_pool.get_connection()]
+
+    assert connection._get_socket().gettimeout() == 1
+    client.connection_pool.release(connection)
+    assert client.ping()
 
 
 def test_an_error_of_the_server_leaves_the_connection_in_use(client: redis.Redis) -> None:
@@ -109,8 +134,8 @@ def test_answers_that_nobody_waited_for_are_not_taken_for_others(
 ) -> None:
     line = DirectLine(client)
     line.run(("PING",))
-    connection = line._mine.lease.ready()
-    read, answers = connection.read_response, list[str]()
+    talk, answers = line._mine.lease._talk, list[str]()
+    read = talk.read
 
     def interrupted() -> str:
         if answers:
@@ -118,10 +143,9 @@ def test_answers_that_nobody_waited_for_are_not_taken_for_others(
         answers.append(read())
         return answers[0]
 
-    monkeypatch.setattr(connection, "read_response", interrupted)
+    monkeypatch.setattr(talk, "read", interrupted)
     with pytest.raises(_Interrupted):
         line.run_many([("a", ("ECHO", "first")), ("a", ("ECHO", "second"))])
-    monkeypatch.setattr(connection, "read_response", read)
 
     assert line.run(("ECHO", "third")) == "third"
 

@@ -50,7 +50,7 @@ class _Undrained(Tamper):
     def step(self, step: Step) -> Step:
         if isinstance(step, Call) and step.verb is Verb.BEGIN_LOAD:
             # No account has the number 0, and nothing unsettled.
-            return replace(step, args=(step.args[0], 0, *step.args[2:]))
+            return step._replace(args=(step.args[0], 0, *step.args[2:]))
         return step
 
 
@@ -85,7 +85,7 @@ class _AlwaysNewer(Tamper):
     def step(self, step: Step) -> Step:
         if isinstance(step, Call) and step.verb is Verb.LOAD_MEMBER:
             self._claimed += 1
-            return replace(step, args=(*step.args[:4], self._claimed, *step.args[5:]))
+            return step._replace(args=(*step.args[:4], self._claimed, *step.args[5:]))
         return step
 
 
