@@ -1,7 +1,7 @@
 """Connections to Redis, one server or a cluster, with timeouts chosen so that nobody ever hangs on it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -10,6 +10,9 @@ from redis.retry import Retry
 from credits.config.redis_urls import is_cluster, read_cluster_url
 from credits.errors import ConfigError
 from credits.redis_cluster import ClusterClient
+
+PATIENCE_S: Final = 1.0
+"""How long one call waits for an answer, and as long again for a connection."""
 
 RedisClient = redis.Redis | ClusterClient
 """One server, or a cluster of them."""
@@ -27,8 +30,8 @@ def open_redis(url: str, *, max_connections: int = 64) -> RedisClient:
     client: redis.Redis = redis.Redis.from_url(
         url,
         decode_responses=True,
-        socket_connect_timeout=1,
-        socket_timeout=1,
+        socket_connect_timeout=PATIENCE_S,
+        socket_timeout=PATIENCE_S,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         max_connections=max_connections,

@@ -25,6 +25,7 @@ from credits.reservations.steps import GateRuntime
 from tests.support.clock import VirtualClock
 from tests.support.cluster import ValkeyCluster
 from tests.support.library import Shop
+from tests.support.patience import IN_PRODUCTION, IN_TESTS, patience
 from tests.support.pipeline import Pipeline
 from tests.support.postgres import PostgresServer, postgres_folder
 from tests.support.rabbitmq import find_rabbitmq
@@ -46,6 +47,20 @@ _numbers = itertools.count(1)
 def logs() -> None:
     """Log as a process of ours does; pytest shows it where a test fails."""
     set_up_logging("json")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """This process waits for what it asks: a machine that stands still for a quarter of a second is no outage."""
+    with patience(IN_TESTS):
+        yield
+
+
+@pytest.fixture
+def impatient(patient: None) -> Iterator[None]:
+    """This process gives up as soon as it would in production, as every program does that a test starts."""
+    with patience(IN_PRODUCTION):
+        yield
 
 
 def pytest_xdist_auto_num_workers() -> int:

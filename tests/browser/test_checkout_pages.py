@@ -50,7 +50,7 @@ def test_a_click_on_pay_brings_the_credits(stand: Stand, run: DevRun, page: Page
     assert "Thank you" in (page.text_content("h1") or "")
     assert "declined" in (declined or "")
     assert violations == []
-    wait_until(lambda: run.balance(account) == 100, timeout_s=30, what="the credits are there")
+    wait_until(lambda: run.balance(account) == 100, what="the credits are there")
     assert stand.get(f"/purchases/{made['purchase_id']}")["state"] == "credited"
 
 
@@ -62,7 +62,7 @@ def test_what_happens_next_is_decided_on_the_page(run: DevRun, page: Page) -> No
 
     page.get_by_role("button", name="The money arrives").click()
 
-    wait_until(lambda: run.balance("buyer_late") == 100, timeout_s=30, what="the money has arrived")
+    wait_until(lambda: run.balance("buyer_late") == 100, what="the money has arrived")
     assert page.get_by_role("button", name="Refund all").is_visible()
 
 

@@ -16,7 +16,7 @@ from tests.support.pages import Watch
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(params=["sqlite"])

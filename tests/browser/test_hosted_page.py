@@ -307,4 +307,4 @@ def test_the_page_is_shown_in_nobody_s_frame(stand: Stand, page: Page) -> None:
     page.wait_for_timeout(500)
 
     assert page.frames[1].locator("form.buy").count() == 0
-    wait_until(stand.run.answers, timeout_s=5, what="the receiver is well")
+    wait_until(stand.run.answers, what="the receiver is well")

@@ -18,7 +18,7 @@ from webhooks.app import sandbox_app
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True),
 ]
 

@@ -20,7 +20,7 @@ from credits.reservations.keys import shard_keys, shard_of
 from credits.reservations.sweeps import sweep_gate
 from tests.support.cluster import ValkeyCluster, ask
 from tests.support.library import TYPE, Shop, figures
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE_S, wait_until
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.cluster
@@ -63,7 +63,7 @@ class Spender:
 
     def end(self) -> None:
         self._is_over.set()
-        self._thread.join(timeout=60)
+        self._thread.join(timeout=PATIENCE_S)
         assert not self._thread.is_alive()
 
     def _spend(self) -> None:
@@ -96,7 +96,7 @@ def test_a_slot_that_is_moved_under_load_loses_nothing_and_is_served_by_its_new_
         spender.end()
     answer = held.commit({TYPE: 100})
 
-    wait_until(lambda: sweep_gate(shop.gate()).settled == 0, timeout_s=20, what="everything is booked")
+    wait_until(lambda: sweep_gate(shop.gate()).settled == 0, what="everything is booked")
     spent = spenders[0].answered + spenders[1].answered + 100
     assert (answer.is_pending, spenders[2].failures) == (False, 0)
     # Some calls met it half moved: they are told to try again, and do.
@@ -123,7 +123,6 @@ def _wait_for_more(spenders: list[Spender]) -> None:
     before = [spender.answered for spender in spenders]
     wait_until(
         lambda: all(now.answered >= then + 20 for now, then in zip(spenders, before, strict=True)),
-        timeout_s=60,
         what="everybody goes on",
     )
 

@@ -11,7 +11,7 @@ import pytest
 from credits.ops.dev.environment import API_KEY
 from credits.ops.supervise.group import is_alive
 from tests.support.dev import COMMAND, DevRun, clean_environment, dev_run
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import PATIENCE_S, free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def test_a_killed_worker_is_started_again(run: DevRun) -> None:
 
     os.kill(old, signal.SIGKILL)
 
-    wait_until(lambda: run.restarted("worker", old_leader=old), timeout_s=10, what="the worker is back")
+    wait_until(lambda: run.restarted("worker", old_leader=old), what="the worker is back")
     run.buy("after-the-worker", 30)
-    wait_until(lambda: run.balance("after-the-worker") == 30, timeout_s=15, what="the new worker works")
+    wait_until(lambda: run.balance("after-the-worker") == 30, what="the new worker works")
 
 
 def test_a_killed_redis_is_started_again_with_its_data_and_the_worker_works_on(run: DevRun) -> None:
@@ -90,9 +90,9 @@ def test_a_killed_redis_is_started_again_with_its_data_and_the_worker_works_on(r
 
     run.kill_service("redis")
 
-    wait_until(lambda: run.restarted("redis", old_leader=old), timeout_s=10, what="Redis is back")
+    wait_until(lambda: run.restarted("redis", old_leader=old), what="Redis is back")
     run.buy("after-redis", 40)
-    wait_until(lambda: run.balance("after-redis") == 40, timeout_s=45, what="a worker works again")
+    wait_until(lambda: run.balance("after-redis") == 40, what="a worker works again")
     with run.redis() as client:
         assert client.get("kept") == b"yes"
 
@@ -103,7 +103,7 @@ def test_a_killed_supervisor_is_replaced_and_its_service_with_it(run: DevRun) ->
 
     os.kill(supervisor, signal.SIGKILL)
 
-    wait_until(lambda: run.restarted("beat", old_leader=old), timeout_s=10, what="beat is back")
+    wait_until(lambda: run.restarted("beat", old_leader=old), what="beat is back")
     assert old not in run.processes()
 
 
@@ -111,7 +111,7 @@ def test_a_stopped_run_leaves_no_process_and_the_next_finds_its_data(tmp_path: P
     with dev_run(tmp_path) as first:
         environment = first.environment
         first.buy("user_1", 50)
-        wait_until(lambda: first.balance("user_1") == 50, timeout_s=10, what="the payment is credited")
+        wait_until(lambda: first.balance("user_1") == 50, what="the payment is credited")
         assert (first.stop(signal.SIGINT), first.processes()) == (0, {})
 
     with dev_run(tmp_path) as second:
@@ -129,7 +129,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_starts_at_once(tmp_path: Pa
     with dev_run(tmp_path) as run:
         run.process.kill()
         run.process.wait()
-        run.wait_until_gone(timeout_s=10)
+        run.wait_until_gone()
 
     with dev_run(tmp_path) as second:
         assert second.answers()
@@ -152,5 +152,10 @@ def test_what_outlived_its_supervisor_too_is_ended_by_the_next_start(tmp_path: P
 
 def _try_to_start(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, "dev", *options], cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=30
+        [*COMMAND, "dev", *options],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )

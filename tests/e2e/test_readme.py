@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.dev import clean_environment, dev_run
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ _VARYING = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_tour_runs_as_it_is_written(tmp_path: Path) -> None:
     before_restart, after_restart = _tour()
     program = _program_folder(tmp_path)
@@ -111,7 +111,7 @@ def _difference(command: str, shown: str, folder: Path, program: Path) -> Iterat
     if not is_as_shown() and _READS.match(command):
         # The workers need their fraction of a second, more on a machine that is busy with other tests.
         with contextlib.suppress(AssertionError):
-            wait_until(is_as_shown_now, timeout_s=15, what=command)
+            wait_until(is_as_shown_now, what=command)
     if not is_as_shown():
         yield f"$ {command}\n--- the README shows\n{shown}\n--- it printed\n{_normal(done.stdout)}"
 
@@ -124,6 +124,5 @@ def _normal(text: str) -> str:
 
 def _run(argv: list[str], folder: Path, program: Path) -> subprocess.CompletedProcess[str]:
     environment = {**clean_environment(), "PATH": f"{program}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run(argv, cwd=folder, env=environment, text=True, timeout=PATIENCE_S, **output)

@@ -15,6 +15,11 @@ def database_url(own_database_url: str) -> str:
     return own_database_url
 
 
+@pytest.fixture(autouse=True)
+def gives_up_in_time(impatient: None) -> None:
+    """The process that a fault meets may be this one."""
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A broker of this test's own, without persistence: killed, it has forgotten everything."""

@@ -28,7 +28,8 @@ from tests.support.in_loop import InLoop
 from tests.support.installation import Installation
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
-from tests.support.processes import free_port
+from tests.support.pace import Pace
+from tests.support.processes import PATIENCE_S, free_port, wait_until
 from tests.support.served import FaultyProxy, Harm
 from tests.support.valkey import ValkeyServer
 
@@ -42,6 +43,10 @@ class Site:
     server: Installation
     library: Credits
     key: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
 
     def new_account(self) -> str:
         """An account of the test's own, with 1000 credits."""
@@ -73,8 +78,8 @@ def proxy(site: Site) -> Iterator[FaultyProxy]:
         yield proxy
 
 
-def new_client(kind: str, url: str, key: str, *, patience_s: float = 10.0) -> Any:
-    options = {"timeout_s": 1.5, "patience_s": patience_s}
+def new_client(kind: str, url: str, key: str) -> Any:
+    options = {"timeout_s": 1.5, "patience_s": PATIENCE_S}
     return CreditsClient(url, key, **options) if kind == "threads" else InLoop(AsyncCreditsClient(url, key, **options))
 
 
@@ -114,18 +119,16 @@ def test_a_server_that_stays_away_is_an_error_in_time_and_the_call_may_be_repeat
     proxy: FaultyProxy, site: Site
 ) -> None:
     account = site.new_account()
-    client = CreditsClient(proxy.url, site.key, timeout_s=0.5, patience_s=1)
+    client = CreditsClient(proxy.url, site.key, timeout_s=2, patience_s=2)
     hold = client.reserve(account, image_generation=10)
     proxy.decide = lambda _: Harm.DROP
-    began_s = time.monotonic()
-    with pytest.raises(GateUnavailableError):
+    with Pace() as pace, pytest.raises(GateUnavailableError):
         hold.commit(image_generation=4)
-    took_s = time.monotonic() - began_s
     proxy.decide = lambda _: Harm.NONE
 
     committed = hold.commit(image_generation=4)
 
-    assert took_s < 3
+    assert pace.fair_s < 4.5
     assert committed.replayed
     assert figures(site.library, account) == (996, 0, 0, 996, 0)
 
@@ -133,7 +136,7 @@ def test_a_server_that_stays_away_is_an_error_in_time_and_the_call_may_be_repeat
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])
 def test_a_job_goes_on_through_a_restart_of_the_server(site: Site, kind: str) -> None:
     account = site.new_account()
-    client = new_client(kind, f"http://127.0.0.1:{site.server.port}", site.key, patience_s=60)
+    client = new_client(kind, site.url, site.key)
     with client.reserve(account, image_generation=10, ttl_s=600) as hold:
         site.server.kill("receiver")
         answers: list[Committed] = []
@@ -164,11 +167,12 @@ def test_a_changed_address_is_found_without_a_restart(site: Site, kind: str, mon
         hold = client.reserve(account, image_generation=10)
         # The old machine still takes connections, and does nothing more.
         old.decide = lambda _: Harm.HANG
+        old.seen.clear()
         hosts[0] = "127.0.0.2"
 
         hold.commit()
 
-        assert (len(old.seen), len(new.seen)) == (2, 1)
+        assert (len(old.seen), len(new.seen) >= 1) == (1, True)
     assert figures(site.library, account) == (990, 0, 0, 990, 0)
 
 
@@ -181,12 +185,13 @@ def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_
     chance = random.Random(seed)
     harms = [Harm.NONE, Harm.NONE, Harm.CLOSE, Harm.DROP, Harm.HALVE, Harm.DELAY, Harm.HANG]
     proxy.decide, proxy.delay_s = lambda _: chance.choice(harms), 0.2
-    client = CreditsClient(proxy.url, site.key, timeout_s=0.5, patience_s=3)
+    # Half of them give up while the server is away, and never know what came of their job.
+    clients = [CreditsClient(proxy.url, site.key, timeout_s=0.5, patience_s=one) for one in (3, PATIENCE_S)]
     used = {f"{account}-{number}": chance.randint(0, 9) for number in range(60)}
     paid: list[str] = []
     unknown: list[str] = []
 
-    def work(names: list[str]) -> None:
+    def work(client: CreditsClient, names: list[str]) -> None:
         for name in names:
             try:
                 with client.reserve(account, image_generation=9, reservation_id=name, ttl_s=5) as hold:
@@ -196,7 +201,7 @@ def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_
                 unknown.append(name)
 
     names = list(used)
-    threads = [threading.Thread(target=work, args=(names[at::6],)) for at in range(6)]
+    threads = [threading.Thread(target=work, args=(clients[at % 2], names[at::6])) for at in range(6)]
     for thread in threads:
         thread.start()
     time.sleep(1)
@@ -205,6 +210,8 @@ def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_
     for thread in threads:
         thread.join()
 
+    # What nobody released is freed by its deadline.
+    wait_until(lambda: figures(library, account)[1:3] == (0, 0), what="no hold is left, and all is booked")
     charged: dict[str, list[int]] = {}
     for entry in library.entries(account, limit=200):
         if entry["kind"] == "spend":
@@ -212,7 +219,6 @@ def test_jobs_through_a_bad_network_are_charged_once_for_what_they_committed_or_
     assert len(paid) > 20
     assert {name: charged.get(name, [0]) for name in paid} == {name: [used[name]] for name in paid}
     assert all(charged.get(name, [used[name]]) == [used[name]] for name in unknown)
-    time.sleep(5.5)
     spent = sum(sum(amounts) for amounts in charged.values())
     assert figures(library, account) == (1000 - spent, 0, 0, 1000 - spent, 0)
     assert_ledger_is_sound(library.engine)
@@ -226,8 +232,8 @@ def test_a_revoked_key_is_refused_by_every_process_within_five_seconds(site: Sit
 
     def statuses() -> set[int]:
         # A connection each, so that every process is asked; and it knows the key from then on.
-        url = f"http://127.0.0.1:{site.server.port}/v1/accounts/{account}/balances"
-        return {httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code for _ in range(40)}
+        url, headers = f"{site.url}/v1/accounts/{account}/balances", {"Authorization": f"Bearer {key}"}
+        return {httpx.get(url, headers=headers, timeout=PATIENCE_S).status_code for _ in range(40)}
 
     before = statuses()
     with transaction(site.library.engine) as connection:

@@ -55,7 +55,7 @@ def test_a_deaf_worker_ends_itself_once_messages_wait_and_a_hearing_one_does_not
         },
         cwd=tmp_path,
     )
-    wait_until((tmp_path / "started").exists, timeout_s=20, what="the worker is up")
+    wait_until((tmp_path / "started").exists, what="the worker is up")
     producer = make_celery(redis_url)
 
     def ends_while_messages_come() -> bool:
@@ -64,7 +64,7 @@ def test_a_deaf_worker_ends_itself_once_messages_wait_and_a_hearing_one_does_not
 
     try:
         if goes_deaf:
-            wait_until(ends_while_messages_come, timeout_s=15, what="the deaf worker ends itself")
+            wait_until(ends_while_messages_come, what="the deaf worker ends itself")
             assert b"worker.deaf" in (tmp_path / "worker.log").read_bytes()
         else:
             with pytest.raises(AssertionError, match="it ends"):

@@ -21,8 +21,8 @@ STEPS = [
     for verb in ("arm", "begin_load", "finish_load", "take_lots", "apply", "lead", "settled")
     for when in ("before", "after")
 ]
-AGREES_WITHIN_S = 30
-"""Of which a killed worker needs some to start again; on two busy cores most of them."""
+LAPSES_IN_MS = 900
+"""Before the next ones are granted, and late enough for a grant that is slow to be of the future."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def installation(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_a_worker_killed_at_every_step_of_the_gate_leaves_gate_and_ledger_that_agree(
     installation: Installation, shop: Shop, tmp_path: Path
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_worker_killed_at_every_step_of_the_gate_leaves_gate_and_ledger_that_a
         nonlocal granted
         granted += 1
         bank.add("user_1", TYPE, 100, key=f"grant {granted}")
-        bank.add("user_1", TYPE, 7, key=f"lapsing {granted}", expires_at_ms=system_clock_ms() + 500)
+        bank.add("user_1", TYPE, 7, key=f"lapsing {granted}", expires_at_ms=system_clock_ms() + LAPSES_IN_MS)
         time.sleep(1)
         return all(flag.exists() for flag in flags.values())
 
@@ -67,7 +67,6 @@ def test_a_worker_killed_at_every_step_of_the_gate_leaves_gate_and_ledger_that_a
 
     wait_until(
         lambda: figures(library, "user_1") == (expected, 0, 0, expected, 0),
-        timeout_s=AGREES_WITHIN_S,
         what="gate and ledger agree",
     )
     assert audit(shop.engine, open_redis(shop.redis_url), now_ms=system_clock_ms()).findings == []

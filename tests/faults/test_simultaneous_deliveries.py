@@ -57,7 +57,7 @@ def _post_at_once(installation: Installation, webhooks: Sequence[SignedWebhook])
 
 
 def _assert_granted_once(engine: Engine) -> None:
-    wait_until(lambda: _unfinished(engine) == 0, timeout_s=60, what="every event is done")
+    wait_until(lambda: _unfinished(engine) == 0, what="every event is done")
     with snapshot(engine) as connection:
         assert connection.execute(select(func.count()).select_from(entries)).scalar_one() == 1
     assert balance_of(engine, "user_1") == 100

@@ -24,12 +24,12 @@ def test_workers_killed_at_every_step_and_all_at_once_grant_each_payment_once(
     installation.start_beat()
 
     _pay(installation, range(20))
-    wait_until(lambda: all(flag.exists() for flag in flags.values()), timeout_s=60, what="a kill at every step")
+    wait_until(lambda: all(flag.exists() for flag in flags.values()), what="a kill at every step")
     installation.kill("worker")
     _pay(installation, range(10, 40))
 
     expected = {(f"user_{number}", "image_generation"): 1000 for number in range(_ACCOUNTS)}
-    wait_until(lambda: balances_by_account(engine) == expected, timeout_s=80, what="all credits are there")
+    wait_until(lambda: balances_by_account(engine) == expected, what="all credits are there")
     assert_ledger_is_sound(engine)
 
 

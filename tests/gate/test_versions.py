@@ -138,7 +138,7 @@ def test_a_release_rolled_out_under_load_loses_no_hold_overspends_nothing_and_be
         for thread in threads:
             thread.start()
             stack.callback(thread.join)
-        began.wait(10)
+        assert began.wait(90)
         # One process of the new release after the other, while the old ones run.
         for n in range(3):
             late = threading.Thread(target=work, args=(shop.process(code=newer), f"new {n}"))

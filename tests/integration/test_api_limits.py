@@ -23,7 +23,7 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def caller_on(settings: Settings, engine: Engine, redis_url: str, *, limit: str = "5/minute") -> Caller:
+def caller_on(settings: Settings, engine: Engine, redis_url: str, *, limit: str = "5/day") -> Caller:
     settings = replace(settings, redis_url=redis_url, broker_url=redis_url, rate_limit=limit)
     app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
     return caller_of(app.test_client(), engine)
@@ -39,8 +39,8 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_again(
 
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
     problem = assert_problem(answers[-1], 429, "rate_limited")
-    assert "5 per 1 minute" in problem["detail"]
-    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 121
+    assert "5 per 1 day" in problem["detail"]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 2 * 86_400 + 1
     assert other.status_code == 200
 
 
@@ -54,7 +54,7 @@ def test_a_limit_counts_what_all_processes_answer(settings: Settings, engine: En
 
 
 def test_a_large_limit_costs_few_round_trips_and_is_not_passed(valkey_server: ValkeyServer, redis_url: str) -> None:
-    limits = open_limits("1000/hour", redis_url)
+    limits = open_limits("1000/day", redis_url)
     assert limits is not None
     asked: list[int] = []
     hit = limits.strategy.hit

@@ -54,6 +54,7 @@ def test_a_balance_shows_what_is_held_pending_and_available(library: Credits) ->
     }
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_redis_a_balance_is_the_ledgers_and_a_note_says_so(
     library: Credits, valkey_server: ValkeyServer
 ) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_a_commit_of_nothing_is_no_entry_and_not_pending(shop: Shop) -> None:
 
 
 def test_a_commit_whose_line_was_lost_with_redis_is_never_called_booked(shop: Shop, forget: Forget) -> None:
-    library = shop.process()
+    library = replace(shop, ledger_wait_s=0.5).process()
     library.add("user_1", TYPE, 100, key="a")
     gate, hold = library.reservations, library.reserve("user_1", image_generation=30, reservation_id="job")
     ask = gate.commit_ask(Commit(account="user_1", reservation_id=hold.reservation_id))

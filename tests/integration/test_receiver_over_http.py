@@ -12,6 +12,7 @@ from credits.db import open_engine, snapshot
 from credits.inbox.tables import events
 from credits.payload import MAX_BODY_BYTES
 from tests.support.installation import Installation, signed_purchase
+from tests.support.processes import PATIENCE_S
 
 PIECE = b" " * 8192
 
@@ -44,7 +45,7 @@ def test_a_body_in_pieces_is_read_whole_and_counted_as_it_comes(installation: In
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_body_comes(installation: Installation) -> None:
-    with socket.create_connection(("127.0.0.1", installation.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", installation.port), timeout=PATIENCE_S) as connection:
         connection.sendall(b"POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
         answer = connection.recv(4096)
 
@@ -52,7 +53,7 @@ def test_a_declared_length_over_the_limit_is_refused_before_the_body_comes(insta
 
 
 def test_after_a_body_that_is_too_large_the_connection_goes_on(installation: Installation) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=PATIENCE_S)
     webhook = signed_purchase("payment-1")
     statuses = []
     for body in (b" " * (MAX_BODY_BYTES + 500_000), webhook.body):
@@ -70,7 +71,7 @@ def test_a_body_that_breaks_off_writes_nothing_and_the_next_one_is_served(
 ) -> None:
     webhook = signed_purchase("payment-1")
     headers = "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items())
-    with socket.create_connection(("127.0.0.1", installation.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", installation.port), timeout=PATIENCE_S) as connection:
         head = f"POST /webhooks/fake HTTP/1.1\r\nHost: x\r\nContent-Length: {len(webhook.body)}\r\n{headers}\r\n"
         connection.sendall(head.encode() + webhook.body[:50])
 
@@ -81,7 +82,7 @@ def test_a_body_that_breaks_off_writes_nothing_and_the_next_one_is_served(
 
 
 def post_in_pieces(installation: Installation, pieces: list[bytes], headers: dict[str, str]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=PATIENCE_S)
     try:
         connection.request("POST", "/webhooks/fake", body=iter(pieces), headers=headers, encode_chunked=True)
         return connection.getresponse().status

@@ -16,7 +16,7 @@ import pytest
 from credits.ops.supervise.group import end_group, is_alive, start_group
 from credits.ops.supervise.loop import EXIT_GAVE_UP, Program, supervise
 from credits.ops.supervise.probes import HeartbeatProbe, server_answers
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import PATIENCE_S, free_port, wait_until
 from tests.support.valkey import ValkeyServer
 
 # Touches the heartbeat every 50 ms, with a child that would outlive it.
@@ -44,7 +44,7 @@ class Supervised:
             env=os.environ,
             record=folder / "program.pid",
             probe=HeartbeatProbe(heartbeat),
-            silence_s=1.5,
+            silence_s=PATIENCE_S,
             may_be_silent=lambda: False,
             may_start=lambda: True,
             patience_s=2.0,
@@ -56,7 +56,7 @@ class Supervised:
 
     def stop(self) -> None:
         self.stops.put("stop")
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     def leader(self) -> int:
         return int(self.program.record.read_text())
@@ -91,12 +91,12 @@ def test_a_program_that_is_killed_is_started_again_without_its_old_children(
 ) -> None:
     one = supervised()
     one.start()
-    wait_until(lambda: one.ready_times() == 1, timeout_s=5, what="the first sign of life")
+    wait_until(lambda: one.ready_times() == 1, what="the first sign of life")
     old, old_child = one.leader(), one.child()
 
     os.kill(old, signal.SIGKILL)
 
-    wait_until(lambda: one.ready_times() == 2, timeout_s=5, what="life again")
+    wait_until(lambda: one.ready_times() == 2, what="life again")
     assert one.leader() != old
     assert "was killed by SIGKILL" in "\n".join(one.said)
     assert not _runs(old_child)
@@ -104,22 +104,23 @@ def test_a_program_that_is_killed_is_started_again_without_its_old_children(
 
 def test_a_program_that_hangs_is_killed_and_started_again(supervised: Callable[..., Supervised]) -> None:
     one = supervised()
+    one.program = replace(one.program, silence_s=1.5)
     one.start()
-    wait_until(lambda: one.ready_times() == 1, timeout_s=5, what="the first sign of life")
+    wait_until(lambda: one.ready_times() >= 1, what="the first sign of life")
     old = one.leader()
 
     os.killpg(old, signal.SIGSTOP)
 
-    wait_until(lambda: one.ready_times() == 2, timeout_s=8, what="life again")
-    assert one.leader() != old
+    # On a slow machine more than once: whoever is silent for so long is taken to hang.
+    wait_until(lambda: one.ready_times() >= 2 and one.leader() != old, what="life again")
     assert "no sign of life" in "\n".join(one.said)
 
 
 def test_a_program_may_be_silent_while_its_broker_is_away(supervised: Callable[..., Supervised]) -> None:
     one = supervised()
-    one.program = replace(one.program, may_be_silent=lambda: True)
+    one.program = replace(one.program, silence_s=1.5, may_be_silent=lambda: True)
     one.start()
-    wait_until(lambda: one.ready_times() == 1, timeout_s=5, what="the first sign of life")
+    wait_until(lambda: one.ready_times() == 1, what="the first sign of life")
     old = one.leader()
 
     os.killpg(old, signal.SIGSTOP)
@@ -132,7 +133,7 @@ def test_a_program_may_be_silent_while_its_broker_is_away(supervised: Callable[.
 def test_when_told_to_stop_nothing_of_the_program_is_left(supervised: Callable[..., Supervised]) -> None:
     one = supervised()
     one.start()
-    wait_until(lambda: one.ready_times() == 1, timeout_s=5, what="the first sign of life")
+    wait_until(lambda: one.ready_times() == 1, what="the first sign of life")
     child = one.child()
 
     one.stop()
@@ -148,7 +149,7 @@ def test_a_program_that_ignores_the_request_is_killed_after_its_patience(
     one = supervised("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + BEATING)
     one.program = replace(one.program, patience_s=0.5)
     one.start()
-    wait_until(lambda: one.ready_times() == 1, timeout_s=5, what="the first sign of life")
+    wait_until(lambda: one.ready_times() == 1, what="the first sign of life")
 
     one.stop()
 
@@ -161,7 +162,7 @@ def test_a_program_that_never_comes_up_is_given_up(supervised: Callable[..., Sup
 
     one.start()
 
-    wait_until(lambda: one.statuses == [EXIT_GAVE_UP], timeout_s=20, what="it gives up")
+    wait_until(lambda: one.statuses == [EXIT_GAVE_UP], what="it gives up")
     assert "exited with status 9" in one.said[-1]
 
 
@@ -170,12 +171,12 @@ def test_a_program_is_not_started_before_what_it_needs_is_there(supervised: Call
     is_there: list[bool] = []
     one.program = replace(one.program, may_start=lambda: bool(is_there))
     one.start()
-    wait_until(lambda: "program waits for its broker to answer" in one.said, timeout_s=5, what="it waits")
+    wait_until(lambda: "program waits for its broker to answer" in one.said, what="it waits")
     assert not one.program.record.exists()
 
     is_there.append(True)
 
-    wait_until(lambda: one.ready_times() == 1, timeout_s=5, what="the first sign of life")
+    wait_until(lambda: one.ready_times() == 1, what="the first sign of life")
 
 
 def test_a_group_is_alive_until_its_last_process_is_gone(tmp_path: Path) -> None:
@@ -200,12 +201,12 @@ def test_a_supervisor_stops_its_program_when_its_parent_is_gone(tmp_path: Path) 
         stdout=subprocess.DEVNULL,
     )
     record = tmp_path / "program.pid"
-    wait_until(lambda: is_alive(record), timeout_s=10, what="the program runs")
+    wait_until(lambda: is_alive(record), what="the program runs")
 
     assert supervisor.stdin is not None
     supervisor.stdin.close()
 
-    assert supervisor.wait(10) == 0
+    assert supervisor.wait(PATIENCE_S) == 0
     assert not is_alive(record)
 
 

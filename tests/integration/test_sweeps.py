@@ -2,18 +2,22 @@
 
 import time
 
+import pytest
 from sqlalchemy import func, select
 
-from credits.clock import system_clock_ms
 from credits.config.settings import Tenant
 from credits.db import snapshot
 from credits.engine import Credits
 from credits.ledger.orders import commands
 from credits.reservations.courier import Courier
 from credits.reservations.keys import account_keys
+from credits.reservations.steps import GateRuntime
 from credits.reservations.sweeps import Unloading, sweep_gate, waiting_accounts
+from tests.support.clock import VirtualClock
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
+from tests.support.pace import Pace
+from tests.support.pipeline import Pipeline
 from tests.support.valkey import ValkeyServer
 
 
@@ -42,6 +46,7 @@ def test_a_grant_can_be_spent_at_once(shop: Shop) -> None:
     assert figures(library, "user_1") == (15, 15, 0, 0, 0)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_grant_while_redis_is_frozen_is_neither_lost_nor_late_and_is_brought_by_the_sweep(
     shop: Shop, valkey_server: ValkeyServer
 ) -> None:
@@ -49,19 +54,19 @@ def test_a_grant_while_redis_is_frozen_is_neither_lost_nor_late_and_is_brought_b
     library.add("user_1", TYPE, 10, key="a")
     library.balances("user_1")
     valkey_server.freeze()
-    began_s = time.monotonic()
-    for number in range(20):
-        library.add("user_1", TYPE, 1, key=f"b{number}")
-    took_s = time.monotonic() - began_s
+    with Pace() as pace:
+        for number in range(20):
+            library.add("user_1", TYPE, 1, key=f"b{number}")
     valkey_server.thaw()
 
     swept = sweep_gate(shop.gate())
 
-    assert took_s < 2.5
+    assert pace.fair_s < 2.5
     assert swept.credits_applied in {19, 20}
     assert figures(library, "user_1") == (30, 0, 0, 30, 0)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_courier_pauses_after_a_failure(shop: Shop, valkey_server: ValkeyServer) -> None:
     courier = Courier.over(shop.gate())
     granting = Credits(engine=shop.engine, catalogue=shop.catalogue, tenant=Tenant.SANDBOX)
@@ -82,13 +87,15 @@ def test_a_courier_pauses_after_a_failure(shop: Shop, valkey_server: ValkeyServe
     assert asked == ["first"]
 
 
-def test_lapsed_credits_are_booked_out_and_held_ones_when_their_hold_ends(shop: Shop) -> None:
-    library = shop.process()
-    library.add("user_1", TYPE, 10, key="a", expires_at_ms=system_clock_ms() + 700)
+def test_lapsed_credits_are_booked_out_and_held_ones_when_their_hold_ends(
+    pipeline: Pipeline, gate: GateRuntime, clock: VirtualClock
+) -> None:
+    library = pipeline.credits
+    library.add("user_1", TYPE, 10, key="a", expires_at_ms=clock() + 700)
     hold = library.reserve("user_1", image_generation=4)
-    time.sleep(0.8)
+    clock.advance_ms(800)
 
-    swept = [sweep_gate(shop.gate()) for _ in range(3)]
+    swept = [sweep_gate(gate) for _ in range(3)]
     while_held = figures(library, "user_1")
     hold.release()
     expired = figures(library, "user_1")
@@ -96,9 +103,9 @@ def test_lapsed_credits_are_booked_out_and_held_ones_when_their_hold_ends(shop: 
     assert swept[0].expiries_ordered == 1
     assert while_held == (4, 4, 0, 0, 0)
     assert expired == (4, 0, 0, 0, 0)
-    with snapshot(shop.engine) as connection:
+    with snapshot(gate.engine) as connection:
         assert connection.execute(select(func.count()).select_from(commands)).scalar_one() <= 2
-    assert_ledger_is_sound(shop.engine)
+    assert_ledger_is_sound(gate.engine)
 
 
 def test_an_idle_account_leaves_redis_and_comes_back_on_demand(shop: Shop) -> None:
@@ -121,6 +128,7 @@ def test_an_idle_account_leaves_redis_and_comes_back_on_demand(shop: Shop) -> No
     hold.commit()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_sweep_without_redis_is_logged_and_not_raised(shop: Shop, valkey_server: ValkeyServer) -> None:
     gate = shop.gate()
     valkey_server.freeze()

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from redis.cluster import RedisCluster
 
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import PATIENCE_S, free_port, wait_until
 from tests.support.valkey import ValkeyServer
 
 SLOTS = 16_384
@@ -17,7 +17,7 @@ SLOTS = 16_384
 class ValkeyCluster:
     """Masters with a third of the slots each; with `replicas`, one replica of the first of them."""
 
-    def __init__(self, folder: Path, *, replicas: int = 0, node_timeout_ms: int = 1_000) -> None:
+    def __init__(self, folder: Path, *, replicas: int = 0, node_timeout_ms: int = 3_000) -> None:
         self._bus_ports: list[int] = []
         self.masters = [self._node(folder / f"master {number}", node_timeout_ms) for number in range(3)]
         self.replicas = [self._node(folder / f"replica {number}", node_timeout_ms) for number in range(replicas)]
@@ -41,18 +41,16 @@ class ValkeyCluster:
             ask(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for server in self.nodes[1:]:
             ask(server, "CLUSTER", "MEET", "127.0.0.1", first.port, self._bus_ports[0])
-        wait_until(
-            lambda: all(self._knows_all(server) for server in self.nodes), timeout_s=20, what="the cluster meets"
-        )
+        wait_until(lambda: all(self._knows_all(server) for server in self.nodes), what="the cluster meets")
         name = ask(first, "CLUSTER", "MYID")
         for server in self.replicas:
             ask(server, "CLUSTER", "REPLICATE", name)
-        wait_until(lambda: all(map(_is_in_step, self.replicas)), timeout_s=20, what="the replicas have everything")
+        wait_until(lambda: all(map(_is_in_step, self.replicas)), what="the replicas have everything")
         self.wait_until_up()
 
     def wait_until_up(self) -> None:
         """Wait until every slot is served, and every master knows it."""
-        wait_until(lambda: all(_is_ok(server) for server in self.masters), timeout_s=20, what="the cluster is up")
+        wait_until(lambda: all(_is_ok(server) for server in self.masters), what="the cluster is up")
 
     def stop(self) -> None:
         """Stop in order."""
@@ -95,7 +93,7 @@ def _is_ok(server: ValkeyServer) -> bool:
 
 def ask(server: ValkeyServer, *command: str | int) -> Any:
     """One command, to one of the servers, and its answer as it is."""
-    with redis.Redis(port=server.port, decode_responses=True, socket_timeout=5) as client:
+    with redis.Redis(port=server.port, decode_responses=True, socket_timeout=PATIENCE_S) as client:
         # Without its callbacks: answers as they are.
         client.response_callbacks.clear()
         return client.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -120,7 +118,7 @@ def server_of(client: Any, key: str) -> redis.Redis:
 def connected(url: str) -> Iterator[Any]:
     """redis-py's own client of a server or a cluster, to look into it and to harm it."""
     if not url.startswith("rediscluster://"):
-        with redis.Redis.from_url(url, decode_responses=True, protocol=2, socket_timeout=10) as client:
+        with redis.Redis.from_url(url, decode_responses=True, protocol=2, socket_timeout=PATIENCE_S) as client:
             yield client
         return
     host, _, port = url.removeprefix("rediscluster://").split(",")[0].rpartition(":")

@@ -21,7 +21,7 @@ from credits.config.settings import DEV_ENV_FILE, Tenant, secret_variable
 from credits.ops.dev.environment import API_KEY
 from credits.ops.dev.folder import RUN_FOLDER
 from credits.ops.supervise.group import is_alive
-from tests.support.processes import free_port, start, wait_until
+from tests.support.processes import PATIENCE_S, free_port, start, wait_until
 from tests.support.webhooks import simulation
 from webhooks.providers import REGISTRY
 
@@ -64,7 +64,6 @@ class DevRun:
         """Wait for the banner."""
         wait_until(
             lambda: "Creditgate is up" in self.output or self.process.poll() is not None,
-            timeout_s=60,
             what=f"credits dev is up:\n{self.output}",
         )
         assert self.process.poll() is None, self.output
@@ -72,17 +71,19 @@ class DevRun:
     def answers(self) -> bool:
         """Whether /healthz says 200."""
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as response:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as response:
                 return bool(response.status == 200)
         except (OSError, urllib.error.URLError):
             return False
 
     def leader(self, service: str) -> int:
-        """The first process of a service's group."""
-        return int((self.folder / RUN_FOLDER / f"{service}.pid").read_text())
+        """The first process of a service's group, once it is written down."""
+        record = self.folder / RUN_FOLDER / f"{service}.pid"
+        wait_until(lambda: record.exists() and record.read_text().isdigit(), what=f"{service} runs")
+        return int(record.read_text())
 
     def kill_service(self, service: str) -> None:
-        """SIGKILL every process of a service, and wait until they are gone."""
+        """SIGKILL every process of a service."""
         os.killpg(self.leader(service), signal.SIGKILL)
 
     def restarted(self, service: str, *, old_leader: int) -> bool:
@@ -100,7 +101,7 @@ class DevRun:
         secret = self.environment[secret_variable("fake", Tenant.SANDBOX)].encode()
         webhook = provider.sign(provider.simulate(bought), secret, now_s)
         request = urllib.request.Request(f"{self.url}/webhooks/fake", webhook.body, dict(webhook.headers))
-        wait_until(lambda: _status(request) == 200, timeout_s=20, what="the webhook is answered with 200")
+        wait_until(lambda: _status(request) == 200, what="the webhook is answered with 200")
 
     def balance(self, account: str) -> int:
         """The balance that the API answers, with the printed key; 0 while it knows no account or is busy."""
@@ -109,7 +110,7 @@ class DevRun:
             headers={"Authorization": f"Bearer {self.environment[API_KEY]}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
                 balances = json.load(response)["balances"]
         except urllib.error.HTTPError as error:
             if error.code not in {404, 503}:
@@ -119,7 +120,7 @@ class DevRun:
 
     def redis(self) -> redis.Redis:
         """A client of its Redis."""
-        return redis.Redis.from_url(self.environment["CREDITGATE_REDIS_URL"], socket_timeout=2)
+        return redis.Redis.from_url(self.environment["CREDITGATE_REDIS_URL"], socket_timeout=PATIENCE_S)
 
     def processes(self) -> dict[int, str]:
         """Every process that carries the mark and is no zombie, with its command line."""
@@ -132,14 +133,14 @@ class DevRun:
                 continue
         return found
 
-    def wait_until_gone(self, *, timeout_s: float) -> None:
+    def wait_until_gone(self) -> None:
         """Wait until nothing of it is left."""
-        wait_until(lambda: not self.processes(), timeout_s=timeout_s, what=f"no process is left: {self.processes()}")
+        wait_until(lambda: not self.processes(), what=f"no process is left: {self.processes()}")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -153,15 +154,18 @@ def dev_run(folder: Path) -> Iterator[DevRun]:
     finally:
         run.process.kill()
         run.process.wait()
-        run.wait_until_gone(timeout_s=15)
+        run.wait_until_gone()
 
 
 def _status(request: urllib.request.Request) -> int:
+    """What it was answered; 0 while nobody answers."""
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
+    except OSError:
+        return 0
 
 
 def clean_environment() -> dict[str, str]:

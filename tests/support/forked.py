@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from credits import failpoints
+from tests.support.processes import PATIENCE_S
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.support.forked", "credits", "workers.runtime", "psycopg"])
@@ -20,7 +21,7 @@ def run_forked(
     argv: tuple[str, ...] = (),
     stdout: Path | None = None,
     stderr: Path | None = None,
-    timeout_s: float = 60,
+    timeout_s: float = PATIENCE_S,
 ) -> int:
     """
     Run `script` as a program of its own would, with this environment and nothing else; answers how it ended.

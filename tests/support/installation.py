@@ -13,7 +13,7 @@ from typing import Any
 from credits.failpoints import VARIABLE as FAILPOINTS_VARIABLE
 from credits.inbox.provider import SignedWebhook
 from credits.ops.commands import CELERY, RECEIVER, beat_argv, receiver_argv, supervised, worker_argv
-from tests.support.processes import free_port, signal_group, start, wait_until
+from tests.support.processes import PATIENCE_S, free_port, signal_group, start, wait_until
 from tests.support.webhooks import simulation
 from webhooks.providers import REGISTRY
 
@@ -84,19 +84,20 @@ class Installation:
         """SIGKILL every process of a program; a supervisor, if it has one, lives and starts it again."""
         record = self._run_folder / f"{name}.pid"
         if record.exists():
-            os.killpg(int(record.read_text()), signal.SIGKILL)
+            # Killed by something else a moment ago, it is being started again.
+            wait_until(lambda: _is_killed(record), what=f"{name} runs and is killed")
             return
         process = self._processes.pop(name)
         signal_group(process, signal.SIGKILL)
         process.wait()
 
     def stop(self) -> None:
-        """Stop everything in order; what does not stop within 15 s is killed."""
+        """Stop everything in order; what does not stop within 30 s is killed."""
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
             try:
-                process.wait(15)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 signal_group(process, signal.SIGKILL)
                 process.wait()
@@ -104,7 +105,7 @@ class Installation:
                 process.stdin.close()
         self._processes.clear()
 
-    def post(self, webhook: SignedWebhook, *, timeout_s: float = 30) -> Answer:
+    def post(self, webhook: SignedWebhook, *, timeout_s: float = PATIENCE_S) -> Answer:
         """Deliver a webhook of the fake provider. Status 0: nobody answered."""
         began_s = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
@@ -117,7 +118,7 @@ class Installation:
             connection.close()
         return Answer(status=status, duration_s=time.monotonic() - began_s)
 
-    def post_until_stored(self, webhook: SignedWebhook, *, timeout_s: float = 30) -> Answer:
+    def post_until_stored(self, webhook: SignedWebhook) -> Answer:
         """Deliver a webhook as a provider does: again and again until it is answered with 200."""
         answers: list[Answer] = []
 
@@ -125,7 +126,7 @@ class Installation:
             answers.append(self.post(webhook))
             return answers[-1].status == 200
 
-        wait_until(is_stored, timeout_s=timeout_s, what="the receiver stores the webhook")
+        wait_until(is_stored, what="the receiver stores the webhook")
         return answers[-1]
 
     def logs(self) -> str:
@@ -155,12 +156,12 @@ class Installation:
 
     def _wait_for(self, name: str, is_ready: Any) -> None:
         process = self._processes[name]
-        wait_until(lambda: is_ready() or process.poll() is not None, timeout_s=60, what=f"{name} is ready")
+        wait_until(lambda: is_ready() or process.poll() is not None, what=f"{name} is ready")
         if process.poll() is not None:
             raise AssertionError(f"{name} exited with {process.returncode}\n{self.logs()}")
 
     def _receiver_answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200
@@ -168,6 +169,16 @@ class Installation:
             return False
         finally:
             connection.close()
+
+
+def _is_killed(record: Path) -> bool:
+    """Whether the group that is recorded there has been sent SIGKILL; not if nobody is there to receive it."""
+    leader = record.read_text()
+    try:
+        os.killpg(int(leader), signal.SIGKILL)
+    except (ValueError, ProcessLookupError):
+        return False
+    return True
 
 
 def signed_purchase(payment: str, *, account: str = "user_1", amount: int = 100, delivery: str = "") -> SignedWebhook:

@@ -12,6 +12,7 @@ from credits.redis_client import open_redis
 from credits.reservations.gate import Gate
 from credits.reservations.scripts import Library, library
 from credits.reservations.steps import GateRuntime
+from tests.support.processes import PATIENCE_S
 
 TYPE = "image_generation"
 OTHER = "tokens"
@@ -24,6 +25,7 @@ class Shop:
     engine: Engine
     redis_url: str
     catalogue: Catalogue
+    ledger_wait_s: float = PATIENCE_S
 
     def process(
         self, *, tenant: Tenant = Tenant.SANDBOX, max_exposure: int = 2**53 - 1, code: Library | None = None
@@ -40,7 +42,7 @@ class Shop:
     def gate(self, code: Library | None = None) -> GateRuntime:
         """The gate's procedures, as another process runs them: of this release, or of the one that has `code`."""
         gate = Gate(open_redis(self.redis_url, max_connections=256), code=code or library())
-        return GateRuntime(gate=gate, engine=self.engine, clock=system_clock_ms)
+        return GateRuntime(gate=gate, engine=self.engine, clock=system_clock_ms, ledger_wait_s=self.ledger_wait_s)
 
 
 def figures(credits_: Credits, account: str, credit_type: str = TYPE) -> tuple[int, int, int, int, int]:

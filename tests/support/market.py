@@ -24,6 +24,7 @@ from credits.pricing.tables import purchases
 from credits.reversals.tables import reversed_lots
 from tests.support.api import Caller, caller_of
 from tests.support.pipeline import Pipeline
+from tests.support.processes import PATIENCE_S
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
 from webhooks.fakes.app import CREDITS_VARIANT, create_fakes
@@ -80,7 +81,8 @@ class Market:
         """Wait for the deliveries, and process what has arrived."""
         for thread in threading.enumerate():
             if thread.name == "fakes.delivery":
-                thread.join(timeout=20)
+                thread.join(PATIENCE_S)
+                assert not thread.is_alive(), "a fake's delivery does not end"
         self.pipeline.process()
 
     def purchase(self, made: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 from credits.ops.dev.environment import API_KEY
 from tests.support.dev import DevRun
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE_S, wait_until
 
 
 class Stand:
@@ -30,7 +30,7 @@ class Stand:
     def _ask(self, path: str, body: bytes | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/v1{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             answered: dict[str, Any] = json.load(response)
         return answered
 
@@ -47,7 +47,7 @@ class Stand:
         before = self.run.balance(account)
         sent = {"credit_type": "image_generation", "amount": amount, "key": f"{account}:{key}", "reason": reason}
         self.post(f"/accounts/{account}/grants", {name: value for name, value in sent.items() if value is not None})
-        wait_until(lambda: self.run.balance(account) >= before + amount, timeout_s=20, what="the credits are there")
+        wait_until(lambda: self.run.balance(account) >= before + amount, what="the credits are there")
 
     def spend(self, account: str, amount: int, *, key: str) -> None:
         """Spend credits."""

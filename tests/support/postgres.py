@@ -33,7 +33,7 @@ class PostgresServer(Server):
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, settings: Sequence[str] = ()) -> None:
-        super().__init__("PostgreSQL", folder / "postgres.log", starts_within_s=20)
+        super().__init__("PostgreSQL", folder / "postgres.log")
         self._folder = folder
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._binaries = _readable_binaries(_find_binaries(), folder, self._user)
@@ -107,7 +107,7 @@ class PostgresServer(Server):
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+            psycopg.connect(self.url("postgres"), connect_timeout=5).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -118,7 +118,7 @@ class PostgresServer(Server):
         self.thaw()
         self._process.send_signal(number)
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None

@@ -25,7 +25,7 @@ class RabbitServer(Server):
     """One server on free ports of 127.0.0.1, with all of its files in `folder`."""
 
     def __init__(self, folder: Path, program: str) -> None:
-        super().__init__("RabbitMQ", folder / "rabbitmq.log", starts_within_s=60)
+        super().__init__("RabbitMQ", folder / "rabbitmq.log")
         self._folder = folder
         self._program = program
         self.port = free_port()

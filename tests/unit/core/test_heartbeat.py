@@ -5,7 +5,7 @@ from typing import Final
 
 from credits.reservations.heartbeat import Beating, Heartbeat
 
-PATIENCE_S: Final = 10
+PATIENCE_S: Final = 90
 
 
 def beating(ttl_s: float, beaten: threading.Event) -> Beating:

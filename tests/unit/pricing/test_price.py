@@ -1,7 +1,6 @@
 """The price of an amount as a buyer sees it: one rounding, the plan's discount, packs, currencies, calculators."""
 
 import threading
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -174,15 +173,15 @@ def test_a_calculator_that_raises_is_an_error_of_its_own(raised: BaseException) 
 
 
 def test_a_calculator_that_hangs_holds_nobody_up() -> None:
-    let_go = threading.Event()
+    let_go, ended = threading.Event(), list[int]()
 
     def hung(_amount: int, _plan: str | None) -> Decimal:
-        let_go.wait(30)
+        let_go.wait()
+        ended.append(1)
         return Decimal(1)
 
-    began_s = time.monotonic()
     with pytest.raises(PriceCalculatorError, match="within"):
         calculated_price(hung, "shop:price", 5, None, patience_s=0.05)
 
-    assert time.monotonic() - began_s < 5
+    assert ended == []
     let_go.set()
