@@ -43,9 +43,14 @@ hypothesis.settings.load_profile("chance" if os.environ.get("CREDITGATE_TEST_CHA
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def logs() -> None:
-    """Log as a process of ours does; pytest shows it where a test fails."""
+    """
+    Log as a process of ours does; pytest shows it where a test fails.
+
+    For each test anew: an app that was made in another one logs to what that test took for standard error, and a
+    command may have silenced everything.
+    """
     set_up_logging("json")
 
 

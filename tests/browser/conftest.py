@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from credits.ops.dev.start import EXAMPLE_CONFIG
 from tests.support.dev import dev_run
 from tests.support.pages import Stand
+from tests.support.processes import PATIENCE_S
 
 _BRAND: Final = '\n[portal]\nname = "Acme <Studio>"\ncolour = "#0f766e"\n\n[checkout]\nallowed_hosts = ["localhost"]\n'
 
@@ -26,6 +27,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=1_000 * PATIENCE_S)
     program = os.environ.get("CREDITGATE_TEST_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -57,7 +57,7 @@ def test_what_is_written_there_can_be_read_and_everything_has_a_name(url: str, b
     page.click("#operations-Reservations-reserve .opblock-summary")
     page.wait_for_selector("#operations-Reservations-reserve textarea[aria-label]")
     # Blocks fade in: what is half there has half a contrast.
-    page.wait_for_timeout(1000)
+    page.wait_for_function("document.getAnimations().every(one => one.playState === 'finished')")
 
     faults = {fault["id"]: len(fault["nodes"]) for fault in Axe().run(page).response["violations"]}
     whole = page.evaluate("document.documentElement.scrollWidth")

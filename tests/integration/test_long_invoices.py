@@ -1,6 +1,5 @@
 """Invoices with more lines than their event carries: the rest is fetched first; without a key, what is told counts."""
 
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from credits.ops.cli.simulated_object import tell_fake
 from tests.support.market import KEYS, Market, market
 from tests.support.pipeline import Pipeline
 from tests.support.plan_lives import TYPE, Life, images, line, plan
+from tests.support.processes import free_port
 from tests.support.webhooks import simulation
 
 JAN, HALF, FEB = "2026-01-20T00:00Z", "2026-02-04T12:00Z", "2026-02-20T00:00Z"
@@ -145,10 +145,7 @@ def test_a_period_is_held_back_whose_invoice_gives_money_back_in_a_line_that_is_
 
 
 def test_while_stripe_is_away_the_event_is_tried_again(pipeline: Pipeline, fakes: Market) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-    failed = long_invoice(life_with(pipeline, nobody), fakes)
+    failed = long_invoice(life_with(pipeline, f"http://127.0.0.1:{free_port()}"), fakes)
     back = life_with(pipeline, fakes.fakes_url)
 
     back.clock.advance_ms(60_000)

@@ -1,7 +1,6 @@
 """Notifications: told once, signed, again until they are taken, and never to an address that was not allowed."""
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +24,7 @@ from credits.notifications.watch import WatchRuntime, watch
 from tests.support.clock import VirtualClock
 from tests.support.hooks import Listener, listening
 from tests.support.pipeline import Pipeline
+from tests.support.processes import free_port
 
 HERE = networks("127.0.0.0/8")
 KEY = "a key for tests only"
@@ -235,9 +235,7 @@ def test_a_name_that_points_inside_at_the_moment_of_delivery_is_not_connected_to
 def test_a_destination_that_is_silent_costs_an_attempt_and_holds_nobody_up(
     pipeline: Pipeline, telling: NotifyRuntime, listener: Listener
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    subscribe(pipeline, f"http://127.0.0.1:{port}/")
+    subscribe(pipeline, f"http://127.0.0.1:{free_port()}/")
     subscribe(pipeline, listener.url)
 
     pipeline.receive("purchase.paid", account="user_1", credit_type="tokens", amount=5)
