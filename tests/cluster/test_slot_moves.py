@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from credits.reservations.sweeps import sweep_gate
 from tests.support.cluster import ValkeyCluster, ask
 from tests.support.library import TYPE, Shop, figures
 from tests.support.processes import PATIENCE_S, wait_until
-from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.cluster
 
@@ -90,7 +89,7 @@ def test_a_slot_that_is_moved_under_load_loses_nothing_and_is_served_by_its_new_
     ]
     _wait_for_more(spenders)
 
-    move_slot(cluster, _slot_of(credits_, moved), cluster.masters[1], cluster.masters[0])
+    move_slot(cluster, _slot_of(credits_, moved), meanwhile=lambda: _wait_for_a_try(spenders[1]))
     _wait_for_more(spenders)
     for spender in spenders:
         spender.end()
@@ -106,14 +105,15 @@ def test_a_slot_that_is_moved_under_load_loses_nothing_and_is_served_by_its_new_
     assert ask(cluster.masters[0], "CLUSTER", "COUNTKEYSINSLOT", _slot_of(credits_, moved)) > 0
 
 
-def move_slot(cluster: ValkeyCluster, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
-    """Move a slot as `redis-cli --cluster reshard` does, slowly enough for many calls to meet it half moved."""
+def move_slot(cluster: ValkeyCluster, slot: int, *, meanwhile: Callable[[], None]) -> None:
+    """Move a slot from the second master to the first as `redis-cli --cluster reshard` does; and do this half way."""
+    target, source, _ = cluster.masters
     source_id, target_id = (ask(server, "CLUSTER", "MYID") for server in (source, target))
     ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
     ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
     while keys := ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1):
         ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys)
-        time.sleep(0.1)
+        meanwhile()
     for server in (target, source, *cluster.masters):
         ask(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
@@ -125,6 +125,12 @@ def _wait_for_more(spenders: list[Spender]) -> None:
         lambda: all(now.answered >= then + 20 for now, then in zip(spenders, before, strict=True)),
         what="everybody goes on",
     )
+
+
+def _wait_for_a_try(spender: Spender) -> None:
+    """Wait until it has tried from beginning to end, in vain or not. (It must be one that waits for no ledger.)"""
+    before = spender.answered + spender.failures
+    wait_until(lambda: spender.answered + spender.failures >= before + 2, what="it tries again")
 
 
 def _an_account_of(credits_: Credits, cluster: ValkeyCluster, master: int) -> str:
