@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,9 @@ CONFIG_FILE = Path(__file__).parent / "support" / "credits.toml"
 hypothesis.settings.register_profile("creditgate", deadline=None, print_blob=True, derandomize=True)
 hypothesis.settings.register_profile("chance", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("chance" if os.environ.get("CREDITGATE_TEST_CHANCE") else "creditgate")
+
+_DAY_S = 86_400
+_LONGEST_TEST_S = 30
 
 _numbers = itertools.count(1)
 
@@ -201,6 +205,14 @@ def redis_url(valkey_server: ValkeyServer | ValkeyCluster) -> str:
 def clock() -> VirtualClock:
     """A clock that stands at noon until the test moves it."""
     return VirtualClock()
+
+
+@pytest.fixture
+def within_a_day() -> None:
+    """For what is counted by the day of the real clock: begin after midnight (UTC) rather than just before it."""
+    left_s = _DAY_S - time.time() % _DAY_S
+    if left_s < _LONGEST_TEST_S:
+        time.sleep(left_s)
 
 
 @pytest.fixture(scope="session")

@@ -139,8 +139,10 @@ def test_a_killed_run_leaves_no_process_and_the_next_starts_at_once(tmp_path: Pa
 def test_what_outlived_its_supervisor_too_is_ended_by_the_next_start(tmp_path: Path) -> None:
     with dev_run(tmp_path) as run:
         supervisors = [pid for pid, line in run.processes().items() if "credits.ops.supervise" in line]
-        for pid in (run.process.pid, *supervisors):
-            os.kill(pid, signal.SIGKILL)
+        # Stopped first: one that saw another end would end its service, or start it again.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in (run.process.pid, *supervisors):
+                os.kill(pid, number)
         record = tmp_path / ".creditgate/run/redis.pid"
         old = run.leader("redis")
         assert is_alive(record)

@@ -16,6 +16,8 @@ from tests.support.valkey import ValkeyServer
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
 
+pytestmark = pytest.mark.usefixtures("within_a_day")
+
 
 @pytest.fixture(params=["sqlite"])
 def database_kind(request: pytest.FixtureRequest) -> str:

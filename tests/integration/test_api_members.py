@@ -16,6 +16,8 @@ from tests.support.library import TYPE, Shop
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
 
+pytestmark = pytest.mark.usefixtures("within_a_day")
+
 LIMIT = f"/v1/accounts/team%2F1/members/ada%20b/limits/{TYPE}/day"
 
 

@@ -18,6 +18,8 @@ from credits.ops.cli.app import build
 from tests.conftest import CONFIG_FILE
 from tests.support.library import TYPE, Shop
 
+pytestmark = pytest.mark.usefixtures("within_a_day")
+
 Run = Callable[..., Result]
 
 

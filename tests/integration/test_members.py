@@ -27,6 +27,8 @@ from credits.reservations.batch import Reserve
 from credits.reservations.sweeps import sweep_gate
 from tests.support.library import OTHER, TYPE, Shop, figures
 
+pytestmark = pytest.mark.usefixtures("within_a_day")
+
 HOUR_MS = 3_600_000
 
 

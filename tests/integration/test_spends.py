@@ -14,6 +14,8 @@ from credits.reservations.hold import Hold
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.spending import for_order, make, nothing
 
+pytestmark = pytest.mark.usefixtures("within_a_day")
+
 
 @pytest.fixture
 def database_kind() -> str:

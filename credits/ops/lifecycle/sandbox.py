@@ -40,7 +40,7 @@ from credits.simulation.dialects import SIGNED_AND_QUOTED
 from credits.simulation.post import WsgiApp, WsgiTarget
 from credits.units import Money
 
-_START_S: Final = 10.0
+_START_S: Final = 60.0
 _ROUNDS: Final = 4
 _DATABASE: Final = "sandbox.sqlite3"
 

