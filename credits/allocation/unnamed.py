@@ -11,7 +11,7 @@ from credits.errors import CreditsError
 from credits.facts import PurchasePaid
 from credits.ids import email_digest, quote_reference
 from credits.inbox.model import EventState, Outcome
-from credits.inbox.unfinished import unfinished_bodies
+from credits.inbox.unfinished import MOST_UNFINISHED, unfinished_bodies
 from credits.ledger import store as ledger_store
 from credits.payload import parse
 from credits.plans import store as plans
@@ -133,7 +133,11 @@ def _other_orders(hand: InHand, fact: PurchasePaid, candidate: Candidate) -> int
     if provider is None:
         return 0
     others: set[str] = set()
-    for body in unfinished_bodies(hand.connection, hand.tenant, hand.provider, hand.event.event_type):
+    bodies = unfinished_bodies(hand.connection, hand.tenant, hand.provider, hand.event.event_type)
+    if len(bodies) == MOST_UNFINISHED:
+        # There may be more than were read, and any of those may be the one.
+        return MOST_UNFINISHED
+    for body in bodies:
         try:
             facts = provider.interpret(parse(body))
         # It is an event of its own, and says so itself.

@@ -13,6 +13,7 @@ from credits.errors import InvalidInputError
 from credits.errors.tree import kind_of, shown
 from credits.ids import MAX_ID_LENGTH, checked_id, checked_text
 from credits.members.service import checked_limit
+from credits.pricing.money import checked_currency
 from credits.reservations.checks import MAX_TTL_S, MAX_TYPES, MIN_TTL_S, checked_ttl_ms
 from credits.reservations.hold import Choice, chosen
 from credits.units import MAX_AMOUNT, checked_amount, parse_amount
@@ -55,6 +56,11 @@ def an_id(field: str) -> Checked:
     """An account, a key, a name: see `checked_id`."""
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH, "format": ID_FORMAT}
     return Checked(lambda value: checked_id(value, field), schema)
+
+
+def a_currency() -> Checked:
+    """A code of ISO 4217 in capitals, in a field of that name."""
+    return Checked(checked_currency, {"type": "string", "pattern": "^[A-Z]{3}$"})
 
 
 def a_text(field: str, *, max_length: int) -> Checked:

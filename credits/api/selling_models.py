@@ -20,7 +20,7 @@ class PriceQuery(Sent):
     amount: Annotated[int, fields.an_amount_in_query()]
     account: Annotated[str | None, fields.an_id("account")] = None
     """What it costs this account: its plan takes its discount off."""
-    currency: Annotated[str | None, fields.an_id("currency")] = None
+    currency: Annotated[str | None, fields.a_currency()] = None
     """Left out: the credit type's own."""
 
 
@@ -30,7 +30,7 @@ class CheckoutBody(Sent):
     """`stripe`, `lemonsqueezy` or `paddle`."""
     credit_type: Annotated[str | None, fields.an_id("credit_type").or_none()] = None
     amount: Annotated[int | None, fields.an_amount().or_none()] = None
-    currency: Annotated[str | None, fields.an_id("currency").or_none()] = None
+    currency: Annotated[str | None, fields.a_currency().or_none()] = None
     """Left out: the credit type's own."""
     plan: Annotated[str | None, fields.an_id("plan").or_none()] = None
     """Instead of credit_type and amount: subscribe to this plan."""

@@ -17,7 +17,7 @@ class TopupBody(Sent):
     """Instead of amount: buy as many as are missing to so many."""
     monthly_cap_minor: Annotated[int, fields.an_amount("monthly_cap_minor")]
     """The most that is charged in a calendar month (UTC), in the currency's smallest unit."""
-    currency: Annotated[str | None, fields.an_id("currency").or_none()] = None
+    currency: Annotated[str | None, fields.a_currency().or_none()] = None
     """Left out: the credit type's own."""
     provider: Annotated[str | None, fields.an_id("provider").or_none()] = None
     """Left out: the first that can charge a saved card."""

@@ -8,11 +8,11 @@ from credits.config.settings import Tenant
 from credits.inbox.model import CLAIMABLE
 from credits.inbox.tables import events
 
-_MOST: Final = 500
+MOST_UNFINISHED: Final = 500
 
 
 def unfinished_bodies(connection: Connection, tenant: Tenant, provider: str, event_type: str) -> list[bytes]:
-    """The bodies of events of one type that may yet move credits, the newest first, 500 at most."""
+    """The bodies of events of one type that may yet move credits, the newest first, 500 (`MOST_UNFINISHED`) at most."""
     query = (
         select(events.c.body)
         .where(
@@ -22,6 +22,6 @@ def unfinished_bodies(connection: Connection, tenant: Tenant, provider: str, eve
             events.c.state.in_(sorted(CLAIMABLE)),
         )
         .order_by(events.c.id.desc())
-        .limit(_MOST)
+        .limit(MOST_UNFINISHED)
     )
     return [bytes(body) for body in connection.execute(query).scalars()]

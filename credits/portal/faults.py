@@ -5,6 +5,7 @@ from credits.errors import (
     AmountNotForSaleError,
     CreditsError,
     InvalidAmountError,
+    InvalidIdError,
     InvalidInputError,
     InvalidSumError,
     NoPriceError,
@@ -14,7 +15,7 @@ from credits.portal.texts import Words
 
 
 def told(error: CreditsError, library: Credits, words: Words) -> str:
-    """A sentence to stand beside the field. What there is no sentence for is told as the error says it."""
+    """A sentence to stand beside the field, in the visitor's language."""
     match error:
         case AmountNotForSaleError():
             return _not_for_sale(error, library, words)
@@ -28,10 +29,13 @@ def told(error: CreditsError, library: Credits, words: Words) -> str:
             return words("topup_cap_at_least", price=words.money(error.cost_minor, error.currency))
         case InvalidInputError() if error.field == "target":
             return words("topup_above_threshold")
+        case InvalidIdError() if error.field == "account":
+            return words("not_for_sale")
+        # Nothing that our forms send; the sentences of errors are for whoever writes programs.
         case InvalidInputError():
-            return str(error).removeprefix(f"{error.field}: ")
+            return words("not_understood")
         case _:
-            return str(error)
+            return words("did_not_work")
 
 
 def _not_for_sale(error: AmountNotForSaleError, library: Credits, words: Words) -> str:

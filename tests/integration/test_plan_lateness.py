@@ -7,7 +7,7 @@ import pytest
 from credits.clock import from_iso
 from credits.config.catalogue import Every, Rollover
 from credits.config.expiry import NEVER, Expiry, ExpiryKind
-from credits.config.policies import ChangePolicy, OnCancel, OnChange
+from credits.config.policies import ChangePolicy, OnCancel, OnChange, OnPastDue, OnPause
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.pipeline import Pipeline
 from tests.support.plan_lives import TYPE, Life, images, line, plan
@@ -22,15 +22,46 @@ def _sound(pipeline: Pipeline) -> Any:
     assert_ledger_is_sound(pipeline.runtime.engine)
 
 
-def test_a_drip_that_went_out_before_its_pause_was_known_goes_again(pipeline: Pipeline) -> None:
-    life = Life.of(pipeline, plan("pro", images(100, every=Every.MONTH, expires=NEVER)))
+@pytest.mark.parametrize(
+    ("status", "policy", "told_late", "active_again", "ended"),
+    [
+        # What falls into a pause is left out for good.
+        ("paused", {"on_pause": OnPause.STOP_DRIPS}, 100, 100, 100),
+        ("paused", {"on_pause": OnPause.KEEP}, 200, 200, 200),
+        ("paused", {"on_pause": OnPause.END}, 0, 0, 0),
+        # What is unpaid would have been made up for once it is paid: only if it never is, it was too much.
+        ("past_due", {"on_past_due": OnPastDue.STOP_DRIPS}, 200, 200, 100),
+        ("past_due", {"on_past_due": OnPastDue.KEEP}, 200, 200, 200),
+    ],
+)
+@pytest.mark.parametrize("end", ["active", "canceled"])
+def test_a_drip_that_went_out_before_its_pause_or_debt_was_known_follows_the_policy_all_the_same(
+    pipeline: Pipeline, status: str, policy: dict[str, Any], told_late: int, active_again: int, ended: int, end: str
+) -> None:
+    life = Life.of(pipeline, plan("pro", images(100, every=Every.MONTH, expires=NEVER), **policy))
     life.invoice("y", JAN, line("pro", 1200, *YEAR))
     life.advance("2026-02-25T00:00Z")
     before = life.available()
 
-    life.seen("pro", "2026-02-10T00:00Z", *YEAR, kind="paused", status="paused")
+    life.seen("pro", "2026-02-10T00:00Z", *YEAR, status=status)
+    known = life.available()
+    life.seen("pro", "2026-02-26T00:00Z", *YEAR, kind="updated" if end == "active" else "deleted", status=end)
 
-    assert (before, life.available()) == (200, 100)
+    assert (before, known) == (200, told_late)
+    assert life.available() == (active_again if end == "active" else ended)
+
+
+def test_a_drip_that_was_spent_before_it_was_known_to_be_unpaid_is_not_owed(pipeline: Pipeline) -> None:
+    life = Life.of(pipeline, plan("pro", images(100, every=Every.MONTH, expires=NEVER)))
+    life.invoice("y", JAN, line("pro", 1200, *YEAR))
+    life.advance("2026-02-25T00:00Z")
+    life.spend(150)
+
+    life.seen("pro", "2026-02-10T00:00Z", *YEAR, status="past_due")
+    life.seen("pro", "2026-02-26T00:00Z", *YEAR, kind="deleted", status="canceled")
+
+    assert life.available() == 0
+    assert life.pipeline.credits.balances("user_1")[TYPE].debt == 0
 
 
 def test_drips_of_a_plan_that_was_left_meanwhile_go_again_once_the_change_is_known(pipeline: Pipeline) -> None:

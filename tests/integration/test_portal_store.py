@@ -5,8 +5,16 @@ import pytest
 from credits.checkout.shown import STATES
 from credits.config.settings import Tenant
 from credits.db import snapshot
+from credits.errors import (
+    CreditsError,
+    InvalidCurrencyError,
+    InvalidIdError,
+    InvalidInputError,
+    ProviderUnavailableError,
+)
 from credits.ledger.model import DebitKind, EntryKind
 from credits.portal import store
+from credits.portal.faults import told
 from credits.portal.store import DAY_MS, Owner
 from credits.portal.texts import LANGUAGES, Words
 from credits.topup.model import Reason
@@ -104,3 +112,21 @@ def test_every_kind_state_and_reason_has_words_in_every_language(language: str) 
     names += [f"topup_{one}" for one in Reason]
 
     assert [name for name in names if not Words(language).has(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "german"),
+    [
+        (InvalidInputError("provider", "must be one of ours"), "Das verstehen wir nicht"),
+        (InvalidCurrencyError("usd"), "Das verstehen wir nicht"),
+        (InvalidIdError("account", "must not begin or end with white space"), "Hier gibt es nichts zu kaufen"),
+        (ProviderUnavailableError("stripe", "timed out"), "Das hat nicht geklappt"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_no_form_of_ours_sends_is_answered_in_the_visitors_language(
+    pipeline: Pipeline, error: CreditsError, german: str
+) -> None:
+    said = told(error, pipeline.credits, Words("de"))
+
+    assert said.startswith(german)

@@ -236,6 +236,8 @@ def test_a_price_that_there_is_not_is_an_error_that_names_the_bound(
         ({"credit_type": None, "amount": None, "plan": "pro", "price": "price_other"}, "not_sold_by_provider"),
         ({"credit_type": None}, "invalid_input"),
         ({"amount": 4}, "amount_not_for_sale"),
+        ({"currency": ""}, "invalid_currency"),
+        ({"currency": "usd"}, "invalid_currency"),
         ({"account": " user_1"}, "invalid_id"),
         ({"account": "user_1 ", "credit_type": None, "amount": None, "plan": "pro"}, "invalid_id"),
     ],

@@ -239,9 +239,9 @@ def test_an_order_of_another_product_is_nobodys_quote(shop: Market, field: str) 
     if field == "variant":
         order["attributes"]["first_order_item"]["variant_id"] = 4711
     else:
-        shop.settings.access[Tenant.SANDBOX, "lemonsqueezy"] = replace(  # type: ignore[index]
-            shop.settings.access[Tenant.SANDBOX, "lemonsqueezy"], variant_id="4712"
-        )
+        access = dict(shop.settings.access)
+        access[Tenant.SANDBOX, "lemonsqueezy"] = replace(access[Tenant.SANDBOX, "lemonsqueezy"], variant_id="4712")
+        shop = replace(shop, settings=replace(shop.settings, access=access))
     shop.store.put("lemonsqueezy", "orders", order["id"], order, created_s=0)
 
     look(shop, later_ms=DAY_MS)

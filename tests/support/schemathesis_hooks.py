@@ -21,6 +21,7 @@ RICH: Final = ("user_1", "a/b", "50%25off", "用户", " a ", " ")
 
 _NAMES: Final = ("reservation_id", "key", "step")
 _A_NAME: Final = "a-name"
+_AHEAD: Final = "2999-01-01T00:00:00Z"
 
 _PRINTABLE: Final = st.characters(exclude_categories=["Cc", "Cs", "Co", "Cn", "Zl", "Zp"])
 _STORABLE: Final = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -68,11 +69,14 @@ def made_valid(case: Any) -> Any:
     """
     `case` with what JSON Schema cannot say of a valid request made true; an invalid one as it is.
 
-    A change is named in the body or in the header, not twice; and 1.0, which JSON Schema takes for an integer, is none.
+    A change is named in the body or in the header, not twice; 1.0, which JSON Schema takes for an integer, is none; and
+    credits that are granted lapse in days to come.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive or not isinstance(case.body, dict):
         return case
     case.body = _with_ids(_with_integers(case.body))
+    if isinstance(case.body.get("expires_at"), str):
+        case.body["expires_at"] = max(case.body["expires_at"], _AHEAD)
     name = next((name for name in _NAMES if case.body.get(name) is not None), None)
     headers = case.headers if case.headers is not None else {}
     if name is not None:
