@@ -26,6 +26,12 @@ from credits.redis_client import run_many
 packed: Final[Any] = hiredis.pack_command
 
 _READ_BYTES: Final = 64 * 1024
+_TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)
+"""What the kernel knows of a connection; its state comes first."""
+
+_ESTABLISHED: Final = 1
+"""Neither side has closed it."""
+
 _MORE: Final = object()
 """What the reader answers while an answer is not whole."""
 
@@ -152,7 +158,12 @@ class _PlainTalk:
             plain.setsockopt(socket.SOL_SOCKET, option, patience)
 
     def is_stale(self) -> bool:
-        return self._socket.fileno() < 0 or bool(self._poll.poll(0))
+        if self._socket.fileno() < 0:
+            return True
+        if _TCP_INFO is None or self._socket.family == socket.AF_UNIX:
+            return bool(self._poll.poll(0))
+        # The same without a turn for other threads. An answer too many there cannot be: who leaves one hangs up.
+        return self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] != _ESTABLISHED
 
     def send(self, questions: bytes) -> None:
         try:
