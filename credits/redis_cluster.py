@@ -132,7 +132,8 @@ def _ask(cluster: RedisCluster, asked: AskError, command: Sequence[str | int]) -
 
 def _of_slot(cluster: RedisCluster, key: str) -> ClusterNode:
     node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(key))  # type: ignore[no-untyped-call]
-    assert isinstance(node, ClusterNode)  # noqa: S101
+    if not isinstance(node, ClusterNode):
+        raise RedisConnectionError(f"no node of the cluster has the slot of {key}")
     return node
 
 

@@ -88,7 +88,8 @@ def _stored(shop: Shop, request: CheckoutRequest) -> tuple[RowMapping, bool]:
     failpoint("checkout.quoted")
     if not is_new:
         earlier = _earlier(shop, request)
-        assert earlier is not None, "its key is taken"  # noqa: S101
+        if earlier is None:
+            raise LookupError(f"the purchase that took key {request.key} is gone, and purchases are never deleted")
         return earlier, True
     return purchase_row(shop, new.quote_id), False
 

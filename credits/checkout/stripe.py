@@ -73,7 +73,8 @@ def session_params(order: CheckoutOrder) -> dict[str, Any]:
 
 
 def _payment(order: CheckoutOrder, marks: dict[str, str]) -> dict[str, Any]:
-    assert order.money is not None, "an order without a product has a price"  # noqa: S101
+    if order.money is None:
+        raise ValueError(f"purchase {order.purchase_id} has neither a product nor a price")
     price = {
         "currency": order.money.currency.lower(),
         "unit_amount": order.money.amount_minor,

@@ -254,5 +254,6 @@ def _row(shop: Shop, charge_id: str) -> RowMapping | None:
 
 def _needed_row(shop: Shop, charge_id: str) -> RowMapping:
     row = _row(shop, charge_id)
-    assert row is not None, "attempts are never deleted"  # noqa: S101
+    if row is None:
+        raise LookupError(f"the attempt of charge {charge_id} is gone, and attempts are never deleted")
     return row

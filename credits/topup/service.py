@@ -150,7 +150,8 @@ def _attempt(
     connection: Connection, shop: Shop, policy: Policy, quote: NewPurchase, charge_id: str, now_ms: int
 ) -> dict[str, Any]:
     newest = store.recent_attempts(connection, shop.tenant, policy.account, policy.credit_type)[:1]
-    assert quote.asked is not None, "a top-up has a price"  # noqa: S101
+    if quote.asked is None:
+        raise ValueError(f"a top-up charges a price, and quote {quote.quote_id} has none")
     return {
         "account": policy.account,
         "credit_type": policy.credit_type,

@@ -62,7 +62,9 @@ def _assert_lots_agree(connection: Connection) -> None:
         assert left[lot.id] == lot.remaining, f"lot {lot.id}"
         remaining[lot.account_id, lot.credit_type] += lot.remaining
     for row in connection.execute(select(balances)):
-        assert row.balance == remaining[row.account_id, row.credit_type] - row.debt, f"account {row.account_id}"
+        lots = remaining[row.account_id, row.credit_type]
+        said = f"account {row.account_id}: balance {row.balance}, lots {lots}, debt {row.debt} of {row.credit_type}"
+        assert row.balance == lots - row.debt, said
 
 
 def _assert_credits_are_numbered(connection: Connection) -> None:

@@ -118,7 +118,8 @@ class AmountCommand(TyperCommand):
 def this(context: typer.Context) -> Command:
     """The running command's parts."""
     command = context.obj
-    assert isinstance(command, Command), "the callback of the app sets it"  # noqa: S101
+    if not isinstance(command, Command):
+        raise TypeError("a command runs below the app, whose callback makes its parts")
     return command
 
 

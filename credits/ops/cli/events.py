@@ -221,10 +221,9 @@ def replay(
     act, now_ms = act_of(by, reason), system_clock_ms()
     new = None if file is None else event_of_file(command, file, provider, now_ms)
     with command.changing(dry_run=dry_run) as connection:
-        if new is None:
-            assert event_id is not None, "checked above"  # noqa: S101
+        if event_id is not None:
             acted = service.replay_stored(connection, command.tenant, event_id, act, now_ms=now_ms)
-        else:
+        elif new is not None:
             receipt = service.replay_body(connection, new, act, now_ms=now_ms)
             is_queued = receipt.is_new and receipt.state not in FINISHED
             acted = Acted(event_id=receipt.id, state_before=receipt.state, is_requeued=is_queued)

@@ -42,7 +42,8 @@ class Desk:
     def notes(self, kind: str, resource_id: str) -> Resource:
         """What belongs to an order and is in no resource: its token, its custom data, its checkout."""
         found = self.store.get(PROVIDER, f"notes of {kind}", resource_id)
-        assert found is not None, "they are stored with the resource"  # noqa: S101
+        if found is None:
+            raise LookupError(f"{kind} {resource_id} has no notes, and they are stored with it")
         return found
 
     def keep_notes(self, kind: str, resource_id: str, notes: Mapping[str, Any]) -> None:

@@ -62,7 +62,8 @@ class Desk:
 
     def notes(self, transaction_id: str) -> Notes:
         found = self.store.get(PROVIDER, "notes", transaction_id)
-        assert found is not None, "they are stored with the transaction"  # noqa: S101
+        if found is None:
+            raise LookupError(f"transaction {transaction_id} has no notes, and they are stored with it")
         return Notes(**found)
 
     def keep_notes(self, transaction_id: str, notes: Notes) -> None:

@@ -59,7 +59,8 @@ class Desk:
 
     def notes(self, session_id: str) -> Notes:
         found = self.store.get(PROVIDER, "notes", session_id)
-        assert found is not None, "they are stored with the session"  # noqa: S101
+        if found is None:
+            raise LookupError(f"session {session_id} has no notes, and they are stored with it")
         return Notes(**found)
 
     def keep_notes(self, session_id: str, notes: Notes) -> None:

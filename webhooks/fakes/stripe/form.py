@@ -27,7 +27,8 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
                 raise MalformedFormError(f"Invalid parameter: {key[:60]}")
         place[steps[-1]] = value
     listed = _with_lists(root)
-    assert isinstance(listed, dict), "its keys are names"  # noqa: S101
+    if not isinstance(listed, dict):
+        raise MalformedFormError("Invalid parameters: their names are numbers")
     return listed
 
 
