@@ -270,7 +270,7 @@ def test_a_ttl_outside_its_bounds_is_refused(credits_: Credits, ttl_s: float) ->
         credits_.reserve("user_1", image_generation=1, ttl_s=ttl_s)
 
 
-@pytest.mark.parametrize("name", ["", " x", "a\0b", "\ud800", "a\nb", "x" * 201])
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "a\nb", "x" * 201])
 def test_a_reservation_id_that_cannot_be_stored_is_refused(credits_: Credits, name: str) -> None:
     with pytest.raises(InvalidIdError, match="reservation_id"):
         credits_.reserve("user_1", {TYPE: 1}, reservation_id=name, ttl_s=5)
