@@ -12,13 +12,13 @@ from credits.allocation.plan_lines import Invoice
 from credits.allocation.reversals import know_payment, payment_granted
 from credits.facts import PlanLine, PlanPaid
 from credits.inbox.model import Outcome, subscription_subject
-from credits.inbox.rules import MAX_RECHECKS
 from credits.ledger import store as ledger_store
 from credits.ledger.model import Posted
-from credits.plans import changes, drips, periods, periods_store
+from credits.plans import changes, deciding, drips, periods
+from credits.plans import splits as splits_store
 from credits.plans import store as plans
-from credits.plans.changes import Billed, Decided, Stay
-from credits.plans.model import PeriodKind
+from credits.plans.changes import Billed, Split
+from credits.plans.model import Change, Period, PeriodKind
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,15 +54,8 @@ def _settled(hand: InHand, fact: PlanPaid) -> Outcome:
     remember(hand, fact.payer, account)
     owned = plan_lines.owned_by(account)
     whole, prorations = [owned(one) for one in read.whole], [owned(one) for one in read.prorations]
-    stays = _stays(hand, fact) if prorations else ()
-    looks = hand.event.attempts
-    # Out of the reach of swapped deliveries, who upgraded does not wait for a payment that may have earned nothing.
-    is_soon = looks <= plan_lines.BRIEF_LOOKS and _began_here(invoice, stays)
-    decided = changes.decide(whole, prorations, stays, may_wait=looks <= MAX_RECHECKS, may_wait_to_reset=is_soon)
-    if decided.is_early:
-        return plan_lines.waiting(hand, fact, "the payment for the time that it gives money back for is not known yet")
-    trials = tuple(owned(one).period for one in read.trials)
-    granted = _carry_out(hand, invoice, Decided(periods=decided.periods + trials, changes=decided.changes), account)
+    plain = [one.period for one in (*whole, *map(owned, read.trials))]
+    granted = _carry_out(hand, invoice, plain, changes.splits_of(whole, prorations), account)
     return combined([*read.outcomes, granted])
 
 
@@ -77,11 +70,6 @@ def _as_far_as_told(read: _Read, fact: PlanPaid) -> _Read:
         prorations=[],
         outcomes=outcomes,
     )
-
-
-def _began_here(invoice: Invoice, stays: Sequence[Stay]) -> bool:
-    """Whether its payments are told here: those of a subscription that is older than this database never will be."""
-    return bool(stays) or any(sight.is_first for sight in invoice.sights)
 
 
 def _invoice(hand: InHand, fact: PlanPaid) -> Invoice:
@@ -137,46 +125,43 @@ def _read_line(hand: InHand, invoice: Invoice, line: PlanLine) -> Billed | Outco
     return plan_lines.whole_period(hand, invoice, line, plan, product)
 
 
-def _stays(hand: InHand, fact: PlanPaid) -> tuple[Stay, ...]:
-    rows = periods_store.periods_of(hand.connection, hand.tenant, hand.provider, fact.payer.subscription_id or "")
-    return periods_store.stays_of(rows)
-
-
-def _carry_out(hand: InHand, invoice: Invoice, decided: Decided, account: str) -> Outcome:
+def _carry_out(
+    hand: InHand, invoice: Invoice, plain: Sequence[Period], splits: Sequence[Split], account: str
+) -> Outcome:
     connection, tenant, fact = hand.connection, hand.tenant, invoice.fact
+    subscription_id = fact.payer.subscription_id
+    named = (connection, tenant, hand.provider, subscription_id or "")
+    if splits:
+        # Whoever takes from a subscription's lots is to find them all.
+        drips.catch_up(*named, hand.catalogue, now_ms=hand.now_ms)
     posted: list[Posted] = []
-    if decided.changes:
-        of = (hand.provider, fact.payer.subscription_id or "")
-        drips.catch_up(connection, tenant, *of, hand.catalogue, now_ms=hand.now_ms)
     # Only what the invoice itself says of its seats is the same whenever it is read.
     told = {line.key for line in fact.lines if line.quantity is not None}
-    for period in decided.periods:
+    for period in plain:
         plan = hand.catalogue.plan(period.plan)
         opened = periods.open_period(connection, tenant, period, now_ms=hand.now_ms, on_trial_end=plan.on_trial_end)
         if period.key in told and all(one.replayed for one in opened):
             opened += periods.open_rest(connection, tenant, period, plan, now_ms=hand.now_ms)
         posted += opened
-    if decided.changes:
-        account_id = ledger_store.ensure_account(connection, tenant, account, hand.now_ms)
-        for change in decided.changes:
-            actor = f"provider:{hand.provider}"
-            periods.apply_change(connection, tenant, account_id, change, actor=actor, now_ms=hand.now_ms)
-    subscription_id = fact.payer.subscription_id
+    account_id = ledger_store.ensure_account(connection, tenant, account, hand.now_ms)
+    for split in splits:
+        splits_store.insert_split(connection, tenant, account_id, *named[2:], split, now_ms=hand.now_ms)
+    decided, granted = deciding.decide_changes(*named, now_ms=hand.now_ms)
     if subscription_id is not None:
-        named = (connection, tenant, hand.provider, subscription_id)
         periods.note_resets(*named, hand.catalogue, now_ms=hand.now_ms)
         periods.settle(*named, invoice.sights, hand.catalogue, now_ms=hand.now_ms)
         # A change may wait to learn how long the period is that it splits.
         hand.learn(subscription_subject(hand.provider, subscription_id))
-    return done(_told(decided, posted, account), account=account, payment=fact.key)
+    own = [decided[split.key] for split in splits]
+    billed = [*plain, *(period for one in own for period in one.periods)]
+    detail = _told(billed, [change for one in own for change in one.changes], [*posted, *granted], account)
+    return done(detail, account=account, payment=fact.key)
 
 
-def _told(decided: Decided, posted: Sequence[Posted], account: str) -> str:
-    plan_keys = ", ".join(dict.fromkeys(period.plan for period in decided.periods)) or "the change"
-    keys = ", ".join(period.key for period in decided.periods)
-    back = "; ".join(
-        f"{amount} {name} of plan {one.plan} go back" for one in decided.changes for name, amount in one.amounts
-    )
+def _told(opened: Sequence[Period], changed: Sequence[Change], posted: Sequence[Posted], account: str) -> str:
+    plan_keys = ", ".join(dict.fromkeys(period.plan for period in opened)) or "the change"
+    keys = ", ".join(period.key for period in opened)
+    back = "; ".join(f"{amount} {name} of plan {one.plan} go back" for one in changed for name, amount in one.amounts)
     if posted and all(one.replayed for one in posted):
         return f"plan {plan_keys} was granted before for this period ({keys})"
     amounts = ", ".join(f"{one.amount} {one.credit_type}" for one in posted)

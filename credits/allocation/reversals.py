@@ -10,6 +10,7 @@ from credits.errors import ReversalCurrencyError
 from credits.facts import DisputeSeen, MoneyReturned, PaymentNamed, RefundsCounted, RefundSeen
 from credits.inbox.model import PAYMENT_UNKNOWN, EventState, Outcome, payment_subject
 from credits.inbox.rules import recheck_at_ms
+from credits.plans import periods
 from credits.reversals import payments, store
 from credits.reversals import service as reversals
 from credits.reversals.model import DisputeState, RefundState, ReturnOf
@@ -131,7 +132,7 @@ def _reversed(
 
 
 def _retarget(hand: InHand, payment_id: int, cause: str) -> list[Retargeted]:
-    return reversals.retarget(
+    lots = reversals.retarget(
         hand.connection,
         hand.tenant,
         payment_id,
@@ -141,6 +142,10 @@ def _retarget(hand: InHand, payment_id: int, cause: str) -> list[Retargeted]:
         event_id=hand.event.id,
         now_ms=hand.now_ms,
     )
+    # What a change of plan and a refund take of a lot together is no more than there was.
+    ids = [lot.grant_id for lot in lots]
+    periods.settle_lots(hand.connection, hand.tenant, ids, hand.catalogue, now_ms=hand.now_ms)
+    return lots
 
 
 def _payment_of(hand: InHand, names: tuple[str, ...]) -> int | None:

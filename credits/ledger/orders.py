@@ -2,7 +2,20 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import JSON, BigInteger, Column, Connection, ForeignKey, Index, Integer, String, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    or_,
+    select,
+)
 
 from credits.config.settings import Tenant
 from credits.db import RowId, id_column, insert_new, metadata, tenant_column
@@ -77,3 +90,11 @@ def order_command(
         returning=("id",),
     )
     return row is not None
+
+
+def states_of(connection: Connection, account_id: int, op: str) -> list[str]:
+    """The states of an account's order of this op, and of those whose ops begin with it and a colon."""
+    named = or_(commands.c.op == op, commands.c.op.startswith(f"{op}:", autoescape=True))
+    return list(
+        connection.execute(select(commands.c.state).where(commands.c.account_id == account_id, named)).scalars()
+    )

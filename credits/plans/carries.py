@@ -5,7 +5,7 @@ The ledger books what really lapsed, and in the same transaction the part that i
 granted as a lot of its own once the next segment is paid for. So whatever is killed, nothing is carried twice or lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, func, select, update
@@ -18,7 +18,7 @@ from credits.ledger import service as ledger
 from credits.ledger.model import GrantOrder, GrantSource
 from credits.ledger.tables import grants
 from credits.plans import periods_store as store
-from credits.plans import rules
+from credits.plans import rules, splits
 from credits.plans.model import Part, Period, PeriodKind
 from credits.plans.tables import carries, plan_lots, plan_periods
 from credits.reversals import service as reversals
@@ -115,6 +115,18 @@ def look_again(
     )
 
 
+def carry_less(connection: Connection, less: Mapping[int, int]) -> None:
+    """By lot: so many credits of what waits to be carried on of it are not. Its account is locked."""
+    for grant_id, left in less.items():
+        amount = left
+        waits = (carries.c.grant_id == grant_id) & (carries.c.state == "open")
+        for row in connection.execute(select(carries.c.id, carries.c.amount).where(waits).order_by(carries.c.id)):
+            part = min(amount, row.amount)
+            amount -= part
+            values = {"amount": row.amount - part} if part < row.amount else {"state": "void"}
+            connection.execute(update(carries).where(carries.c.id == row.id).values(**values))
+
+
 def _carried(connection: Connection, lot: RowMapping) -> int:
     """What was carried already of the same type, out of the segment that ends when this lot's does."""
     total = connection.execute(
@@ -155,7 +167,7 @@ def _keep(connection: Connection, lot: RowMapping, key: str, amount: int, now_ms
 
 def _is_reset(connection: Connection, tenant: Tenant, origin: RowMapping, row: RowMapping) -> bool:
     """Whether what lapsed was to go with its plan, by a change that was told after it had lapsed."""
-    changes = store.changes_of(connection, tenant, origin["provider"], origin["subscription_id"])
+    changes = splits.changes_of(connection, tenant, origin["provider"], origin["subscription_id"])
     return any(
         change["takes_rest"]
         and change["plan"] == origin["plan"]

@@ -15,7 +15,7 @@ from credits.config.settings import Tenant
 from credits.db import snapshot, transaction
 from credits.failpoints import failpoint
 from credits.ledger import service as ledger
-from credits.plans import carries, periods, rules
+from credits.plans import asks_store, carries, periods, rules, splits
 from credits.plans import periods_store as store
 from credits.plans import store as subscriptions
 from credits.plans.model import Sight
@@ -38,6 +38,7 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
         with snapshot(engine) as connection:
             due = store.due_ids(connection, now_ms=now_ms, limit=limit)
             to_carry = carries.due_ids(connection, now_ms=now_ms, limit=limit)
+            asked = asks_store.due(connection, now_ms=now_ms, limit=limit)
         for period_id in due:
             with transaction(engine) as connection:
                 granted += drip(connection, period_id, catalogue, now_ms=now_ms)
@@ -48,7 +49,12 @@ def sweep(engine: Engine, catalogue: Catalogue, clock: Clock, *, until_ms: int, 
                 granted += _carry(connection, carry_id, catalogue, now_ms=now_ms)
                 failpoint("carries.before_commit")
             failpoint("carries.after_commit")
-        if len(due) < limit and len(to_carry) < limit:
+        for tenant, provider, subscription_id in asked:
+            with transaction(engine) as connection:
+                named = (Tenant(tenant), provider, subscription_id)
+                sights = subscriptions.sights_of(connection, *named)
+                periods.settle(connection, *named, sights, catalogue, now_ms=now_ms)
+        if max(len(due), len(to_carry), len(asked)) < limit:
             break
     return granted
 
@@ -108,4 +114,4 @@ def _carry(connection: Connection, carry_id: int, catalogue: Catalogue, *, now_m
 
 def _history(connection: Connection, tenant: Tenant, row: RowMapping) -> tuple[Sequence[RowMapping], Sequence[Sight]]:
     named = (tenant, row["provider"], row["subscription_id"])
-    return store.changes_of(connection, *named), subscriptions.sights_of(connection, *named)
+    return splits.changes_of(connection, *named), subscriptions.sights_of(connection, *named)

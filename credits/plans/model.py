@@ -115,6 +115,8 @@ class Change:
     since_ms: int
     cut_ms: int
     """Its drips up to then stay; those after it are another plan's."""
+    end_ms: int = 0
+    """Of the billing period that it splits, where it asks for any amounts."""
     amounts: tuple[tuple[str, int], ...] = ()
     """Credits that the money given back stands for, by type: taken back, and owed where they are spent."""
     takes_rest: bool = False

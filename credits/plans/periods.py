@@ -12,13 +12,12 @@ from credits.ids import digest
 from credits.ledger import service as ledger
 from credits.ledger import store as ledger_store
 from credits.ledger.model import DebitKind, GrantSource, Posted
-from credits.ledger.orders import order_command
-from credits.plans import carries, rules
+from credits.ledger.orders import order_command, states_of
+from credits.plans import asks, asks_store, carries, rules, splits
 from credits.plans import periods_store as store
-from credits.plans.lapses import segments_since
+from credits.plans import store as subscriptions
 from credits.plans.model import Change, Period, PeriodKind, Sight
 from credits.plans.verdicts import Verdict, verdict
-from credits.reversals.model import CHANGE_OP
 
 
 def open_period(
@@ -58,47 +57,6 @@ def open_rest(connection: Connection, tenant: Tenant, period: Period, plan: Plan
     return () if rest is None else open_period(connection, tenant, rest, now_ms=now_ms)
 
 
-def apply_change(
-    connection: Connection, tenant: Tenant, account_id: int, change: Change, *, actor: str, now_ms: int
-) -> None:
-    """
-    Order that the credits go back which the money given back stands for, and remember what the change says of the rest.
-
-    What is spent of them becomes a debt, which later credits repay. Bought credits are in no order's lots. What lapsed
-    before the change was told is gone already: nobody owes it.
-    """
-    if not store.insert_change(connection, tenant, change, now_ms=now_ms):
-        return
-    named = (connection, tenant, change.provider, change.subscription_id)
-    lots = store.open_lots_of(*named)
-    for credit_type, asked in change.amounts:
-        amount = segments_since(*named, credit_type, since_ms=change.since_ms, now_ms=now_ms).to_take(asked)
-        if not amount:
-            continue
-        # What an earlier segment left over, in its grace or for good, was paid for and stays if it can.
-        own_first = sorted(
-            lots,
-            key=lambda lot: (
-                lot["plan"] != change.plan,
-                lot["end_ms"] is not None and lot["end_ms"] <= change.since_ms,
-                lot["grant_id"],
-            ),
-        )
-        _order(
-            connection,
-            tenant,
-            account_id,
-            credit_type=credit_type,
-            amount=amount,
-            grant_ids=[lot["grant_id"] for lot in own_first if lot["credit_type"] == credit_type],
-            owes_rest=True,
-            op=f"{CHANGE_OP}{digest(tenant.value, change.key, credit_type)[:32]}",
-            actor=actor,
-            reason=f"plan {change.plan}: money given back, {change.key}",
-            now_ms=now_ms,
-        )
-
-
 def settle(
     connection: Connection,
     tenant: Tenant,
@@ -110,33 +68,33 @@ def settle(
     now_ms: int,
 ) -> None:
     """
-    Order what its history says of a subscription's unspent credits: that they go with a plan, a pause or the end.
+    Order what changes ask for together, and what its history says of a subscription's unspent credits: that they go
+    with a plan, a pause or the end.
 
     Run it whenever a period or a sight was added, in any order: each order is one row, by its op.
     """
-    changes = store.changes_of(connection, tenant, provider, subscription_id)
+    asks.weigh_all(connection, tenant, provider, subscription_id, now_ms=now_ms)
+    changes = splits.changes_of(connection, tenant, provider, subscription_id)
     ends = [sight for sight in sights if sight.ended]
     pauses = [sight for sight in sights if sight.is_paused]
     if not (changes or ends or pauses):
         return
     lots = store.open_lots_of(connection, tenant, provider, subscription_id)
     for lot in lots:
-        for why in _reasons_to_go(lot, changes, ends, pauses, catalogue) or _reasons_undue(
-            lot, changes, sights, catalogue
-        ):
-            _order(
-                connection,
-                tenant,
-                lot["account_id"],
-                credit_type=lot["credit_type"],
-                amount=lot["amount"],
-                grant_ids=[lot["grant_id"]],
-                owes_rest=False,
-                op=f"reset:{lot['grant_id']}:{digest(why)[:16]}",
-                actor=f"provider:{provider}",
-                reason=f"plan {lot['plan']}: {why}"[:500],
-                now_ms=now_ms,
-            )
+        reasons = _reasons_to_go(lot, changes, ends, pauses, catalogue)
+        for why in reasons or _reasons_undue(lot, changes, sights, catalogue):
+            _order_rest(connection, tenant, lot, why, now_ms=now_ms)
+
+
+def settle_lots(
+    connection: Connection, tenant: Tenant, grant_ids: Sequence[int], catalogue: Catalogue, *, now_ms: int
+) -> None:
+    """What goes back of these lots' money is another sum now: weigh what changes of plan ask of them, and settle."""
+    for provider, subscription_id in asks_store.subscriptions_of(connection, grant_ids):
+        named = (connection, tenant, provider, subscription_id)
+        # What was frozen while a change came may be free again: first it is given back, then ordered once more.
+        asks.weigh_all(*named, now_ms=now_ms, anew=True)
+        settle(*named, subscriptions.sights_of(*named), catalogue, now_ms=now_ms)
 
 
 def note_resets(
@@ -162,7 +120,7 @@ def note_resets(
                 cut_ms=row["since_ms"],
                 takes_rest=True,
             )
-            store.insert_change(connection, tenant, change, now_ms=now_ms)
+            splits.put_change(connection, tenant, change, now_ms=now_ms)
 
 
 def _reasons_to_go(
@@ -199,32 +157,25 @@ def _reasons_undue(
     return []
 
 
-def _order(
-    connection: Connection,
-    tenant: Tenant,
-    account_id: int,
-    *,
-    credit_type: str,
-    amount: int,
-    grant_ids: Sequence[int],
-    owes_rest: bool,
-    op: str,
-    actor: str,
-    reason: str,
-    now_ms: int,
-) -> None:
+def _order_rest(connection: Connection, tenant: Tenant, lot: RowMapping, why: str, *, now_ms: int) -> None:
+    """Order what is left of a lot: once, and again if more is there since, as when a job has released what it held."""
+    op = f"reset:{lot['grant_id']}:{digest(why)[:16]}"
+    before = states_of(connection, lot["account_id"], op)
+    if "open" in before:
+        return
+    op = op if not before else f"{op}:{len(before) + 1}"
     order_command(
         connection,
         tenant,
-        account_id,
+        lot["account_id"],
         kind=DebitKind.RESET,
-        credit_type=credit_type,
-        amount=amount,
-        grant_ids=grant_ids,
-        allow_debt=owes_rest,
+        credit_type=lot["credit_type"],
+        amount=lot["amount"],
+        grant_ids=[lot["grant_id"]],
+        allow_debt=False,
         op=op,
         fingerprint=digest(op)[:32],
-        actor=actor,
-        reason=reason,
+        actor=f"provider:{lot['provider']}",
+        reason=f"plan {lot['plan']}: {why}"[:500],
         now_ms=now_ms,
     )

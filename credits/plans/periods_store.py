@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
+from credits.ledger.model import GrantSource
 from credits.ledger.tables import accounts, grants
 from credits.plans.changes import Stay
-from credits.plans.model import Change, Part, Period, PeriodKind, part_of
+from credits.plans.model import Part, Period, PeriodKind, part_of
 from credits.plans.rules import OWN
-from credits.plans.tables import plan_changes, plan_lots, plan_periods
+from credits.plans.tables import plan_lots, plan_periods
 from credits.units import Money
 
 _BY_KEY: Final = select(plan_periods.c.id).where(
@@ -24,11 +25,6 @@ _OF_SUBSCRIPTION: Final = (
     (plan_periods.c.tenant == bindparam("tenant"))
     & (plan_periods.c.provider == bindparam("provider"))
     & (plan_periods.c.subscription_id == bindparam("subscription"))
-)
-_CHANGES: Final = select(plan_changes).where(
-    plan_changes.c.tenant == bindparam("tenant"),
-    plan_changes.c.provider == bindparam("provider"),
-    plan_changes.c.subscription_id == bindparam("subscription"),
 )
 
 
@@ -149,7 +145,6 @@ def stays_of(rows: Sequence[RowMapping]) -> tuple[Stay, ...]:
             end_ms=row["end_ms"],
             has_credits=bool(row["parts"]),
             quantity=row["quantity"],
-            parts=tuple(part_of(part) for part in row["parts"]),
         )
         for row in rows
     )
@@ -172,6 +167,7 @@ def open_lots_of(connection: Connection, tenant: Tenant, provider: str, subscrip
     query = (
         select(
             plan_lots,
+            plan_periods.c.provider,
             plan_periods.c.plan,
             plan_periods.c.account_id,
             plan_periods.c.kind,
@@ -191,33 +187,29 @@ def open_lots_of(connection: Connection, tenant: Tenant, provider: str, subscrip
     return list(connection.execute(query, named).mappings())
 
 
-def insert_change(connection: Connection, tenant: Tenant, change: Change, *, now_ms: int) -> bool:
-    """True if this call wrote it."""
-    row = insert_new(
-        connection,
-        plan_changes,
-        {
-            "tenant": tenant,
-            "provider": change.provider,
-            "subscription_id": change.subscription_id,
-            "key": change.key,
-            "plan": change.plan,
-            "source_ref": change.source_ref,
-            "since_ms": change.since_ms,
-            "cut_ms": change.cut_ms,
-            "takes_rest": int(change.takes_rest),
-            "created_at_ms": now_ms,
-        },
-        unique=("tenant", "key"),
-        returning=("id",),
+def amend_period(connection: Connection, period_id: int, period: Period, *, now_ms: int) -> None:
+    """Keep what a period hands out by what is known now, and look at its drips."""
+    connection.execute(
+        update(plan_periods)
+        .where(plan_periods.c.id == period_id)
+        .values(parts=[part.as_json() for part in period.parts], due_at_ms=now_ms)
     )
-    return row is not None
 
 
-def changes_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[RowMapping]:
-    """The changes by which a subscription left its plans."""
-    named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
-    return list(connection.execute(_CHANGES, named).mappings())
+def granted_at_once(connection: Connection, period_id: int) -> dict[str, tuple[int, int]]:
+    """By credit type: (how many lots, how many credits) of a period came with its payment."""
+    query = (
+        select(plan_lots.c.credit_type, func.count(), func.sum(grants.c.amount))
+        .join(grants, grants.c.id == plan_lots.c.grant_id)
+        .join(plan_periods, plan_periods.c.id == plan_lots.c.period_id)
+        .where(
+            plan_lots.c.period_id == period_id,
+            plan_lots.c.start_ms == plan_periods.c.since_ms,
+            grants.c.source != GrantSource.ROLLOVER,
+        )
+        .group_by(plan_lots.c.credit_type)
+    )
+    return {credit_type: (lots, int(amount)) for credit_type, lots, amount in connection.execute(query)}
 
 
 def insert_new_lots(

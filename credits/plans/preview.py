@@ -14,11 +14,12 @@ from credits.errors import InvalidInputError
 from credits.facts import PlanLine
 from credits.ledger import store as ledger_store
 from credits.ledger.tables import accounts
-from credits.plans import changes, periods_store, rules
-from credits.plans.changes import Billed
-from credits.plans.model import Period, PeriodKind
+from credits.plans import asks_store, changes, periods_store, pools, rules
+from credits.plans.changes import Billed, Decided
+from credits.plans.model import Change, Period, PeriodKind
 from credits.plans.purse import PreviewedEntry, Purse, PurseLot
 from credits.plans.tables import plan_periods
+from credits.plans.weighing import weigh
 from credits.units import Money
 
 
@@ -88,7 +89,9 @@ def preview_change(
         _billed(new_plan, old, quantity, round(new_minor * left), at_ms),
         _billed(old_plan, old, old.quantity, -round(old_minor * left), at_ms),
     ]
-    decided = changes.decide([], sides, periods_store.stays_of(rows))
+    split, *_ = changes.splits_of([], sides)
+    decided = changes.decide([split], periods_store.stays_of(rows))[split.key]
+    decided = _weighed(connection, row, decided)
     sums = {kind: (balance, debt) for kind, balance, debt in ledger_store.all_balances(connection, row["account_id"])}
     lots = periods_store.open_lots_of(connection, tenant, row["provider"], row["subscription_id"])
     purse = Purse(sums, [_lot(lot) for lot in lots])
@@ -105,6 +108,30 @@ def preview_change(
         entries=tuple(purse.entries),
         balances={kind: (_shown(sums.get(kind, (0, 0))), _shown(after)) for kind, after in sorted(purse.sums.items())},
     )
+
+
+def _weighed(connection: Connection, row: RowMapping, decided: Decided) -> Decided:
+    """The change with what it would take beside the other changes of the period, and what refunds take of it."""
+    before = asks_store.asks_of(connection, Tenant(row["tenant"]), row["provider"], row["subscription_id"])
+
+    def to_take(change: Change, credit_type: str, asked: int) -> int:
+        pool_of = {"credit_type": credit_type, "end_ms": row["end_ms"]}
+        others = [ask for ask in before if all(ask[name] == value for name, value in pool_of.items())]
+        ask = {
+            **{name: row[name] for name in ("tenant", "provider", "subscription_id", "account_id")},
+            **{name: getattr(change, name) for name in ("key", "plan", "source_ref", "since_ms", "cut_ms")},
+            **pool_of,
+            "asked": asked,
+            "ordered": 0,
+            "steps": 0,
+        }
+        return weigh(pools.read_split(connection, [*others, ask]).pool).to_order
+
+    changed = [
+        replace(change, amounts=tuple((name, to_take(change, name, asked)) for name, asked in change.amounts))
+        for change in decided.changes
+    ]
+    return replace(decided, changes=tuple(changed))
 
 
 def _running(

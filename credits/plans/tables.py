@@ -112,6 +112,54 @@ plan_lots = Table(
     Index(None, "period_id"),
 )
 
+# What each change of plan is decided by, as it was then. All of a subscription's are decided anew when more is told.
+plan_splits = Table(
+    "plan_splits",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("subscription_id", String(255), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    # Policy, direction, and both sides with their credits.
+    Column("body", JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "key"),
+    Index(None, "tenant", "provider", "subscription_id"),
+    Index(None, "account_id"),
+)
+
+# Credits that are to go for money that a change of plan gave back, and how many of them were ordered.
+plan_asks = Table(
+    "plan_asks",
+    metadata,
+    tenant_column(primary_key=True),
+    # The change; or a period that was granted more than is known to be due by now.
+    Column("key", String(255), primary_key=True),
+    Column("credit_type", String(64), primary_key=True),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("subscription_id", String(255), nullable=False),
+    Column("plan", String(64), nullable=False),
+    # Its invoice, whose own lots it does not split; empty for what a period was granted too much.
+    Column("source_ref", String(255), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("cut_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    # Less what was given back since, when it turned out to be too much; and how many steps that took.
+    Column("ordered", BigInteger, nullable=False),
+    Column("steps", BigInteger, nullable=False),
+    # When to look again at what became of its credits; None: when more is told.
+    Column("due_at_ms", BigInteger),
+    Index(None, "tenant", "provider", "subscription_id"),
+    Index(None, "account_id"),
+    Index(None, "due_at_ms"),
+)
+
 plan_changes = Table(
     "plan_changes",
     metadata,

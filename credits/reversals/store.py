@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, case, func, literal, or_, select,
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
-from credits.ledger.model import DebitKind
+from credits.ledger.model import DebitKind, EntryKind
 from credits.ledger.orders import commands
 from credits.ledger.tables import accounts, entries, entry_lots, grants
 from credits.reversals.model import (
@@ -199,13 +199,33 @@ def change_lot(connection: Connection, grant_id: int, values: dict[str, Any]) ->
 def gone_of(connection: Connection, grant_id: int) -> dict[str, int]:
     """How many credits of a lot ended without being used, as LotState has them: `lapsed` and `returned`."""
     returned = case((entries.c.key.startswith(CHANGE_OP, autoescape=True), entry_lots.c.amount), else_=0)
+    lapsed = case((entries.c.kind.in_(_GONE), entry_lots.c.amount), else_=0) - case(
+        (entries.c.kind.in_(_GONE), returned), else_=0
+    )
     query = (
-        select(func.coalesce(func.sum(entry_lots.c.amount), 0), func.coalesce(func.sum(returned), 0))
+        select(func.coalesce(func.sum(lapsed), 0), func.coalesce(func.sum(returned), 0))
         .join(entries, entries.c.id == entry_lots.c.entry_id)
-        .where(entry_lots.c.grant_id == grant_id, entries.c.kind.in_(_GONE))
+        .where(entry_lots.c.grant_id == grant_id, entries.c.kind.in_((*_GONE, EntryKind.RESTORE)))
     )
     gone, gone_with_changes = connection.execute(query).one()
-    return {"lapsed": int(gone_with_changes - gone), "returned": -int(gone_with_changes)}
+    of_lot = reversed_lots.c.grant_id == grant_id
+    adopted = connection.execute(select(reversed_lots.c.adopted).where(of_lot)).scalar_one_or_none() or 0
+    return {"lapsed": -int(gone), "returned": -int(gone_with_changes) - adopted}
+
+
+def adopt(connection: Connection, grant_id: int, amount: int) -> None:
+    """Count as clawed what a change of plan took of a lot. Nothing moves: it is gone, and only for another reason."""
+    connection.execute(
+        update(reversed_lots)
+        .where(reversed_lots.c.grant_id == grant_id)
+        .values(clawed=reversed_lots.c.clawed + amount, adopted=reversed_lots.c.adopted + amount)
+    )
+
+
+def look_again(connection: Connection, grant_id: int, *, now_ms: int) -> None:
+    """Something else has given a lot back what it took: look at what refunds take of it, once no order is under way."""
+    of_lot = (reversed_lots.c.grant_id == grant_id) & reversed_lots.c.op.is_(None)
+    connection.execute(update(reversed_lots).where(of_lot).values(due_at_ms=now_ms))
 
 
 def command_of(connection: Connection, tenant: str, op: str) -> RowMapping:

@@ -58,6 +58,8 @@ reversed_lots = Table(
     Column("wanted_frozen", BigInteger, nullable=False),
     # Taken back and not given back since, from the lot or as debt.
     Column("clawed", BigInteger, nullable=False),
+    # Of these: what changes of plan had taken of the lot, and take elsewhere since a refund has come to want it.
+    Column("adopted", BigInteger, nullable=False, server_default="0"),
     Column("forgiven", BigInteger, nullable=False),
     Column("judged", BigInteger, nullable=False),
     # debt, clamp, block: as credits.toml had it when the target was set

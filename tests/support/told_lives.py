@@ -13,7 +13,7 @@ from credits.simulation.dialects import DIALECTS, Happening
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
-IMAGES, TOKENS = "image_generation", "tokens"
+IMAGES, TOKENS, VIDEOS = "image_generation", "tokens", "videos"
 SHAPES: Final = {"stripe": (None, "2025-02-24.acacia", "2020-08-27")}
 STARTS: Final = (
     "2026-01-31T09:00Z",
@@ -56,6 +56,7 @@ def configuration() -> str:
     """credits.toml of everything that these lives subscribe to."""
     types = f'[credit_types.{IMAGES}]\nname = "Images"\ncurrency = "USD"\n'
     types += f'[credit_types.{TOKENS}]\nname = "Tokens"\ncurrency = "USD"\n'
+    types += f'[credit_types.{VIDEOS}]\nname = "Videos"\ncurrency = "USD"\n'
     tables = ['timezone = "Europe/Berlin"', types]
     for policy, said in POLICIES.items():
         for size, (images, _, every) in SIZES.items():
@@ -72,6 +73,8 @@ def configuration() -> str:
                 'rollover = { cap = 200, periods = 2 }\nexpires = "period_end"',
                 f"[plans.{key}.credits.{TOKENS}]\namount = {images // 10}\n"
                 f'every = "{every}"\nexpires = "period_end+3d"',
+                # What is left of these when all is told was never lost to time.
+                f'[plans.{key}.credits.{VIDEOS}]\namount = {images}\nper_seat = true\nexpires = "never"',
             ]
     return "\n\n".join(tables) + "\n"
 

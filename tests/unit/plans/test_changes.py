@@ -1,7 +1,9 @@
 """What a change of plan does to credits: tables of invoices, and any sequence of changes at all."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from credits.config.catalogue import Every, Plan, PlanCredits
 from credits.config.policies import ChangePolicy, OnChange
 from credits.facts import PlanLine
-from credits.plans.changes import Billed, Decided, Stay, decide
+from credits.plans.changes import Billed, Decided, Split, Stay, decide, splits_of
 from credits.plans.model import Period, PeriodKind
 from credits.plans.rules import first_handouts, next_drip_ms, parts_of
 from credits.units import Money
@@ -61,6 +63,13 @@ def on(*plans: Plan, has_credits: bool = True) -> list[Stay]:
     return [Stay(plan=one.key, since_ms=0, end_ms=END_MS, has_credits=has_credits) for one in plans]
 
 
+def decided(lines: list[Billed], stays: Iterable[Stay], *, whole: tuple[Billed, ...] = ()) -> Decided:
+    """What one invoice leads to, its whole periods with it."""
+    (split,) = splits_of(whole, lines)
+    one = decide([split], list(stays))[split.key]
+    return replace(one, periods=(*(each.period for each in whole), *one.periods))
+
+
 def moved(decided: Decided) -> tuple[int, int]:
     """(credits granted at once, credits taken back)."""
     came = sum(one.order.amount for period in decided.periods for one in first_handouts(period))
@@ -85,16 +94,16 @@ def test_a_change_in_the_middle_of_a_period_moves_what_its_policy_says(
     upgrade = [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")]
     downgrade = [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")]
 
-    assert moved(decide([], upgrade, on(pro))) == up
-    assert moved(decide([], downgrade, on(pro, max_))) == down
+    assert moved(decided(upgrade, on(pro))) == up
+    assert moved(decided(downgrade, on(pro, max_))) == down
 
 
 def test_up_and_down_may_follow_different_policies() -> None:
     policy = ChangePolicy(up=OnChange.RESET, down=OnChange.PRORATE)
     pro, max_ = plan("pro", 1000, policy=policy), plan("max", 5000, policy=policy)
 
-    up = decide([], [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")], ())
-    down = decide([], [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")], ())
+    up = decided([billed(pro, -1000, name="a"), billed(max_, 2000, name="b")], ())
+    down = decided([billed(max_, -2000, name="c"), billed(pro, 1000, name="d")], ())
 
     assert [change.takes_rest for change in (*up.changes, *down.changes)] == [True, False]
 
@@ -103,7 +112,19 @@ def test_a_new_interval_is_granted_in_full_and_takes_back_what_was_unused_of_the
     monthly, yearly = plan("monthly", 1000), plan("yearly", 12_000)
     whole = billed(yearly, 20_000, name="w", since_ms=HALF_MS, end_ms=400 * DAY_MS)
 
-    assert moved(decide([whole], [billed(monthly, -1000, name="a")], ())) == (12_000, 500)
+    assert moved(decided([billed(monthly, -1000, name="a")], (), whole=(whole,))) == (12_000, 500)
+
+
+def up_and_down(*plans: Plan, minors: tuple[int, ...] = (-1500, 3000, -2000, 1000)) -> list[Split]:
+    """From the first plan to the second one, and half way on from there to the last."""
+    first, second, last = (*plans, plans[0])[:3]
+    quarter_ms = HALF_MS // 2
+    up = [
+        billed(first, minors[0], name="a", since_ms=quarter_ms),
+        billed(second, minors[1], name="b", since_ms=quarter_ms),
+    ]
+    down = [billed(second, minors[2], name="c"), billed(last, minors[3], name="d")]
+    return [*splits_of((), up), *splits_of((), down)]
 
 
 def test_what_never_came_is_not_taken_back() -> None:
@@ -111,11 +132,9 @@ def test_what_never_came_is_not_taken_back() -> None:
     late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
     pro, max_ = plan("pro", 1000, policy=late), plan("max", 5000, policy=late)
 
-    up = decide([], [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")], on(pro))
-    stays = [*on(pro), *on(max_, has_credits=bool(up.periods[0].parts))]
-    down = decide([], [billed(max_, -2000, name="c"), billed(pro, 1000, name="d")], stays, may_wait=True)
+    up, down = decide(up_and_down(pro, max_), on(pro)).values()
 
-    assert (moved(up), moved(down), down.is_early) == ((0, 0), (0, 0), False)
+    assert (moved(up), moved(down)) == ((0, 0), (0, 0))
 
 
 @pytest.mark.parametrize("down", list(OnChange))
@@ -125,37 +144,62 @@ def test_of_an_upgrade_that_waited_for_the_renewal_and_was_left_go_the_credits_t
     """Pro stayed until its renewal; half of its month goes back with max's money, and mini's comes."""
     late = ChangePolicy(up=OnChange.AT_RENEWAL, down=down)
     mini, pro, max_ = (plan(key, amount, policy=late) for key, amount in (("mini", 100), ("pro", 1000), ("max", 5000)))
-    pro_parts = billed(pro, -1000, name="a").period.parts
-    stays = [*(replace(stay, parts=pro_parts) for stay in on(pro)), *on(max_, has_credits=False)]
     came, went = (50, 500) if down is OnChange.RESET else (0, 450)
 
-    decided = decide([], [billed(max_, -2000, name="c"), billed(mini, 100, name="d")], stays)
+    _, left = decide(up_and_down(pro, max_, mini), on(pro)).values()
 
-    assert (moved(decided), [change.plan for change in decided.changes]) == ((came, went), ["pro"])
+    assert (moved(left), [change.plan for change in left.changes]) == ((came, went), ["pro"])
 
 
-def test_of_a_time_on_a_plan_that_is_not_known_of_it_cannot_be_said_yet_whether_its_credits_came() -> None:
+def test_of_a_time_on_a_plan_that_is_not_known_of_it_is_decided_once_it_is() -> None:
     late = ChangePolicy(up=OnChange.PRORATE, down=OnChange.AT_RENEWAL)
     pro, max_ = plan("pro", 1000, policy=late), plan("max", 5000, policy=late)
-    lines = [billed(max_, -2000, name="a"), billed(pro, 1000, name="b")]
+    up, down = up_and_down(pro, max_)
 
-    assert decide([], lines, on(pro), may_wait=True).is_early
-    assert moved(decide([], lines, on(pro))) == (0, 0)
-    assert moved(decide([], lines, on(pro, max_), may_wait=True)) == (0, 2000)
-
-
-def test_a_reset_comes_after_the_credits_that_it_ends() -> None:
-    reset = ChangePolicy(up=OnChange.RESET, down=OnChange.RESET)
-    pro, max_ = plan("pro", 1000, policy=reset), plan("max", 5000, policy=reset)
-    lines = [billed(pro, -1000, name="a"), billed(max_, 2000, name="b")]
-
-    assert decide([], lines, (), may_wait_to_reset=True).is_early
-    assert moved(decide([], lines, on(pro), may_wait_to_reset=True)) == (2500, 500)
-    # Of a time of which nothing is told soon, what is not there has to be owed.
-    assert moved(decide([], lines, ())) == (2500, 500)
+    assert moved(decide([down], on(pro))[down.key]) == (0, 0)
+    assert moved(decide([down, up], on(pro))[down.key]) == (0, 2000)
+    assert moved(decide([down], on(pro, max_))[down.key]) == (0, 2000)
 
 
-def test_of_seats_that_were_never_told_of_it_cannot_be_said_yet_whether_their_credits_came() -> None:
+def test_a_plan_that_was_left_before_is_left_again_only_once_it_is_known_how_it_was_come_back_to() -> None:
+    late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
+    mini, pro = plan("mini", 100, policy=late), plan("pro", 1000, policy=late)
+    down, up, again = (
+        splits_of(
+            (),
+            [
+                billed(old, -minor, name=f"{day}a", since_ms=day * DAY_MS),
+                billed(new, price, name=f"{day}b", since_ms=day * DAY_MS),
+            ],
+        )[0]
+        for day, old, minor, new, price in (
+            (5, pro, 1000, mini, 100),
+            (10, mini, 80, pro, 800),
+            (15, pro, 600, mini, 60),
+        )
+    )
+
+    told = [
+        {key: moved(one) for key, one in decide(order, on(pro)).items()} for order in permutations((down, up, again))
+    ]
+
+    # Nine tenths of five sixths of the month went at first; what stood for pro after that were mini's credits.
+    assert all(one == {"5a": (0, 750), "10a": (0, 0), "15a": (0, 0)} for one in told)
+    assert moved(decide([down, again], on(pro))["15a"]) == (0, 0)
+
+
+def test_changes_of_one_instant_are_decided_in_the_order_in_which_they_can_have_come() -> None:
+    policy = ChangePolicy(up=OnChange.PRORATE, down=OnChange.AT_RENEWAL)
+    pro, max_ = plan("pro", 1000, policy=policy), plan("max", 5000, policy=policy)
+    up = splits_of((), [billed(pro, -1000, name="y"), billed(max_, 2000, name="z")])
+    down = splits_of((), [billed(max_, -2000, name="a"), billed(pro, 1000, name="b")])
+
+    found = decide([*down, *up], on(pro))
+
+    assert {key: moved(one) for key, one in found.items()} == {"y": (2000, 0), "a": (0, 2000)}
+
+
+def test_of_seats_that_were_never_told_of_what_is_known_of_the_plan_has_to_do() -> None:
     late = ChangePolicy(up=OnChange.AT_RENEWAL, down=OnChange.AT_RENEWAL)
     team = plan("team", 100, policy=late, per_seat=True)
     fewer = [
@@ -167,13 +211,11 @@ def test_of_seats_that_were_never_told_of_it_cannot_be_said_yet_whether_their_cr
     ]
     three, four = (
         replace(on(team)[0], quantity=3),
-        replace(on(team, has_credits=False)[0], quantity=4, since_ms=1),
+        replace(on(team, has_credits=False)[0], quantity=4, since_ms=1, stood=("team", parts_of(team, 3))),
     )
 
-    assert decide([], fewer, [three], may_wait=True).is_early
-    assert moved(decide([], fewer, [three, four], may_wait=True)) == (0, 0)
-    # Of seats of which nothing is ever told, what is known of the plan has to do.
-    assert moved(decide([], fewer, [three])) == (0, 50)
+    assert moved(decided(fewer, [three])) == (0, 50)
+    assert moved(decided(fewer, [three, four])) == (0, 0)
 
 
 def test_more_seats_add_only_credits_per_seat() -> None:
@@ -187,19 +229,19 @@ def test_more_seats_add_only_credits_per_seat() -> None:
     more = [billed(team, -100, name="a", quantity=2), billed(team, 250, name="b", quantity=5)]
     fewer = [billed(team, -250, name="c", quantity=5), billed(team, 100, name="d", quantity=2)]
 
-    assert moved(decide([], more, on(team))) == (150, 0)
-    assert moved(decide([], fewer, on(team))) == (0, 150)
+    assert moved(decided(more, on(team))) == (150, 0)
+    assert moved(decided(fewer, on(team))) == (0, 150)
 
 
 def test_drips_after_the_change_are_the_new_plans() -> None:
     daily = plan("daily", 10, every=Every.DAY)
     old, new = plan("old", 4, every=Every.DAY), billed(daily, 100, name="b")
 
-    decided = decide([], [billed(old, -40, name="a"), new], on(old))
+    found = decided([billed(old, -40, name="a"), new], on(old))
 
     # The day that the change falls into is over by nothing: it begins at the change.
-    assert moved(decided) == (6, 0)
-    assert next_drip_ms(decided.periods[0], after_ms=HALF_MS) == HALF_MS + DAY_MS
+    assert moved(found) == (6, 0)
+    assert next_drip_ms(found.periods[0], after_ms=HALF_MS) == HALF_MS + DAY_MS
 
 
 PLANS = [plan("a", 1000), plan("b", 5000), plan("c", 500), plan("d", 1)]
@@ -225,7 +267,7 @@ def test_no_sequence_of_changes_leaves_more_credits_than_the_time_on_each_plan_i
             billed(now, -back, name=f"{index}a", since_ms=at_ms),
             billed(new, price, name=f"{index}b", since_ms=at_ms),
         ]
-        came, went = moved(decide([], lines, on(*PLANS)))
+        came, went = moved(decided(lines, on(*PLANS)))
         held, now = held + came - went, new
     warranted += Fraction(now.credits[0].amount * (END_MS - at_ms), END_MS)
 
