@@ -114,7 +114,7 @@ def test_a_fuzzer_finds_nothing_in_any_route_nor_in_any_order_of_them(
         found = _fuzz(installation.port, key, tmp_path)
 
         assert found.returncode == 0, found.stdout
-        assert "0 generated" not in found.stdout
+        assert not re.search(r"(?<!\d)0 generated", found.stdout)
         (followed,) = re.findall(r"API Links:\s+(\d+) covered", found.stdout)
         assert int(followed) >= 5, found.stdout
         assert_ledger_is_sound(engine)
