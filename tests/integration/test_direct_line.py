@@ -105,7 +105,7 @@ def test_the_client_library_finds_a_connection_as_it_left_it(client: redis.Redis
 
     [connection] = [client.connection_pool.get_connection()]
 
-    assert connection._get_socket().gettimeout() == 1
+    assert connection._get_socket().gettimeout() == connection.socket_timeout
     client.connection_pool.release(connection)
     assert client.ping()
 
