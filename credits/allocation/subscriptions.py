@@ -32,7 +32,7 @@ def subscription_seen(hand: InHand, fact: SubscriptionSeen) -> Outcome:
     if not is_newest:
         seen = done(f"a later state of subscription {fact.subscription_id} is known")
     outcome = seen if fact.trial_key is None else combined([seen, _trial(hand, fact, fact.trial_key, account)])
-    periods_store.look_again(*named, fact.subscription_id, now_ms=hand.now_ms)
+    periods_store.look_again(*named, fact.subscription_id, since_ms=fact.stamp_ms, now_ms=hand.now_ms)
     sights = plans.sights_of(*named, fact.subscription_id)
     periods.settle(*named, fact.subscription_id, sights, hand.catalogue, now_ms=hand.now_ms)
     _wake_waiting(hand, fact.subscription_id)

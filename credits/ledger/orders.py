@@ -1,6 +1,6 @@
 """Debits that SQL orders and the gate carries out: each is a row, written with its cause, and once by its op."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import (
     JSON,
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    RowMapping,
     String,
     Table,
     UniqueConstraint,
@@ -98,3 +99,12 @@ def states_of(connection: Connection, account_id: int, op: str) -> list[str]:
     return list(
         connection.execute(select(commands.c.state).where(commands.c.account_id == account_id, named)).scalars()
     )
+
+
+def resets_done(connection: Connection, account_ids: Collection[int], *, ending: str) -> list[RowMapping]:
+    """Orders of single lots' rests that took something, for the reason that their ops end with; the last one last."""
+    for_reason = or_(commands.c.op.endswith(f":{ending}"), commands.c.op.contains(f":{ending}:"))
+    query = select(commands).where(
+        commands.c.account_id.in_(account_ids), commands.c.kind == DebitKind.RESET, commands.c.taken > 0, for_reason
+    )
+    return list(connection.execute(query.order_by(commands.c.id)).mappings())

@@ -77,8 +77,10 @@ def _keep_changes(of: _Subscription, found: Sequence[Split], decided: Mapping[st
             for name, amount in change.amounts:
                 _ask(of, account_id, change, name, amount)
         for side in split.given:
-            if side.left_key not in found_now:
-                splits.delete_change(of.connection, of.tenant, side.left_key)
+            if side.left_key not in found_now and splits.delete_change(of.connection, of.tenant, side.left_key):
+                # Its plan's drips, which it had ended, are due again.
+                named = (of.connection, of.tenant, of.provider, of.subscription_id)
+                store.look_again(*named, since_ms=side.period.cut_ms, now_ms=of.now_ms)
             amounts = dict(found_now[side.left_key].amounts) if side.left_key in found_now else {}
             for ask in before:
                 if ask["key"] == side.left_key and ask["credit_type"] not in amounts and ask["asked"]:

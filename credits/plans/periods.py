@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping
 
@@ -11,13 +12,17 @@ from credits.config.settings import Tenant
 from credits.ids import digest
 from credits.ledger import service as ledger
 from credits.ledger import store as ledger_store
+from credits.ledger.locks import lock_accounts
 from credits.ledger.model import DebitKind, GrantSource, Posted
-from credits.ledger.orders import order_command, states_of
+from credits.ledger.moves import Move, give_back
+from credits.ledger.orders import order_command, resets_done, states_of
 from credits.plans import asks, asks_store, carries, rules, splits
 from credits.plans import periods_store as store
 from credits.plans import store as subscriptions
 from credits.plans.model import Change, Period, PeriodKind, Sight
 from credits.plans.verdicts import Verdict, verdict
+
+_UNDUE: Final = "handed out before it was known that it was not due"
 
 
 def open_period(
@@ -84,6 +89,7 @@ def settle(
         reasons = _reasons_to_go(lot, changes, ends, pauses, catalogue)
         for why in reasons or _reasons_undue(lot, changes, sights, catalogue):
             _order_rest(connection, tenant, lot, why, now_ms=now_ms)
+    _give_back_due(connection, tenant, provider, subscription_id, changes, sights, catalogue, now_ms=now_ms)
 
 
 def settle_lots(
@@ -153,13 +159,55 @@ def _reasons_undue(
     """Why a drip that went out would not have, had all been known then."""
     is_drip = lot["start_ms"] > lot["cut_ms"] and lot["source"] != GrantSource.ROLLOVER
     if is_drip and verdict(lot["start_ms"], lot, changes, sights, catalogue) in {Verdict.SKIP, Verdict.STOP}:
-        return ["handed out before it was known that it was not due"]
+        return [_UNDUE]
     return []
+
+
+def _give_back_due(
+    connection: Connection,
+    tenant: Tenant,
+    provider: str,
+    subscription_id: str,
+    changes: Sequence[RowMapping],
+    sights: Sequence[Sight],
+    catalogue: Catalogue,
+    *,
+    now_ms: int,
+) -> None:
+    """Give back drips that were taken as not due and that are, by what is known now. Each order is undone once."""
+    accounts = store.accounts_of(connection, tenant, provider, subscription_id)
+    orders = {order["grant_ids"][0]: order for order in resets_done(connection, accounts, ending=_op_end(_UNDUE))}
+    for lot in store.lots_of(connection, orders):
+        order = orders[lot["grant_id"]]
+        key = f"{order['op']}:back:{lot['credit_type']}"
+        if (
+            _reasons_undue(lot, changes, sights, catalogue)
+            or ledger_store.find_entry(connection, tenant, key) is not None
+        ):
+            continue
+        lock_accounts(connection, [lot["account_id"]])
+        move = Move(
+            tenant=tenant,
+            account_id=lot["account_id"],
+            grant_id=lot["grant_id"],
+            credit_type=lot["credit_type"],
+            amount=order["taken"],
+            key=key,
+            fingerprint=digest(key)[:32],
+            actor=f"provider:{provider}",
+            reason=f"plan {lot['plan']}: taken before it was known that it was due"[:500],
+        )
+        give_back(connection, move, now_ms=now_ms)
+
+
+def _op_end(why: str) -> str:
+    """What the ops of orders for a reason end with, but for their numbers."""
+    return digest(why)[:16]
 
 
 def _order_rest(connection: Connection, tenant: Tenant, lot: RowMapping, why: str, *, now_ms: int) -> None:
     """Order what is left of a lot: once, and again if more is there since, as when a job has released what it held."""
-    op = f"reset:{lot['grant_id']}:{digest(why)[:16]}"
+    op = f"reset:{lot['grant_id']}:{_op_end(why)}"
     before = states_of(connection, lot["account_id"], op)
     if "open" in before:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, case, func, or_, select, update
 
 from credits.config.settings import Tenant
 from credits.db import insert_new
@@ -25,6 +25,24 @@ _OF_SUBSCRIPTION: Final = (
     (plan_periods.c.tenant == bindparam("tenant"))
     & (plan_periods.c.provider == bindparam("provider"))
     & (plan_periods.c.subscription_id == bindparam("subscription"))
+)
+
+_PLAN_LOTS: Final = (
+    select(
+        plan_lots,
+        plan_periods.c.provider,
+        plan_periods.c.plan,
+        plan_periods.c.account_id,
+        plan_periods.c.kind,
+        plan_periods.c.since_ms,
+        plan_periods.c.cut_ms,
+        plan_periods.c.source_ref,
+        grants.c.source,
+        grants.c.amount,
+        grants.c.remaining,
+    )
+    .join(plan_periods, plan_periods.c.id == plan_lots.c.period_id)
+    .join(grants, grants.c.id == plan_lots.c.grant_id)
 )
 
 
@@ -110,17 +128,31 @@ def note_dripped(connection: Connection, period_id: int, *, dripped_to_ms: int, 
     )
 
 
-def look_again(connection: Connection, tenant: Tenant, provider: str, subscription_id: str, *, now_ms: int) -> None:
-    """A subscription's state changed: those of its drips that were held back are due."""
+def look_again(
+    connection: Connection, tenant: Tenant, provider: str, subscription_id: str, *, since_ms: int, now_ms: int
+) -> None:
+    """
+    More is known of a subscription as it was from `since_ms` on: its drips after that are decided anew, those that were
+    held back are due. One that was handed out already is not again.
+    """
+    of_subscription = (
+        (plan_periods.c.tenant == tenant)
+        & (plan_periods.c.provider == provider)
+        & (plan_periods.c.subscription_id == subscription_id)
+    )
+    # Of a period that hands out nothing but at its payment, nothing is decided later.
+    drips = plan_periods.c.due_at_ms.is_not(None) | (plan_periods.c.dripped_to_ms > plan_periods.c.cut_ms)
+    told_late = (plan_periods.c.dripped_to_ms >= since_ms) & drips
     connection.execute(
         update(plan_periods)
-        .where(
-            plan_periods.c.tenant == tenant,
-            plan_periods.c.provider == provider,
-            plan_periods.c.subscription_id == subscription_id,
-            plan_periods.c.due_at_ms > now_ms,
+        .where(of_subscription, told_late, or_(plan_periods.c.end_ms.is_(None), plan_periods.c.end_ms > since_ms))
+        .values(
+            due_at_ms=now_ms,
+            dripped_to_ms=case((plan_periods.c.cut_ms >= since_ms, plan_periods.c.cut_ms), else_=since_ms - 1),
         )
-        .values(due_at_ms=now_ms)
+    )
+    connection.execute(
+        update(plan_periods).where(of_subscription, plan_periods.c.due_at_ms > now_ms).values(due_at_ms=now_ms)
     )
 
 
@@ -164,27 +196,22 @@ def grant_ids(connection: Connection, tenant: Tenant, keys: Iterable[str]) -> di
 
 def open_lots_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[RowMapping]:
     """Lots of a subscription's plan credits that have something left, with their segments and plans."""
-    query = (
-        select(
-            plan_lots,
-            plan_periods.c.provider,
-            plan_periods.c.plan,
-            plan_periods.c.account_id,
-            plan_periods.c.kind,
-            plan_periods.c.since_ms,
-            plan_periods.c.cut_ms,
-            plan_periods.c.source_ref,
-            grants.c.source,
-            grants.c.amount,
-            grants.c.remaining,
-        )
-        .join(plan_periods, plan_periods.c.id == plan_lots.c.period_id)
-        .join(grants, grants.c.id == plan_lots.c.grant_id)
-        .where(_OF_SUBSCRIPTION, grants.c.remaining > 0)
-        .order_by(plan_lots.c.grant_id)
-    )
+    query = _PLAN_LOTS.where(_OF_SUBSCRIPTION, grants.c.remaining > 0).order_by(plan_lots.c.grant_id)
     named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
     return list(connection.execute(query, named).mappings())
+
+
+def accounts_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[int]:
+    """Whose periods a subscription paid for; one account's, as a rule."""
+    query = select(plan_periods.c.account_id).where(_OF_SUBSCRIPTION).distinct()
+    named = {"tenant": tenant, "provider": provider, "subscription": subscription_id}
+    return list(connection.execute(query, named).scalars())
+
+
+def lots_of(connection: Connection, grant_ids: Iterable[int]) -> list[RowMapping]:
+    """These lots of plan credits, as `open_lots_of` has them."""
+    query = _PLAN_LOTS.where(plan_lots.c.grant_id.in_(sorted(grant_ids))).order_by(plan_lots.c.grant_id)
+    return list(connection.execute(query).mappings())
 
 
 def amend_period(connection: Connection, period_id: int, period: Period, *, now_ms: int) -> None:

@@ -96,9 +96,10 @@ def put_change(connection: Connection, tenant: Tenant, change: Change, *, now_ms
         connection.execute(update(plan_changes).where(of_change).values(**values))
 
 
-def delete_change(connection: Connection, tenant: Tenant, key: str) -> None:
-    """Of a change that was kept it cannot be said any more what it leaves."""
-    connection.execute(delete(plan_changes).where(plan_changes.c.tenant == tenant, plan_changes.c.key == key))
+def delete_change(connection: Connection, tenant: Tenant, key: str) -> bool:
+    """Of a change that was kept it cannot be said any more what it leaves; True if it was."""
+    of_change = (plan_changes.c.tenant == tenant) & (plan_changes.c.key == key)
+    return connection.execute(delete(plan_changes).where(of_change)).rowcount > 0
 
 
 def changes_of(connection: Connection, tenant: Tenant, provider: str, subscription_id: str) -> list[RowMapping]:

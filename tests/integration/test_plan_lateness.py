@@ -51,6 +51,24 @@ def test_a_drip_that_went_out_before_its_pause_or_debt_was_known_follows_the_pol
     assert life.available() == (active_again if end == "active" else ended)
 
 
+@pytest.mark.parametrize("is_pause_late", [False, True])
+def test_a_drip_after_a_pause_comes_whenever_its_end_is_told(pipeline: Pipeline, is_pause_late: bool) -> None:
+    """Paused from the 10th to the 15th; the drip of the 20th is left out, or taken back, until the latter is known."""
+    life = Life.of(pipeline, plan("pro", images(100, every=Every.MONTH, expires=NEVER)))
+    life.invoice("y", JAN, line("pro", 1200, *YEAR))
+    if is_pause_late:
+        life.advance("2026-02-25T00:00Z")
+    life.seen("pro", "2026-02-10T00:00Z", *YEAR, status="paused")
+    life.advance("2026-02-25T00:00Z")
+    before = life.available()
+
+    for _ in range(2):
+        life.seen("pro", "2026-02-15T00:00Z", *YEAR, status="active")
+        life.advance("2026-02-26T00:00Z")
+
+    assert (before, life.available()) == (100, 200)
+
+
 def test_a_drip_that_was_spent_before_it_was_known_to_be_unpaid_is_not_owed(pipeline: Pipeline) -> None:
     life = Life.of(pipeline, plan("pro", images(100, every=Every.MONTH, expires=NEVER)))
     life.invoice("y", JAN, line("pro", 1200, *YEAR))
