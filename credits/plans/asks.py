@@ -4,7 +4,7 @@ Use cases of what changes of plan ask for: order of the gate what is to go, and 
 Weighed anew whenever more is told of a subscription or of its payments: safe to repeat, and in any order.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -38,31 +38,31 @@ def weigh_all(
         return
     lock_accounts(connection, {ask["account_id"] for ask in asks})
     for pool in sorted({_pool_of(ask) for ask in asks}):
-        of_pool = [ask for ask in asks if _pool_of(ask) == pool]
-        if _yield_to_refunds(connection, of_pool):
+        split = pools.read_split(connection, [ask for ask in asks if _pool_of(ask) == pool])
+        to_yield = weigh(split.pool).to_yield
+        if to_yield:
+            _yield_to_refunds(connection, split.asks, to_yield)
             again = asks_store.asks_of(connection, tenant, provider, subscription_id)
-            of_pool = [ask for ask in again if _pool_of(ask) == pool]
-        _weigh(connection, tenant, of_pool, now_ms=now_ms, anew=anew)
+            split = pools.read_split(connection, [ask for ask in again if _pool_of(ask) == pool])
+        _weigh(connection, tenant, split, now_ms=now_ms, anew=anew)
 
 
 def _pool_of(ask: Row) -> tuple[str, int]:
     return ask["credit_type"], ask["end_ms"]
 
 
-def _yield_to_refunds(connection: Connection, asks: Sequence[Row]) -> bool:
-    """Leave to refunds what they want of a lot and changes took; True if there was any. No credits move by it."""
-    to_yield = weigh(pools.read_split(connection, asks).pool).to_yield
+def _yield_to_refunds(connection: Connection, asks: Sequence[Row], to_yield: Mapping[int, int]) -> None:
+    """Leave to refunds what they want of these lots and changes took. No credits move by it."""
     for grant_id, amount in to_yield.items():
         reversals.adopt(connection, grant_id, amount)
     shares = spread(sum(to_yield.values()), {number: ask["ordered"] for number, ask in enumerate(asks)})
     for number, share in shares.items():
         if share:
             asks_store.change_ask(connection, asks[number], ordered=asks[number]["ordered"] - share)
-    return bool(to_yield)
 
 
-def _weigh(connection: Connection, tenant: Tenant, asks: Sequence[Row], *, now_ms: int, anew: bool) -> None:
-    split = pools.read_split(connection, asks)
+def _weigh(connection: Connection, tenant: Tenant, split: Split, *, now_ms: int, anew: bool) -> None:
+    asks = split.asks
     weighed = weigh(split.pool, anew=anew)
     if weighed.to_order:
         _order(connection, tenant, split, weighed.to_order, now_ms=now_ms)

@@ -67,19 +67,25 @@ def _periods_of(split: Split, decided: Decided, known: Mapping[str, RowMapping])
 
 def _keep_changes(of: _Subscription, found: Sequence[Split], decided: Mapping[str, Decided]) -> None:
     """What each change says of the plan that it leaves, in place of what was known of it before."""
-    before = asks_store.asks_of(of.connection, of.tenant, of.provider, of.subscription_id)
+    named = (of.connection, of.tenant, of.provider, of.subscription_id)
+    before = asks_store.asks_of(*named)
+    asked = {(ask["key"], ask["credit_type"], ask["plan"], ask["asked"]) for ask in before}
+    kept = {(row["key"], row["plan"], bool(row["takes_rest"])) for row in splits.changes_of(*named)}
     for split in found:
         account = (split.given or split.charged)[0].period.account
         account_id = ledger_store.ensure_account(of.connection, of.tenant, account, of.now_ms)
         found_now = {change.key: change for change in decided[split.key].changes}
         for change in found_now.values():
-            splits.put_change(of.connection, of.tenant, change, now_ms=of.now_ms)
+            # Of a change, nothing else depends on what is known of others.
+            if (change.key, change.plan, change.takes_rest) not in kept:
+                splits.put_change(of.connection, of.tenant, change, now_ms=of.now_ms)
             for name, amount in change.amounts:
+                if (change.key, name, change.plan, amount) in asked:
+                    continue
                 _ask(of, account_id, change, name, amount)
         for side in split.given:
             if side.left_key not in found_now and splits.delete_change(of.connection, of.tenant, side.left_key):
                 # Its plan's drips, which it had ended, are due again.
-                named = (of.connection, of.tenant, of.provider, of.subscription_id)
                 store.look_again(*named, since_ms=side.period.cut_ms, now_ms=of.now_ms)
             amounts = dict(found_now[side.left_key].amounts) if side.left_key in found_now else {}
             for ask in before:

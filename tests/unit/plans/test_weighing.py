@@ -1,6 +1,7 @@
 """What changes of plan take of the credits that they split: a sum, in whatever order its parts come to be known."""
 
 from dataclasses import replace
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,10 +72,10 @@ parts = st.lists(st.tuples(st.sampled_from(["ask", "lot"]), amounts), max_size=6
 
 @given(parts, st.randoms(use_true_random=False))
 def test_however_often_and_in_whatever_order_it_is_weighed_the_same_is_taken(
-    told: list[tuple[str, int]], random: object
+    told: list[tuple[str, int]], random: Random
 ) -> None:
     shuffled = list(told)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
 
     assert _taken(shuffled) == _taken(told) == min(_sum(told, "ask"), _sum(told, "lot"))
 
