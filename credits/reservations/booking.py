@@ -57,6 +57,8 @@ class _Books:
     """By grant, without what is frozen."""
     frozen: dict[int, int]
     """By grant."""
+    owners: Mapping[int, tuple[int, str]]
+    """(account, type) by grant."""
     types: dict[int, tuple[str, ...]]
     """Of which an account has a balance, in order."""
     entries: list[dict[str, Any]] = field(default_factory=list)
@@ -146,8 +148,9 @@ def _open_books(connection: Connection, debits: Sequence[Debit], tenants: Mappin
         known=pages.known,
         types={account_id: tuple(sorted(names)) for account_id, names in types.items()},
         balances=pages.balances,
-        remaining={one: remaining - frozen for one, (remaining, frozen) in pages.grants.items()},
-        frozen={one: frozen for one, (_, frozen) in pages.grants.items()},
+        remaining={one: remaining - frozen for one, (remaining, frozen, *_) in pages.grants.items()},
+        frozen={one: frozen for one, (_, frozen, *_) in pages.grants.items()},
+        owners={one: (account_id, kind) for one, (_, _, account_id, kind) in pages.grants.items()},
         known_orders=read_orders(connection, tenants, debits),
     )
 
@@ -167,9 +170,24 @@ def _keys(books: _Books, debit: Debit) -> list[str]:
 
 def _post(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> None:
     """Add the entry of a debit; what its lots turn out not to have becomes debt, as a suspense entry."""
-    taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
+    taken = _found(books, debit)
     is_short = sum(part for _, part in taken) + debit.debt != debit.amount
     _add_entry(books, debit, tenant, now_ms, key=debit.key, kind=SUSPENSE if is_short else debit.kind, taken=taken)
+
+
+def _found(books: _Books, debit: Debit) -> list[tuple[int, int]]:
+    """
+    What a debit's lots have of what it took of them: (grant, credits), without those that have nothing.
+
+    A lot of another account or type has nothing for it, whoever says so: a balance is its own lots less its debt.
+    """
+    owner = (debit.account_id, debit.credit_type)
+    taken = [
+        (grant_id, min(part, books.remaining[grant_id]))
+        for grant_id, part in debit.lots
+        if books.owners.get(grant_id) == owner
+    ]
+    return [(grant_id, part) for grant_id, part in taken if part > 0]
 
 
 def _freeze(books: _Books, debit: Debit, tenant: Tenant) -> None:
@@ -177,7 +195,7 @@ def _freeze(books: _Books, debit: Debit, tenant: Tenant) -> None:
     order = books.known_orders.get((tenant, debit.op))
     if order is None or order.journal_id == debit.journal_id:
         return
-    taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
+    taken = _found(books, debit)
     for grant_id, part in taken:
         books.remaining[grant_id] -= part
         books.frozen[grant_id] += part
@@ -196,7 +214,7 @@ def _post_conflict(books: _Books, debit: Debit, tenant: Tenant, now_ms: int) -> 
     if (tenant, key) in books.known:
         return
     books.known[tenant, key] = (debit.journal_id, debit.fingerprint)
-    taken = [(grant_id, min(part, books.remaining.get(grant_id, 0))) for grant_id, part in debit.lots]
+    taken = _found(books, debit)
     _add_entry(books, debit, tenant, now_ms, key=key, kind=SUSPENSE, taken=taken)
 
 
@@ -217,13 +235,13 @@ def _add_entry(
 ) -> None:
     balance = books.balances.setdefault((debit.account_id, debit.credit_type), [0, 0, 0])
     for grant_id, part in taken:
-        books.remaining[grant_id] = books.remaining.get(grant_id, 0) - part
+        books.remaining[grant_id] -= part
     balance[0] -= debit.amount
     balance[1] += debit.amount - sum(part for _, part in taken)
     balance[2] += 1
     if debit.kind in ORDERED_KINDS:
         _close(books, debit, tenant, took=debit.amount)
-    books.lots.append([(grant_id, part) for grant_id, part in taken if part > 0])
+    books.lots.append(taken)
     books.entries.append(
         {
             "tenant": tenant,

@@ -43,8 +43,8 @@ class Pages:
 
     balances: dict[tuple[int, str], list[int]]
     """[balance, debt, number of the last entry] by account and type."""
-    grants: dict[int, tuple[int, int]]
-    """(remaining, frozen) by grant."""
+    grants: dict[int, tuple[int, int, int, str]]
+    """(remaining, frozen, account, type) by grant."""
     known: dict[tuple[Tenant, str], tuple[str, str]]
     """(journal id, fingerprint) by tenant and key, of what was sought and is booked."""
 
@@ -81,11 +81,11 @@ def read_pages(connection: Connection, sought: Sought) -> Pages:
         },
     )
     pages = Pages(balances={}, grants={}, known={})
-    for one, name, first, second, third, tenant, journal_id, fingerprint in rows:
+    for one, name, first, second, third, text, journal_id, fingerprint in rows:
         if one is None:
-            pages.known[Tenant(tenant), name] = (journal_id or "", fingerprint)
+            pages.known[Tenant(text), name] = (journal_id or "", fingerprint)
         elif name is None:
-            pages.grants[one] = (first, second)
+            pages.grants[one] = (first, second, third, text)
         else:
             pages.balances[one, name] = [first, second, third]
     return pages

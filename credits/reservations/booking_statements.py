@@ -201,6 +201,7 @@ def _pages(dialect: str) -> CompoundSelect[Any]:
         entries.c.journal_id,
         entries.c.fingerprint,
     )
+    found = (grants.c.id, no_text, *(grants.c[name] for name in ("remaining", "frozen", "account_id", "credit_type")))
     of_type = ops.c.op + literal(":", _TEXT) + balances.c.credit_type
     return union_all(
         select(
@@ -211,9 +212,7 @@ def _pages(dialect: str) -> CompoundSelect[Any]:
             balances.c.seq,
             *no_entry,
         ).join(ids, balances.c.account_id == ids.c.id),
-        select(grants.c.id, no_text, grants.c.remaining, grants.c.frozen, no_number, *no_entry).join(
-            lots, grants.c.id == lots.c.id
-        ),
+        select(*found, no_text, no_text).join(lots, grants.c.id == lots.c.id),
         select(*booked).join(keys, (entries.c.tenant == keys.c.tenant) & (entries.c.key == keys.c.key)),
         select(*booked)
         .select_from(ops)

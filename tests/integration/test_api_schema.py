@@ -30,7 +30,6 @@ from tests.support.installation import Installation
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import OTHER, TYPE, Shop
 from tests.support.schemathesis_hooks import CREDITS, RICH
-from tests.support.valkey import ValkeyServer
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
 
@@ -89,12 +88,10 @@ def test_every_error_of_a_route_is_documented_with_its_code() -> None:
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-def test_a_fuzzer_finds_nothing_in_any_route_nor_in_any_order_of_them(
-    valkey_server: ValkeyServer, tmp_path: Path
-) -> None:
+def test_a_fuzzer_finds_nothing_in_any_route_nor_in_any_order_of_them(redis_url: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'creditgate.sqlite3'}"
     migrate(url)
-    with Installation(tmp_path / "installation", database_url=url, broker_url=valkey_server.url) as installation:
+    with Installation(tmp_path / "installation", database_url=url, broker_url=redis_url) as installation:
         installation.env["CREDITGATE_RATE_LIMIT"] = "none"
         installation.start_receiver()
         engine = open_engine(url)

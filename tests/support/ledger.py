@@ -1,11 +1,19 @@
 """What must hold in every ledger at every moment, checked over all of it."""
 
 from collections import defaultdict
+from typing import Final
 
 from sqlalchemy import Connection, Engine, func, select
 
 from credits.db import snapshot
 from credits.ledger.tables import accounts, balances, entries, entry_lots, grants, outbox
+
+_MOVES_OF_OTHERS: Final = (
+    select(entry_lots)
+    .join(entries, entries.c.id == entry_lots.c.entry_id)
+    .join(grants, grants.c.id == entry_lots.c.grant_id)
+    .where((grants.c.account_id != entries.c.account_id) | (grants.c.credit_type != entries.c.credit_type))
+)
 
 
 def assert_ledger_is_sound(engine: Engine) -> None:
@@ -54,6 +62,8 @@ def _assert_entries_add_up(connection: Connection) -> None:
 
 
 def _assert_lots_agree(connection: Connection) -> None:
+    for move in connection.execute(_MOVES_OF_OTHERS):
+        raise AssertionError(f"entry {move.entry_id} moved credits of lot {move.grant_id} of another balance")
     sums = select(entry_lots.c.grant_id, func.sum(entry_lots.c.amount)).group_by(entry_lots.c.grant_id)
     left = {row[0]: int(row[1]) for row in connection.execute(sums)}
     remaining: dict[tuple[int, str], int] = defaultdict(int)
