@@ -17,7 +17,6 @@ from credits.redis_cluster import ClusterClient
 from credits.reservations import versions
 from credits.reservations.keys import shard_keys
 from credits.reservations.scripts import Library, Verb, library
-from credits.reservations.shared_line import SharedLine
 from credits.reservations.wire import DirectLine
 
 _MAX_NODES: Final = 1024
@@ -159,11 +158,8 @@ class Gate:
             ]
 
     def _execute(self, command: Command) -> list[str]:
-        answer: Any = self._run_script(command)
+        answer: Any = self._run(*command)
         return answer if isinstance(answer, list) else [str(answer)]
-
-    def _run_script(self, command: Command) -> Any:
-        return self._run(*command)
 
     def _run(self, *command: str | int) -> Any:
         try:
@@ -197,22 +193,12 @@ def _unavailable(error: Exception) -> GateUnavailableError:
 @dataclass(slots=True)
 class GuardedGate(Gate):
     """
-    For servers with many threads: those that call at once share a round trip; and while Redis does not answer, calls
-    fail at once but for one that tries.
+    For servers with many threads: while Redis does not answer, calls fail at once but for one that tries.
 
     Otherwise each thread would wait for the timeout, and whoever queues for a thread for several.
     """
 
     circuit: Circuit = field(default_factory=Circuit)
-    shared_line: SharedLine = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # Not super(): a class with slots is made twice, and super() would mean the first one.
-        Gate.__post_init__(self)
-        self.shared_line = SharedLine(self.client)
-
-    def _run_script(self, command: Command) -> Any:
-        return self._guarded(self.shared_line.run, command)
 
     def _run(self, *command: str | int) -> Any:
         return self._guarded(self.line.run, command)

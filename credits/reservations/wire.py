@@ -67,15 +67,15 @@ class DirectLine:
             return run_many(self._client, commands)
         return self._lease().ask(b"".join([packed(command) for _, command in commands]), len(commands))
 
-    def _lease(self) -> "Lease":
-        lease: Lease | None = getattr(self._mine, "lease", None)
+    def _lease(self) -> "_Lease":
+        lease: _Lease | None = getattr(self._mine, "lease", None)
         if lease is None or lease.pid != process_id():
             # Also after a fork: the parent's connection is the parent's.
-            lease = self._mine.lease = Lease(self._client.connection_pool)
+            lease = self._mine.lease = _Lease(self._client.connection_pool)
         return lease
 
 
-class Lease:
+class _Lease:
     """A connection that is kept, by one thread at a time. It goes back to the pool with its keeper."""
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
