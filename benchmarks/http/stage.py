@@ -57,6 +57,7 @@ def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterat
         else:
             ports = _granian(ours, RECEIVER, processes, cleanup), _granian(empty, EMPTY, processes, cleanup)
         ours.start_worker(concurrency=1)
+        ours.start_beat()
         engine = connect_to(url, cleanup)
         yield Stage(engine=engine, our_port=ports[0], empty_port=ports[1], key=_furnish(engine))
 
