@@ -21,10 +21,10 @@ def signed_in_user() -> str:
 
 @app.post("/images")
 @spends_credits(image_generation=1, account=lambda _: signed_in_user())
-def make_image() -> dict[str, str]:
+def make_image() -> dict[str, str] | tuple[dict[str, str], int]:
     """One image, one credit, paid once the answer is 2xx."""
     if not request.args.get("prompt"):
-        return {"error": "say what to draw"}, 400  # type: ignore[return-value]
+        return {"error": "say what to draw"}, 400
     return {"image": f"an image of {request.args['prompt']}"}
 
 

@@ -1,14 +1,14 @@
 """
-A streaming proxy for a language model: reserve an estimate, pay as tokens flow, settle what was measured.
+A streaming proxy for a language model: reserve an estimate, extend it as tokens flow, commit what was measured.
 
     uvicorn examples.llm_proxy:app --port 5005
     curl -N -X POST 'http://127.0.0.1:5005/chat?user=user_1&prompt=tell+me+more'
 
 It needs CREDITGATE_URL and CREDITGATE_API_KEY.
 
-The hold is for the estimate. Every STEP_TOKENS tokens a step is committed (`final=False`), so that a proxy that dies
-in the middle has charged for what it delivered, and no more. What goes beyond the estimate is taken from what is
-available; when there is nothing left, the stream ends there.
+The hold is for the estimate, and `async with` extends it for as long as tokens flow. Every STEP_TOKENS tokens a step
+is committed (`final=False`), so that a proxy that dies in the middle has charged for what it delivered, and no more.
+What goes beyond the estimate is taken from what is available; when there is nothing left, the stream ends there.
 """
 
 import asyncio

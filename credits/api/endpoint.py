@@ -81,8 +81,6 @@ class Endpoint:
     """What it may answer beside what every route may."""
     run: Callable[[Call, Any], Answer]
     area: str
-    is_tagged: bool = False
-    """Whether its answers have an ETag, so that who polls for changes may ask with If-None-Match."""
     is_general: bool = False
     """Whether it may be asked of no account in particular, also with a key that is for some accounts only."""
     admitted: frozenset[Scope] = field(init=False)
@@ -115,6 +113,11 @@ class Endpoint:
         return self.method != "GET"
 
     @property
+    def is_tagged(self) -> bool:
+        """Whether its answers have an ETag: whoever reads may ask again with If-None-Match, and polls cheaply."""
+        return self.method == "GET"
+
+    @property
     def path_names(self) -> tuple[str, ...]:
         """The variable parts of the path."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
@@ -141,11 +144,10 @@ class Area:
         query: type[S],
         answers: Mapping[int, type[BaseModel]],
         errors: tuple[type[CreditsError], ...] = (),
-        is_tagged: bool = False,
         is_general: bool = False,
     ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
         """Declare a route that reads."""
-        return self._route("GET", path, scopes, query, answers, errors, is_tagged, is_general)
+        return self._route("GET", path, scopes, query, answers, errors, is_general)
 
     def post(
         self,
@@ -195,7 +197,6 @@ class Area:
         sent: type[S],
         answers: Mapping[int, type[BaseModel]],
         errors: tuple[type[CreditsError], ...],
-        is_tagged: bool = False,
         is_general: bool = False,
     ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
         def add(run: Callable[[Call, S], Answer]) -> Callable[[Call, S], Answer]:
@@ -209,7 +210,6 @@ class Area:
                     errors=errors,
                     run=run,
                     area=self.name,
-                    is_tagged=is_tagged,
                     is_general=is_general,
                 )
             )

@@ -50,7 +50,7 @@ class ExpressLane:
         """By the number of slashes and what is behind the last, which is fixed."""
         for endpoint in endpoints:
             front, _, last = endpoint.path.rpartition("/")
-            if endpoint.method == "POST" and not endpoint.is_tagged and not last.startswith("{"):
+            if endpoint.method == "POST" and not last.startswith("{"):
                 self._routes[front.count("/"), last].append((endpoint, _pattern(endpoint.path)))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

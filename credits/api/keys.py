@@ -65,6 +65,16 @@ class FoundKey:
         return hmac.compare_digest(self.secret_sha256, digest.hex())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """A key that takes another one's place."""
+
+    key: str
+    expires_at_ms: int | None
+    old_ends_at_ms: int
+    """Sooner than was asked for, where the old one would have expired by then."""
+
+
 def create_key(
     connection: Connection,
     *,
@@ -147,7 +157,7 @@ def note_use(connection: Connection, kids: Collection[str], *, now_ms: int, unle
     connection.execute(update(api_keys).where(api_keys.c.kid.in_(list(kids)), is_old).values(last_used_at_ms=now_ms))
 
 
-def rotate_key(connection: Connection, tenant: Tenant, kid: str, *, now_ms: int, old_ends_at_ms: int) -> str:
+def rotate_key(connection: Connection, tenant: Tenant, kid: str, *, now_ms: int, old_ends_at_ms: int) -> Rotated:
     """
     Make a successor of a key, with its name, scopes and limits; both are valid until `old_ends_at_ms`.
 
@@ -170,7 +180,7 @@ def rotate_key(connection: Connection, tenant: Tenant, kid: str, *, now_ms: int,
     )
     ends_at_ms = min(old_ends_at_ms, row["expires_at_ms"] or old_ends_at_ms)
     connection.execute(update(api_keys).where(api_keys.c.id == row["id"]).values(expires_at_ms=ends_at_ms))
-    return key
+    return Rotated(key=key, expires_at_ms=row["expires_at_ms"], old_ends_at_ms=ends_at_ms)
 
 
 def list_keys(engine: Engine, tenant: Tenant) -> list[RowMapping]:

@@ -159,7 +159,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             del plain["default"]
         found.append(parameter)
     if endpoint.is_tagged:
-        found.append({"name": "If-None-Match", "in": "header", "schema": {"type": "string"}})
+        text = "The ETag of the last answer: 304 while nothing has changed."
+        found.append({"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": text})
     return found
 
 

@@ -84,8 +84,14 @@ def problem_of(error: Exception, **extra: Any) -> Response:
             answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
     if is_unavailable(error):
-        return problem(503, errors.DependencyError.code, "the database is unavailable; try again", retry_after_s=5)
-    return problem(500, "internal_error", "something went wrong on our side; it is in the log")
+        away = errors.DependencyError
+        return problem(503, away.code, "the database is unavailable; try again", fix=away.fix, retry_after_s=_PAUSE_S)
+    return problem(
+        500,
+        "internal_error",
+        "something went wrong on our side; it is in the log",
+        fix="Send the request again under the same name; if it fails again, look for the error in the server's log.",
+    )
 
 
 def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.CreditsError:

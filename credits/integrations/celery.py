@@ -22,6 +22,7 @@ from credits.integrations.jobs import (
     current_job,
     library_of,
 )
+from credits.integrations.reruns import seconds_until
 from credits.integrations.spending import (
     MARK,
     HoldsAtPublication,
@@ -139,7 +140,7 @@ class SpendingTask(HoldsAtPublication):
         terms = spending.terms(
             spending.arguments(self, args or (), kwargs or {}), task_id=name, root_id=_root_id(options)
         )
-        waits_s = spending.queue_ttl_s + float(options.get("countdown") or 0)
+        waits_s = spending.queue_ttl_s + seconds_until(options.get("countdown") or options.get("eta"))
         spending.library().reserve(
             terms.account,
             terms.items,

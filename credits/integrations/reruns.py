@@ -9,7 +9,7 @@ from celery.exceptions import Ignore, Reject, Retry
 def next_run_in_s(task: Any, error: BaseException) -> float | None:
     """In how many seconds at most the next run of the same job is to begin; None if there will be none."""
     if isinstance(error, Retry):
-        return _seconds_until(error.when)
+        return seconds_until(error.when)
     if isinstance(error, Reject):
         return 0.0 if getattr(error, "requeue", False) else None
     if isinstance(error, Ignore) or not _is_retried_by_celery(task, error):
@@ -29,7 +29,8 @@ def is_alone(task: Any, *, has_found_hold: bool) -> bool:
     return bool(task.request.retries) or not has_found_hold
 
 
-def _seconds_until(when: Any) -> float:
+def seconds_until(when: Any) -> float:
+    """How long a message with this countdown or `eta` waits at least; 0 for none."""
     if isinstance(when, int | float):
         return max(0.0, float(when))
     if isinstance(when, datetime):

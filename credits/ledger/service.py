@@ -158,11 +158,11 @@ def _replay(connection: Connection, tenant: Tenant, order: GrantOrder) -> Posted
     first = store.find_entry(connection, tenant, order.key)
     assert first is not None, "an insert that found its key taken must find the row that took it"  # noqa: S101
     if first["fingerprint"] != order.fingerprint:
+        before = f"{first['kind']} of {abs(first['amount'])} {first['credit_type']} for {first['external_id']}"
+        now = f"grant of {order.amount} {order.credit_type} for {order.account}"
+        # The key as whoever asked for it knows it.
         raise IdempotencyConflictError(
-            # As whoever asked for it knows it.
-            order.key.removeprefix(OWN_KEY),
-            first=f"{first['kind']} of {abs(first['amount'])} {first['credit_type']} for {first['external_id']}",
-            now=f"grant of {order.amount} {order.credit_type} for {order.account}",
+            order.key.removeprefix(OWN_KEY), before, f"{now} with another expiry" if now == before else now
         )
     return Posted(
         account=first["external_id"],

@@ -34,7 +34,7 @@ def checked_items(
     checked = {}
     for kind, amount in items.items():
         if kind not in known:
-            raise UnknownCreditTypeError(kind, ", ".join(known))
+            raise UnknownCreditTypeError(kind, ", ".join(known), field=field)
         checked[kind] = checked_amount(amount, f"{field}.{kind}", smallest=smallest)
     return checked
 

@@ -17,7 +17,7 @@ from credits.clock import system_clock_ms
 from credits.config.settings import Settings, Tenant
 from credits.db import snapshot, transaction
 from credits.errors import AuthenticationError
-from tests.support.api import Caller, caller_of
+from tests.support.api import Caller, caller_of, new_key
 from tests.support.clock import VirtualClock
 from tests.support.processes import wait_until
 from webhooks.app import create_app
@@ -129,7 +129,8 @@ def test_while_the_database_is_away_a_key_known_before_goes_on_and_others_wait(
 def test_two_keys_are_valid_while_one_replaces_the_other(engine: Engine, key: str) -> None:
     kid, now_ms = key.split("_")[2], system_clock_ms()
     with transaction(engine) as connection:
-        successor = keys.rotate_key(connection, Tenant.SANDBOX, kid, now_ms=now_ms, old_ends_at_ms=now_ms + 60_000)
+        ends_at_ms = now_ms + 60_000
+        successor = keys.rotate_key(connection, Tenant.SANDBOX, kid, now_ms=now_ms, old_ends_at_ms=ends_at_ms).key
 
     during = [KeyRing(engine, lambda: now_ms).authenticate(one).scopes for one in (key, successor)]
     after = KeyRing(engine, lambda: now_ms + 60_000)
@@ -138,6 +139,16 @@ def test_two_keys_are_valid_while_one_replaces_the_other(engine: Engine, key: st
     assert after.authenticate(successor).kid != kid
     with pytest.raises(AuthenticationError):
         after.authenticate(key)
+
+
+def test_a_key_that_expires_sooner_ends_then_and_its_successor_with_it(engine: Engine) -> None:
+    now_ms = system_clock_ms()
+    kid = new_key(engine, expires_at_ms=now_ms + 1_000).split("_")[2]
+
+    with transaction(engine) as connection:
+        made = keys.rotate_key(connection, Tenant.SANDBOX, kid, now_ms=now_ms, old_ends_at_ms=now_ms + 60_000)
+
+    assert (made.old_ends_at_ms, made.expires_at_ms) == (now_ms + 1_000, now_ms + 1_000)
 
 
 def test_only_a_hash_of_a_key_is_stored(engine: Engine, key: str) -> None:

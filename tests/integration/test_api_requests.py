@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.api.bodies import MAX_API_BODY_BYTES
+from credits.api.routes import ENDPOINTS
 from credits.config.settings import Settings
 from credits.engine import Credits
 from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api_samples import sample_request
 from tests.support.library import TYPE, Shop, figures
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
@@ -274,6 +276,21 @@ def test_who_polls_a_balance_hears_304_while_nothing_has_changed(caller: Caller,
     assert (unchanged.status_code, unchanged.data) == (304, b"")
     assert changed.status_code == 200
     assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+def test_whatever_is_read_may_be_polled_by_its_etag(caller: Caller, library: Credits) -> None:
+    library.reserve("user_1", {TYPE: 1}, reservation_id="sample")
+    requests = {one.name: sample_request(one, account="user_1") for one in ENDPOINTS if one.method == "GET"}
+
+    first = {name: caller.get(request.path, **request.query) for name, request in requests.items()}
+    found = {name: answer.headers["ETag"] for name, answer in first.items() if answer.status_code == 200}
+    again = {
+        name: caller.get(requests[name].path, **requests[name].query, headers={"If-None-Match": tag}).status_code
+        for name, tag in found.items()
+    }
+
+    assert set(requests) - set(found) == {"read_purchase", "find_topup", "find_destination", "find_delivery"}
+    assert again == dict.fromkeys(found, 304)
 
 
 def test_answers_are_neither_kept_nor_guessed_at_by_browsers(caller: Caller, library: Credits) -> None:

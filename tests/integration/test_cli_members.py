@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from click.testing import Result
 from sqlalchemy import select
 from typer.testing import CliRunner
@@ -114,9 +115,35 @@ def test_holds_are_shown_with_what_their_members_may_spend_still(run: Run, libra
 
     table, shown = run("holds", "team").output, json.loads(run("holds", "team", "--json").output)
 
-    [ada] = shown["members"]
+    ada, bo = shown["members"]
     [limit] = ada["limits"]
     assert [row["member"] for row in shown["items"]].count("ada") == 1
     assert (ada["member"], limit["limit"], limit["used"], limit["left"]) == ("ada", 20, 12, 8)
     assert limit["raised_until"] == iso(until_ms)
     assert str(iso(until_ms)) in table
+    assert (bo["member"], bo["limits"][0]["left"]) == ("bo", 5)
+
+
+def test_beside_holds_members_are_shown_right_after_redis_is_lost(run: Run, library: Credits, shop: Shop) -> None:
+    library.set_member_limit("team", "ada", TYPE, 10, per="day")
+    library.spend("team", image_generation=4, key="job-1", member="ada")
+    library.reserve("team", image_generation=1, reservation_id="lost", member="ada")
+    client = redis.Redis.from_url(shop.redis_url)
+    client.flushdb()
+    client.close()
+
+    shown = json.loads(run("holds", "team", "--json").output)
+
+    assert shown["items"] == []
+    [ada] = shown["members"]
+    assert [(one["limit"], one["used"], one["left"]) for one in ada["limits"]] == [(10, 4, 6)]
+
+
+def test_a_member_whose_hold_is_shown_is_shown_whatever_the_limit(run: Run, library: Credits) -> None:
+    for member in ("ada", "bo", "cy"):
+        library.set_member_limit("team", member, TYPE, 10, per="day")
+    library.reserve("team", image_generation=1, member="cy")
+
+    shown = json.loads(run("holds", "team", "--limit", "1", "--json").output)
+
+    assert [one["member"] for one in shown["members"]] == ["ada", "cy"]

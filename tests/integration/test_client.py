@@ -164,7 +164,7 @@ def test_what_is_out_of_bounds_is_refused_by_field(client: Any) -> None:
         client.reserve("user_1", image_generation=1, ttl_s=0.5)
 
     fields = [caught.value.field for caught in (amount, kind, both, ttl)]
-    assert fields == [f"items.{TYPE}", "credit_type", "items", "ttl_s"]
+    assert fields == [f"items.{TYPE}", "items", "items", "ttl_s"]
     assert (amount.value.maximum, kind.value.credit_type) == (2**53 - 1, "gold")
 
 

@@ -81,22 +81,22 @@ def test_the_same_account_in_another_normal_form_is_the_same_content(pipeline: P
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "now"),
     [
-        {"amount": 101},
-        {"account": "user_2"},
-        {"credit_type": "tokens"},
-        {"expires_at_ms": NOON_MS + DAY_MS},
+        ({"amount": 101}, "grant of 101 image_generation for user_1"),
+        ({"account": "user_2"}, "grant of 100 image_generation for user_2"),
+        ({"credit_type": "tokens"}, "grant of 100 tokens for user_1"),
+        ({"expires_at_ms": NOON_MS + DAY_MS}, "grant of 100 image_generation for user_1 with another expiry"),
     ],
     ids=["amount", "account", "type", "expiry"],
 )
 def test_the_same_key_with_other_content_is_a_conflict_and_changes_nothing(
-    pipeline: Pipeline, change: dict[str, Any]
+    pipeline: Pipeline, change: dict[str, Any], now: str
 ) -> None:
     said: dict[str, Any] = {"account": "user_1", "credit_type": TYPE, "amount": 100}
     pipeline.credits.add(**said, key="a")
 
-    with pytest.raises(IdempotencyConflictError, match="100 image_generation for user_1"):
+    with pytest.raises(IdempotencyConflictError, match=f"100 image_generation for user_1; now it came with {now}$"):
         pipeline.credits.add(**{**said, **change}, key="a")
 
     assert len(pipeline.posted()) == 1

@@ -1,5 +1,6 @@
 """`@spends` where a task is declared and sent: held at publication, mistakes found early."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +41,18 @@ def test_credits_are_held_when_the_task_is_published(app: Celery, library: Credi
 
     assert (held, ran.state) == (10, "SUCCESS")
     assert figures(library, "user_1") == (90, 0, 0, 90, 0)
+
+
+@pytest.mark.parametrize("said", ["countdown", "eta"])
+def test_credits_are_held_until_a_task_that_begins_later(app: Celery, library: Credits, said: str) -> None:
+    begins = {"countdown": 7200, "eta": datetime.now(UTC) + timedelta(hours=2)}[said]
+    task = make(app, nothing, library, base=SpendingTask, when="publish", queue_ttl_s=60, image_generation=10)
+
+    sent = task.apply_async(("user_1",), **{said: begins})
+
+    hold = library.find_hold("user_1", sent.id)
+    assert hold is not None
+    assert hold.due_at_ms - hold.made_at_ms == pytest.approx(7_260_000, abs=30_000)
 
 
 def test_a_task_that_nobody_can_pay_for_is_not_published(app: Celery, library: Credits) -> None:

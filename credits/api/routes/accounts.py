@@ -24,14 +24,13 @@ area = Area("Accounts", "What an account has, and how it came to that.")
 READ = (Scope.READ,)
 
 
-@area.get("/v1/accounts/{account}/balances", scopes=READ, query=BalancesQuery, answers={200: Balances}, is_tagged=True)
+@area.get("/v1/accounts/{account}/balances", scopes=READ, query=BalancesQuery, answers={200: Balances})
 def read_balances(call: Call, query: BalancesQuery) -> Answer:
     """
     Balances of an account.
 
     Now: from the ledger and the gate, with what is held, pending and available. With `at`: as of that instant, from
-    the ledger. An account that never had credits has none. Who polls sends the ETag of the last answer as
-    If-None-Match, and gets 304 while nothing has changed.
+    the ledger. An account that never had credits has none.
     """
     return Answer(body=balances_json(call.account, call.credits.balances(call.account, at_ms=query.at)))
 

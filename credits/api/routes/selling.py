@@ -103,7 +103,6 @@ def open_checkout(call: Call, body: CheckoutBody) -> Answer:
     query=Nothing,
     answers={200: PurchaseFound},
     errors=(PurchaseNotFoundError,),
-    is_tagged=True,
 )
 def read_purchase(call: Call, _query: Nothing) -> Answer:
     """One purchase: whether it is paid, and whether its credits are there."""

@@ -64,11 +64,13 @@ def balance(
 
 
 def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json: AsJson = False) -> None:
-    """An account's open holds, the soonest due first, and what the members whose holds they are may spend still."""
+    """An account's open holds, the soonest due first, and what each of its members may spend still."""
     command = this(context)
     found = command.credits.holds(account, limit=limit)
-    rows, names = [hold_json(hold) for hold in found], sorted({hold.member for hold in found if hold.member})
-    members = [command.credits.member(account, name) for name in names]
+    rows, members = [hold_json(hold) for hold in found], command.credits.members(account, limit=limit)
+    # Beyond so many members, those whose holds are shown.
+    names = {hold.member for hold in found if hold.member} - {one.member for one in members}
+    members += [command.credits.member(account, name) for name in sorted(names)]
     if as_json:
         command.print_json({"account": account, "items": rows, "members": [member_json(one) for one in members]})
         return
@@ -76,7 +78,7 @@ def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json:
     shown = [[_amounts(row[name]) if name == "items" else row[name] or "" for name in columns] for row in rows]
     command.print_table(f"Holds of {account}", columns, shown)
     if members:
-        command.print_table("Their members' limits", COLUMNS, member_rows(members))
+        command.print_table(f"Members of {account}", COLUMNS, member_rows(members))
 
 
 def can_deduct(

@@ -76,19 +76,24 @@ def rotate(
     """Make a successor of a key, with the same scopes and limits. Both are valid until the old one ends."""
     command = this(context)
     now_ms = system_clock_ms()
-    ends_at_ms = now_ms + hours * _HOUR_MS
     with command.changing(dry_run=dry_run) as connection:
-        key = keys.rotate_key(connection, command.tenant, kid, now_ms=now_ms, old_ends_at_ms=ends_at_ms)
-        detail = {"successor": _kid(key), "ends_at": iso(ends_at_ms)}
+        made = keys.rotate_key(connection, command.tenant, kid, now_ms=now_ms, old_ends_at_ms=now_ms + hours * _HOUR_MS)
+        ends_at, expires_at = iso(made.old_ends_at_ms), iso(made.expires_at_ms)
+        detail = {"successor": _kid(made.key), "ends_at": ends_at}
         _log(command, connection, act_of(by, reason), "key.rotate", kid, detail)
     if as_json:
-        shown = {"kid": None, "key": None} if dry_run else {"kid": _kid(key), "key": key}
-        command.print_json({**shown, "replaces": kid, "old_ends_at": iso(ends_at_ms), "dry_run": dry_run})
-    elif dry_run:
-        command.say(f"a successor of key {kid} would be made; {kid} would end at {iso(ends_at_ms)}")
+        shown = {"kid": None, "key": None} if dry_run else {"kid": _kid(made.key), "key": made.key}
+        command.print_json(
+            {**shown, "expires_at": expires_at, "replaces": kid, "old_ends_at": ends_at, "dry_run": dry_run}
+        )
+        return
+    if dry_run:
+        command.say(f"a successor of key {kid} would be made; {kid} would end at {ends_at}")
     else:
-        _show_once(command, key)
-        command.say(f"Key {kid} stays valid until {iso(ends_at_ms)}.")
+        _show_once(command, made.key)
+        command.say(f"Key {kid} stays valid until {ends_at}.")
+    if expires_at is not None:
+        command.say(f"The new key expires at {expires_at}, as {kid} would have.")
 
 
 @keys_app.command("list")
@@ -113,7 +118,11 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
         command.print_json({"items": rows})
     else:
         columns = ("kid", "name", "scopes", "state", "created_at", "expires_at", "last_used_at", "account_prefix")
-        command.print_table("API keys", columns, [[row[name] for name in columns] for row in rows])
+        command.print_table(
+            "API keys",
+            columns,
+            [[", ".join(row[name]) if name == "scopes" else row[name] for name in columns] for row in rows],
+        )
 
 
 @keys_app.command()
