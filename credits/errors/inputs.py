@@ -50,7 +50,7 @@ class UnknownCreditTypeError(InvalidInputError):
     code = "unknown_credit_type"
     fix = "Declare the credit type in credits.toml, or use one that is declared there."
 
-    def __init__(self, credit_type: str, known: object, *, field: str = "credit_type") -> None:
+    def __init__(self, credit_type: str, known: object, field: str = "credit_type") -> None:
         super().__init__(field, f"{shown(credit_type)} is not declared; declared are: {known}")
         self.credit_type = credit_type
 
