@@ -10,8 +10,11 @@ import pytest
 import stripe
 from sqlalchemy import Engine
 
+from credits.clock import system_clock_ms
 from credits.config.settings import Settings, Tenant
 from credits.errors import ConfigError
+from credits.ops.dev.environment import complete
+from credits.passes.seals import Purpose, unseal
 from tests.support.databases import ON_SQLITE
 from tests.support.market import KEYS, Market, market
 from webhooks.fakes.app import create_fakes
@@ -62,6 +65,26 @@ def test_lemon_squeezy_lists_its_orders_and_invoices_page_by_page(shop: Market) 
     assert [invoice["attributes"]["status"] for invoice in invoices] == ["paid"]
     assert back["data"]["attributes"]["refunded"] is True
     assert client.get(f"/v1/orders/{order_id}").json()["data"]["attributes"]["status"] == "refunded"
+
+
+@ON_SQLITE
+def test_where_to_buy_is_the_hosted_page_of_the_account(shop: Market, settings: Settings) -> None:
+    buy_url = complete(
+        {},
+        given={},
+        folder=Path("/home/somebody/shop"),
+        port=8000,
+        fakes_port=httpx.URL(shop.fakes_url).port,
+        redis_url="redis://",
+        new_secret=lambda: "s",
+    )["CREDITGATE_BUY_URL"]
+
+    link = httpx.get(buy_url.replace("{account}", "a%2Fb"), trust_env=False).headers["Location"]
+    page = shop.caller.client.get(link.removeprefix(settings.base_url), follow_redirects=True)
+    nobody = httpx.get(f"{shop.fakes_url}/buy", trust_env=False)
+
+    visitor = unseal(Purpose.LINK, httpx.URL(link).params["link"], settings.secret_key, now_ms=system_clock_ms())
+    assert (visitor.account, page.status_code, nobody.status_code) == ("a/b", 200, 422)
 
 
 @ON_SQLITE

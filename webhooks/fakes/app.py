@@ -12,6 +12,7 @@ from credits.clock import Clock, system_clock_ms
 from credits.config.settings import DATA_FOLDER, Settings, Tenant, load_settings, read_environment
 from credits.errors import ConfigError
 from credits.log import set_up_logging
+from webhooks.fakes.buying import buying
 from webhooks.fakes.delivery import Deliverer, Post, post
 from webhooks.fakes.lemonsqueezy.api import lemonsqueezy_api
 from webhooks.fakes.lemonsqueezy.desk import Desk as SqueezyDesk
@@ -57,7 +58,7 @@ def create_fakes(
     app = Flask("creditgate_fakes", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     apis = (stripe_api(stripe, lock), lemonsqueezy_api(squeezy, lock), paddle_api(paddle, lock))
-    for routes in (*apis, pages(stripe, squeezy, paddle, lock)):
+    for routes in (*apis, pages(stripe, squeezy, paddle, lock), buying(settings, clock)):
         app.register_blueprint(routes)
     app.add_url_rule("/healthz", "healthz", lambda: Response("ok", mimetype="text/plain"))
     app.after_request(_closed)

@@ -98,6 +98,8 @@ def complete(
         # Stripe's secrets begin like this, and so do the ones people paste: one look for all.
         values[name] = known.get(name) or f"whsec_{new_secret()}"
     if fakes_port is not None:
+        # No app is there yet that sells credits; the fakes lead to the hosted page.
+        values["CREDITGATE_BUY_URL"] = f"http://127.0.0.1:{fakes_port}/buy?account={{account}}"
         for provider in fakes_used(given):
             base = f"http://127.0.0.1:{fakes_port}"
             values |= {name: text.replace("{base}", base) for name, text in _FAKE_ACCESS[provider].items()}
