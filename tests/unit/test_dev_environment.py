@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from credits.config.settings import Tenant, load_settings, read_environment, secret_variable
-from credits.ops.dev.environment import complete, given_environment, read_dev_env, write_dev_env
+from credits.ops.dev.environment import complete, given_environment, read_dev_env, without_written, write_dev_env
 from webhooks.providers import REGISTRY
 
 FOLDER = Path("/home/somebody/shop")
@@ -68,6 +68,15 @@ def test_a_database_of_the_user_is_not_hidden_by_ours(name: str) -> None:
 
     assert "CREDITGATE_DATABASE_URL" not in values
     assert "CREDITGATE_REDIS_URL" in values
+
+
+def test_a_shell_that_has_read_what_was_written_sets_nothing_by_that(tmp_path: Path) -> None:
+    (tmp_path / ".creditgate").mkdir()
+    write_dev_env(tmp_path, {"CREDITGATE_REDIS_URL": REDIS, "CREDITGATE_SECRET_KEY": "ours"})
+
+    environ = {"CREDITGATE_REDIS_URL": REDIS, "CREDITGATE_SECRET_KEY": "theirs", "HOME": "/home/somebody"}
+
+    assert without_written(environ, tmp_path) == {"CREDITGATE_SECRET_KEY": "theirs", "HOME": "/home/somebody"}
 
 
 def test_the_environment_goes_before_dot_env_and_what_was_written_is_not_given(tmp_path: Path) -> None:

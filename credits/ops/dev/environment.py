@@ -43,6 +43,12 @@ def given_environment(environ: Mapping[str, str], folder: Path) -> dict[str, str
     return values | {name: value for name, value in environ.items() if value}
 
 
+def without_written(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """`environ` without what it has from dev.env: a shell that has read the file has set nothing by that."""
+    written = read_dev_env(folder)
+    return {name: value for name, value in environ.items() if written.get(name) != value}
+
+
 def is_given(given: Mapping[str, str], name: str) -> bool:
     """Whether the user has set the variable `name`, or the general name that means the same."""
     return name in given or _PAIRS.get(name, name) in given

@@ -29,6 +29,7 @@ from credits.ops.dev.environment import (
     is_given,
     port_of_fakes,
     read_dev_env,
+    without_written,
     write_dev_env,
 )
 from credits.ops.dev.errors import CannotStartError
@@ -67,7 +68,7 @@ def start(folder: Path, *, port: int, environ: Mapping[str, str], stop_with_pare
         CannotStartError: the folder is in use, the port is taken, or there is no Redis to be had.
         ConfigError: the environment, `.env` or credits.toml is wrong.
     """
-    url = f"http://127.0.0.1:{port}"
+    url, environ = f"http://127.0.0.1:{port}", without_written(environ, folder)
     with only_run(folder, url=url):
         if not embedded.is_free(port):
             raise CannotStartError(f"port {port} of 127.0.0.1 is taken by another program; choose one with --port")
