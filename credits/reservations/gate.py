@@ -148,6 +148,15 @@ class Gate:
         with _answering():
             return versions.take_over(node_of(self.client, shard_keys(shard).shard), self.code, shard, epoch)
 
+    def claim(self, shard: int, owner: str) -> str:
+        """Say whose a shard of this Redis is, unless that was said before; answers whose it is."""
+        try:
+            # A text, or nothing: then it is ours by now.
+            found: Any = self._run("SET", shard_keys(shard).owner, owner, "NX", "GET")
+        except ResponseError as error:
+            raise GateUnavailableError(f"Redis refused to say whose its shard {shard} is: {error}") from error
+        return owner if found is None else str(found)
+
     def delete_idle_libraries(self, *, now_ms: int) -> list[str]:
         """Delete the versions of the library that nobody called for a day; answers their names."""
         with _answering():

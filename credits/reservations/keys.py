@@ -22,6 +22,7 @@ class ShardKeys:
     journal: str
     lead: str
     told: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ class AccountKeys:
 def shard_keys(shard: int) -> ShardKeys:
     """The keys of `shard`."""
     tag = f"{PREFIX}{{{shard}}}:"
-    return ShardKeys(shard=f"{tag}shard", journal=f"{tag}journal", lead=f"{tag}lead", told=f"{tag}told")
+    return ShardKeys(
+        shard=f"{tag}shard", journal=f"{tag}journal", lead=f"{tag}lead", told=f"{tag}told", owner=f"{tag}owner"
+    )
 
 
 @lru_cache(maxsize=16_384)

@@ -48,6 +48,14 @@ class TakeOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Say whose a shard of this Redis is, unless that was said before. Answers whose it is."""
+
+    shard: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sql:
     """Run one transaction. Answers what `work` answers."""
 
@@ -69,7 +77,7 @@ class Together:
     parts: tuple[Call | ReadJournal, ...]
 
 
-Step = Call | ReadJournal | TakeOver | Sql | Pause | Together
+Step = Call | ReadJournal | TakeOver | Claim | Sql | Pause | Together
 
 Steps = Generator[Step, Any, T]
 """A procedure that answers T in the end."""
@@ -140,6 +148,8 @@ def perform(runtime: GateRuntime, step: Step) -> Any:
             is_served = runtime.gate.take_over(step.shard, step.epoch)
             failpoint("gate.after_take_over")
             return is_served
+        case Claim():
+            return runtime.gate.claim(step.shard, step.owner)
         case Sql():
             with (snapshot if step.is_read else transaction)(runtime.engine) as connection:
                 done = step.work(connection)

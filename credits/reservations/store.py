@@ -18,10 +18,14 @@ from credits.reservations.tables import shards
 # server to run it.
 _READ_EPOCH: Final = select(shards.c.epoch).where(shards.c.id == bindparam("shard"))
 _READ_EPOCHS: Final = select(shards.c.id, shards.c.epoch).where(shards.c.id.in_(bindparam("shard_ids", expanding=True)))
+_READ_SHARD: Final = select(shards.c.epoch, shards.c.owner).where(shards.c.id == bindparam("shard"))
 _RAISE_EPOCH: Final = (
     update(shards)
     .where(shards.c.id == bindparam("shard"), shards.c.epoch == bindparam("current"))
     .values(epoch=shards.c.epoch + 1)
+)
+_NAME_OWNER: Final = (
+    update(shards).where(shards.c.id == bindparam("shard"), shards.c.owner.is_(None)).values(owner=bindparam("name"))
 )
 _SV: Final = select(accounts.c.sv).where(accounts.c.id == bindparam("account"))
 _DEBTS: Final = select(balances.c.credit_type, balances.c.debt).where(balances.c.account_id == bindparam("account"))
@@ -83,13 +87,26 @@ def read_epochs(connection: Connection, shard_ids: Iterable[int]) -> dict[int, i
     return {row.id: row.epoch for row in connection.execute(_READ_EPOCHS, {"shard_ids": sorted(shard_ids)})}
 
 
-def raise_epoch(connection: Connection, shard: int, current: int) -> bool:
-    """Begin the epoch after `current`; True for the one caller who may arm it."""
+def read_shard(connection: Connection, shard: int) -> tuple[int, str | None]:
+    """(epoch, owner) of a shard; (0, None) if nobody has used it yet."""
+    found = connection.execute(_READ_SHARD, {"shard": shard}).one_or_none()
+    return (0, None) if found is None else (found.epoch, found.owner)
+
+
+def name_owner(connection: Connection, shard: int, name: str) -> str:
+    """Give a shard an owner, unless it has one; answers which. The shard must have been used."""
+    connection.execute(_NAME_OWNER, {"shard": shard, "name": name})
+    owner: str = connection.execute(_READ_SHARD, {"shard": shard}).one().owner
+    return owner
+
+
+def raise_epoch(connection: Connection, shard: int, current: int, *, owner: str | None = None) -> bool:
+    """Begin the epoch after `current`, the first one with its `owner`; True for the one caller who may arm it."""
     if current == 0:
         insert_new(
             connection,
             shards,
-            {"id": shard, "tenant": "all", "epoch": 0},
+            {"id": shard, "tenant": "all", "epoch": 0, "owner": owner},
             unique=("id",),
             returning=("id",),
         )

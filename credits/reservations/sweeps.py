@@ -186,8 +186,7 @@ def _order_expiries(runtime: GateRuntime) -> int:
 def _unload(runtime: GateRuntime, account_ids: Sequence[int], idle_ms: int) -> int:
     if not account_ids:
         return 0
-    epochs, now_ms = runtime.gate.epochs, runtime.clock()
-    _learn_epochs(runtime.engine, epochs, {shard_of(account_id) for account_id in account_ids})
+    epochs, now_ms = _epochs_of(runtime, {shard_of(account_id) for account_id in account_ids}), runtime.clock()
     calls: list[tuple[Verb, tuple[str, ...], tuple[str | int, ...]]] = []
     for account_id in account_ids:
         keys = account_keys(account_id)
@@ -197,11 +196,14 @@ def _unload(runtime: GateRuntime, account_ids: Sequence[int], idle_ms: int) -> i
     return sum(1 for words in answers if words is not None and words[0] == Answer.UNLOADED)
 
 
-def _learn_epochs(engine: Engine, epochs: dict[int, int], shards: set[int]) -> None:
-    missing = shards - epochs.keys()
+def _epochs_of(runtime: GateRuntime, shards: set[int]) -> dict[int, int]:
+    """Of these shards. What nobody has asked the gate in stays unknown to it: it looks whose its Redis is first."""
+    epochs = dict.fromkeys(shards, 0) | runtime.gate.epochs
+    missing = shards - runtime.gate.epochs.keys()
     if missing:
-        with snapshot(engine) as connection:
-            epochs.update({shard: store.read_epoch(connection, shard) for shard in missing})
+        with glance(runtime.engine) as connection:
+            epochs |= store.read_epochs(connection, missing)
+    return epochs
 
 
 def _guarded(part: str, work: Callable[[GateRuntime], int], runtime: GateRuntime) -> int:

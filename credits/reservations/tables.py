@@ -1,6 +1,6 @@
-"""Table of the gate: each shard's epoch. What SQL orders of the gate stands in credits.ledger.orders."""
+"""Table of the gate: each shard's epoch and owner. What SQL orders of the gate stands in credits.ledger.orders."""
 
-from sqlalchemy import BigInteger, Column, Integer, Table
+from sqlalchemy import BigInteger, Column, Integer, String, Table
 
 from credits.db import metadata, tenant_column
 
@@ -12,4 +12,6 @@ shards = Table(
     tenant_column(),
     # Which incarnation of this shard's Redis may be believed. Whoever raises it, by compare-and-swap, may arm it.
     Column("epoch", BigInteger, nullable=False),
+    # The name that this database gave the shard. Its Redis keeps it too, and is not believed if it keeps another one.
+    Column("owner", String(36)),
 )

@@ -190,6 +190,7 @@ GATE_CORRUPTIONS: dict[str, tuple[Code, Callable[[AccountKeys, redis.Redis], obj
     "a line nobody can read": (Code.JOURNAL_UNREADABLE, lambda k, c: _line(k, c, i="image_generation=x,0,")),
     "a line that does not add up": (Code.JOURNAL_UNREADABLE, lambda k, c: _line(k, c, i="image_generation=9,0,")),
     "a line of nobody": (Code.JOURNAL_ACCOUNT, lambda k, c: _line(k, c, a="999999")),
+    "a Redis of another database": (Code.GATE_OWNER, lambda k, c: c.set(k.shard.replace("shard", "owner"), "x")),
     "a record nobody can read": (Code.GATE_UNREADABLE, lambda k, c: c.hset(k.holds, "x", "?")),
     "a credit the ledger does not have": (
         Code.GATE_CREDITS,

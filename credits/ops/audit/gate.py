@@ -38,16 +38,26 @@ def read_gate(engine: Engine, client: RedisClient, report: Report) -> None:
     """Add to `report` all that disagrees in the gate. Raises redis.RedisError if it does not answer."""
     loaded = loaded_accounts(client)
     with snapshot(engine) as connection:
-        epochs = {row[0]: row[1] for row in connection.execute(text("SELECT id, epoch FROM shards"))}
+        epochs = {row[0]: (row[1], row[2]) for row in connection.execute(text("SELECT id, epoch, owner FROM shards"))}
     for shard in range(_SHARDS):
-        _read_shard(engine, client, report, shard, sorted(loaded.get(shard, ())), epochs.get(shard, 0))
+        _read_shard(engine, client, report, shard, sorted(loaded.get(shard, ())), *epochs.get(shard, (0, None)))
     report.is_gate_read = True
 
 
 def _read_shard(
-    engine: Engine, client: RedisClient, report: Report, shard: int, account_ids: list[int], epoch: int
+    engine: Engine,
+    client: RedisClient,
+    report: Report,
+    shard: int,
+    account_ids: list[int],
+    epoch: int,
+    owner: str | None,
 ) -> None:
     view = read_shard(client, shard, [])
+    # One that was used by a release without owners has none; one that nobody used has none of ours in Redis either.
+    if view.owner and view.owner != owner and (owner or not epoch):
+        report.findings.append(_of_shard(Code.GATE_OWNER, shard, "its database", owner or "none", view.owner))
+        return
     report.journal_lines += view.length
     report.findings += _of_journal(engine, shard, view)
     # What an older epoch left, or a Redis that nobody believes, serves nobody: the next call loads it anew.

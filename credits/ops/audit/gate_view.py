@@ -65,6 +65,8 @@ class ShardView:
     """One shard, and some of its accounts, at one instant."""
 
     epoch: int = 0
+    owner: str = ""
+    """Of which database it says it is; empty if it does not."""
     counted: int = 0
     length: int = 0
     counted_of: dict[int, int] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def read_shard(client: RedisClient, shard: int, account_ids: list[int]) -> Shard
     tag = f"cg:{{{shard}}}:"
     pipeline = node_of(client, f"{tag}shard").pipeline(transaction=True)
     pipeline.hgetall(f"{tag}shard")
+    pipeline.get(f"{tag}owner")
     pipeline.xlen(f"{tag}journal")
     pipeline.xrange(f"{tag}journal")
     for account_id in account_ids:
@@ -96,8 +99,8 @@ def read_shard(client: RedisClient, shard: int, account_ids: list[int]) -> Shard
         pipeline.zrange(f"{tag}lots:{account_id}", 0, -1)
         pipeline.hgetall(f"{tag}holds:{account_id}")
         pipeline.zcard(f"{tag}due:{account_id}")
-    about, length, lines, *rest = pipeline.execute()
-    view = ShardView(epoch=int(about.get("ep", 0)), counted=int(about.get("n", 0)), length=length)
+    about, owner, length, lines, *rest = pipeline.execute()
+    view = ShardView(epoch=int(about.get("ep", 0)), owner=owner or "", counted=int(about.get("n", 0)), length=length)
     view.counted_of = {int(name[1:]): int(count) for name, count in about.items() if name[0] == "u" and count != "0"}
     for line_id, fields in lines:
         try:

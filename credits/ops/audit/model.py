@@ -46,6 +46,8 @@ class Code(StrEnum):
     """A debit that SQL ordered has been open for more than a minute."""
     SUSPENSE = "suspense"
     """Credits are taken and nobody knows for what; a person has to look."""
+    GATE_OWNER = "gate_owner"
+    """A shard of this Redis was filled from another database."""
     JOURNAL_UNREADABLE = "journal_unreadable"
     """A line of a shard's journal cannot be read; its account waits."""
     JOURNAL_ACCOUNT = "journal_account"
