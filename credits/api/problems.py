@@ -43,7 +43,7 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     errors.PriceCalculatorError: 502,
     errors.ProviderRefusedError: 422,
     errors.ProviderKeyRefusedError: 502,
-    errors.ConfigError: 500,
+    errors.ConfigError: 501,
     errors.LeaseLostError: 503,
     errors.AllocationError: 409,
     errors.DependencyError: 503,

@@ -51,8 +51,7 @@ def create_destination(
     Raises InvalidInputError for an unknown kind or too many destinations, DestinationRefusedError for the URL,
     IdempotencyConflictError, ConfigError if there is no key to derive secrets from.
     """
-    if not secret_key:
-        raise ConfigError({"CREDITGATE_SECRET_KEY": "must be set: the signing secrets of destinations come from it"})
+    _check_key(secret_key)
     wanted = frozenset(checked_kind(kind) for kind in kinds)
     checked = checked_url(url, tuple(allowed))
     name = f"dst_{new_id() if key is None else digest(tenant, key)[:32]}"
@@ -85,8 +84,10 @@ def rotate_secret(
     Give a destination its next secret; the one before signs beside it for a day.
 
     With `version`, the number of the secret that is wanted: the next one is made, the present one is answered again.
-    So a repetition rotates nothing twice. Raises SecretVersionError for any other number, DestinationNotFoundError.
+    So a repetition rotates nothing twice. Raises SecretVersionError for any other number, DestinationNotFoundError,
+    ConfigError if there is no key to derive secrets from.
     """
+    _check_key(secret_key)
     found = destination(connection, tenant, name)
     present = found.secret_version
     if version == present:
@@ -165,3 +166,8 @@ def checked_kind(text: str) -> Kind:
     if text not in known:
         raise InvalidInputError("kinds", f"must be among {', '.join(known)}, got {text[:40]!r}")
     return Kind(text)
+
+
+def _check_key(secret_key: str) -> None:
+    if not secret_key:
+        raise ConfigError({"CREDITGATE_SECRET_KEY": "must be set: the signing secrets of destinations come from it"})

@@ -15,8 +15,9 @@ from credits.api.bodies import MAX_API_BODY_BYTES
 from credits.api.routes import ENDPOINTS
 from credits.config.settings import Settings
 from credits.engine import Credits
+from credits.errors import ConfigError
 from tests.support.api import Caller, assert_problem, caller_of
-from tests.support.api_samples import sample_request
+from tests.support.api_samples import ask, sample_request
 from tests.support.library import TYPE, Shop, figures
 from webhooks.app import create_app
 from webhooks.doorbell import Doorbell
@@ -291,6 +292,23 @@ def test_whatever_is_read_may_be_polled_by_its_etag(caller: Caller, library: Cre
 
     assert set(requests) - set(found) == {"read_purchase", "find_topup", "find_destination", "find_delivery"}
     assert again == dict.fromkeys(found, 304)
+
+
+def test_what_this_installation_is_not_configured_for_is_said_and_is_no_failure(
+    settings: Settings, redis_url: str, engine: Engine
+) -> None:
+    settings = replace(settings, redis_url=redis_url, secret_key="")
+    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    caller = caller_of(app.test_client(), engine, scopes=["admin"])
+
+    answers = {endpoint.name: ask(caller, endpoint, account="user_1") for endpoint in ENDPOINTS}
+    answers["create_embed_token"] = caller.tell("user_1", "embed-tokens", {"origins": ["https://app.example.com"]})
+
+    unsigned = {name for name, answer in answers.items() if answer.status_code >= 500}
+    assert unsigned == {endpoint.name for endpoint in ENDPOINTS if ConfigError in endpoint.errors}
+    for name in unsigned:
+        problem = assert_problem(answers[name], 501, "config_invalid")
+        assert "CREDITGATE_SECRET_KEY" in problem["detail"]
 
 
 def test_answers_are_neither_kept_nor_guessed_at_by_browsers(caller: Caller, library: Credits) -> None:

@@ -20,6 +20,7 @@ from credits.api.notification_models import (
     SecretBody,
 )
 from credits.errors import (
+    ConfigError,
     DeliveryNotFoundError,
     DestinationNotFoundError,
     DestinationRefusedError,
@@ -49,7 +50,7 @@ def list_destinations(call: Call, _query: Nothing) -> Answer:
     scopes=OPERATE,
     body=DestinationBody,
     answers={201: DestinationWithSecret, 200: DestinationWithSecret},
-    errors=(DestinationRefusedError, IdempotencyConflictError, DestinationNotFoundError),
+    errors=(DestinationRefusedError, IdempotencyConflictError, DestinationNotFoundError, ConfigError),
 )
 def create_destination(call: Call, body: DestinationBody) -> Answer:
     """
@@ -82,7 +83,7 @@ def delete_destination(call: Call, body: ReasonBody) -> Answer:
     scopes=OPERATE,
     body=SecretBody,
     answers={200: DestinationWithSecret},
-    errors=(DestinationNotFoundError, SecretVersionError),
+    errors=(DestinationNotFoundError, SecretVersionError, ConfigError),
 )
 def rotate_destination_secret(call: Call, body: SecretBody) -> Answer:
     """

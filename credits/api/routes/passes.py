@@ -4,14 +4,23 @@ from credits.api.endpoint import Answer, Area, Call
 from credits.api.keys import Scope
 from credits.api.pass_models import EmbedToken, EmbedTokenBody, PortalLink, PortalLinkBody
 from credits.clock import iso
+from credits.errors import ConfigError
 
 area = Area("Pages", "The hosted page of an account's owner, and the components in pages of your own.")
 
 # Whoever may take an account's credits may show them to their owner.
 LET_IN = (Scope.RESERVE, Scope.GRANT)
+# Of an installation without CREDITGATE_SECRET_KEY.
+UNSIGNED = (ConfigError,)
 
 
-@area.post("/v1/accounts/{account}/portal-links", scopes=LET_IN, body=PortalLinkBody, answers={201: PortalLink})
+@area.post(
+    "/v1/accounts/{account}/portal-links",
+    scopes=LET_IN,
+    body=PortalLinkBody,
+    answers={201: PortalLink},
+    errors=UNSIGNED,
+)
 def create_portal_link(call: Call, body: PortalLinkBody) -> Answer:
     """
     A link that opens the hosted page of this account, for a while, and of no other.
@@ -24,7 +33,13 @@ def create_portal_link(call: Call, body: PortalLinkBody) -> Answer:
     return Answer(status=201, body={"account": call.account, "url": url, "expires_at": iso(expires_at_ms)})
 
 
-@area.post("/v1/accounts/{account}/embed-tokens", scopes=LET_IN, body=EmbedTokenBody, answers={201: EmbedToken})
+@area.post(
+    "/v1/accounts/{account}/embed-tokens",
+    scopes=LET_IN,
+    body=EmbedTokenBody,
+    answers={201: EmbedToken},
+    errors=UNSIGNED,
+)
 def create_embed_token(call: Call, body: EmbedTokenBody) -> Answer:
     """
     A token for the web components on pages of these origins.

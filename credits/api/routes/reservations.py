@@ -22,6 +22,7 @@ from credits.api.models import (
 )
 from credits.clock import iso
 from credits.errors import (
+    AccountBlockedError,
     HoldEndedError,
     IdempotencyConflictError,
     InsufficientCreditsError,
@@ -44,9 +45,11 @@ ONE: Final = ALL + "/{reservation_id}"
 RESERVE = (Scope.RESERVE,)
 LOOK = (Scope.READ, Scope.RESERVE)
 REFUSED = (IdempotencyConflictError, InsufficientCreditsError, MemberLimitExceededError, UnknownCreditTypeError)
+# A blocked account gets no more credits; what it holds can still be paid with.
+NEW_REFUSED = (*REFUSED, AccountBlockedError)
 
 
-@area.post(ALL, scopes=RESERVE, body=ReserveBody, answers={201: Reservation, 200: Reservation}, errors=REFUSED)
+@area.post(ALL, scopes=RESERVE, body=ReserveBody, answers={201: Reservation, 200: Reservation}, errors=NEW_REFUSED)
 def reserve(call: Call, body: ReserveBody) -> Answer:
     """
     Hold credits for one job, of all types in `items` or of none.
@@ -153,7 +156,9 @@ def extend(call: Call, body: ExtendBody) -> Answer:
     return Answer(body={"account": call.account, "reservation_id": name, "expires_at": iso(due_ms)})
 
 
-@area.post("/v1/accounts/{account}/spends", scopes=RESERVE, body=SpendBody, answers={200: Commitment}, errors=REFUSED)
+@area.post(
+    "/v1/accounts/{account}/spends", scopes=RESERVE, body=SpendBody, answers={200: Commitment}, errors=NEW_REFUSED
+)
 def spend(call: Call, body: SpendBody) -> Answer:
     """
     Take credits in one step, for work that is done or costs a known amount. Once per key.
