@@ -9,7 +9,16 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.clients.measure import Pairs, Stage, bare_pairs, stage, threaded_pairs, together, wrapped_tasks
+from benchmarks.clients.measure import (
+    Pairs,
+    Stage,
+    bare_pairs,
+    bare_together,
+    stage,
+    threaded_pairs,
+    together,
+    wrapped_tasks,
+)
 
 
 def main() -> int:
@@ -35,7 +44,8 @@ def _round(running: Stage, pairs: int) -> dict[str, Pairs]:
         "CreditsClient, one after the other": threaded_pairs(running, count=pairs, threads=1),
         "CreditsClient, 8 threads": threaded_pairs(running, count=pairs, threads=8),
         "CreditsClient, 100 threads": threaded_pairs(running, count=pairs, threads=100),
-        "AsyncCreditsClient, 100 at once": asyncio.run(together(running, count=pairs, at_once=100)),
+        "bare httpx, asyncio, 100 at once": asyncio.run(bare_together(running, count=5 * pairs, at_once=100)),
+        "AsyncCreditsClient, 100 at once": asyncio.run(together(running, count=5 * pairs, at_once=100)),
     }
 
 

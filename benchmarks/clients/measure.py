@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -105,22 +105,30 @@ def threaded_pairs(stage: Stage, *, count: int, threads: int) -> Pairs:
         return _measured(pair, count=count, threads=threads)
 
 
+async def bare_together(stage: Stage, *, count: int, at_once: int) -> Pairs:
+    """The same two requests by one httpx.AsyncClient, so many at once, each on a connection of its own."""
+    path, limits = f"/v1/accounts/{ACCOUNT}/reservations", httpx.Limits(max_connections=at_once)
+    headers = {"Authorization": f"Bearer {stage.key}"}
+    async with httpx.AsyncClient(base_url=stage.url, headers=headers, limits=limits, timeout=60) as client:
+
+        async def pair() -> None:
+            name = next(_names)
+            body: dict[str, Any] = {"reservation_id": name, "items": {TYPE: 1}, "ttl_s": 60}
+            (await client.post(path, json=body)).raise_for_status()
+            (await client.post(f"{path}/{name}/commit", json={"durability": "redis"})).raise_for_status()
+
+        return await _measured_together(pair, count=count, at_once=at_once)
+
+
 async def together(stage: Stage, *, count: int, at_once: int) -> Pairs:
     """The same by AsyncCreditsClient, so many jobs at once."""
-    took_ms: list[float] = []
-    left = iter(range(count))
     async with AsyncCreditsClient(stage.url, stage.key) as client:
 
-        async def jobs() -> None:
-            for _ in left:
-                began_s = time.perf_counter()
-                async with client.reserve(ACCOUNT, {TYPE: 1}) as hold:
-                    await hold.commit(durability="redis")
-                took_ms.append((time.perf_counter() - began_s) * 1000)
+        async def pair() -> None:
+            async with client.reserve(ACCOUNT, {TYPE: 1}) as hold:
+                await hold.commit(durability="redis")
 
-        began_s, cpu_s = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(jobs() for _ in range(at_once)))
-        return _pairs(took_ms, time.perf_counter() - began_s, time.process_time() - cpu_s)
+        return await _measured_together(pair, count=count, at_once=at_once)
 
 
 def wrapped_tasks(stage: Stage, *, count: int) -> dict[str, Task]:
@@ -159,6 +167,21 @@ def _measured(pair: Callable[[], None], *, count: int, threads: int) -> Pairs:
         began_s, cpu_s = time.perf_counter(), time.process_time()
         took_ms = list(pool.map(timed, range(count)))
         return _pairs(took_ms, time.perf_counter() - began_s, time.process_time() - cpu_s)
+
+
+async def _measured_together(pair: Callable[[], Awaitable[None]], *, count: int, at_once: int) -> Pairs:
+    took_ms: list[float] = []
+    left = iter(range(count))
+
+    async def jobs() -> None:
+        for _ in left:
+            began_s = time.perf_counter()
+            await pair()
+            took_ms.append((time.perf_counter() - began_s) * 1000)
+
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(jobs() for _ in range(at_once)))
+    return _pairs(took_ms, time.perf_counter() - began_s, time.process_time() - cpu_s)
 
 
 def _pairs(took_ms: list[float], whole_s: float, cpu_s: float) -> Pairs:

@@ -1,4 +1,7 @@
-"""Connections, renewed after a failure, after a while and after a fork: a changed address is found by itself."""
+"""
+Connections, one for each call under way; renewed after a failure, after a while and after a fork: a changed address is
+found by itself.
+"""
 
 import os
 import threading
@@ -13,6 +16,7 @@ from credits.client.calls import Call
 from credits.client.settings import CONNECT_TIMEOUT_S, ClientSettings
 
 C = TypeVar("C")
+L = TypeVar("L")
 
 RENEWED_AFTER_S: Final = 60.0
 """A name is resolved when a connection is made; one that is always busy would keep to an old address for ever."""
@@ -20,7 +24,8 @@ RENEWED_AFTER_S: Final = 60.0
 YOUNG_S: Final = 1.0
 """A pool that was made a moment ago has looked the name up; failing all the same, it is not made again at once."""
 
-_IDLE_S: Final = 15.0
+LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15.0)
+"""Of a line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +103,35 @@ class Connections(Generic[C]):
         return [lease.pool for lease in unused if lease.home == home]
 
 
+class Lines(Generic[L]):
+    """
+    Clients of httpx with a single connection each, the one used last first. Safe to share between threads.
+
+    httpx looks through all connections of a client before each request and behind it: with a hundred of them that took
+    longer than the request.
+    """
+
+    def __init__(self, make: Callable[[], L]) -> None:
+        self._make = make
+        self._free: list[L] = []
+
+    def take(self) -> L:
+        """A line that nobody else uses. One on which a call went wrong is not to be put back."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._make()
+
+    def put_back(self, line: L) -> None:
+        """Let the next call have it."""
+        self._free.append(line)
+
+    def take_all(self) -> list[L]:
+        """All that are free, to be closed."""
+        free, self._free = self._free, []
+        return free
+
+
 def headers_of(settings: ClientSettings, version: str) -> dict[str, str]:
     """What every request says."""
     return {
@@ -105,15 +139,6 @@ def headers_of(settings: ClientSettings, version: str) -> dict[str, str]:
         "Accept": "application/json",
         "User-Agent": f"creditgate-python/{version}",
     }
-
-
-def limits_of(settings: ClientSettings) -> httpx.Limits:
-    """How many connections at once, and how many are kept for the next call."""
-    return httpx.Limits(
-        max_connections=settings.max_connections,
-        max_keepalive_connections=settings.max_connections,
-        keepalive_expiry=_IDLE_S,
-    )
 
 
 def request_of(call: Call[Any], client: httpx.Client | httpx.AsyncClient, *, timeout_s: float) -> httpx.Request:

@@ -3,10 +3,9 @@
 import asyncio
 import os
 import random
-import ssl
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Final, TypeVar
@@ -15,7 +14,7 @@ import httpx
 
 from credits.client.attempts import MAX_ANSWER_BYTES, Answer, Attempts, Done
 from credits.client.calls import Call
-from credits.client.connections import Connections, answer_of, headers_of, limits_of, request_of
+from credits.client.connections import LIMITS, Connections, Lines, answer_of, headers_of, request_of
 from credits.client.settings import ClientSettings
 
 T = TypeVar("T")
@@ -28,9 +27,9 @@ _MISSED: Final = (httpx.TransportError, httpx.StreamError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AsyncPool:
-    """Connections of one event loop, and turns to use them: httpx looks at everybody who waits, again and again."""
+    """Lines of one event loop, and turns to use them."""
 
-    client: httpx.AsyncClient
+    lines: Lines[httpx.AsyncClient]
     turns: asyncio.Semaphore
 
 
@@ -40,8 +39,9 @@ class Sender:
     def __init__(self, settings: ClientSettings, *, transport: httpx.BaseTransport | None = None) -> None:
         self._settings = settings
         self._transport = transport
-        self._verify = _verification(settings.url)
-        self._connections = Connections(self._make, home=os.getpid, now_s=time.monotonic)
+        # Reading the certificates takes 20 ms, and lines are made often.
+        self._verify = httpx.create_ssl_context()
+        self._connections = Connections(lambda: Lines(self._make), home=os.getpid, now_s=time.monotonic)
         self._turns = threading.BoundedSemaphore(settings.max_connections)
         self._process = os.getpid()
 
@@ -60,12 +60,13 @@ class Sender:
 
     def close(self) -> None:
         """Close the connections. A later call opens others."""
-        for pool in self._connections.take_all():
-            pool.close()
+        for lines in self._connections.take_all():
+            self._end(lines.take_all())
+        if self._transport is not None:
+            self._transport.close()
 
     def _try(self, call: Call[T], timeout_s: float) -> Answer:
         began_s, turns = time.monotonic(), self._turns_of_process()
-        # httpx looks at everybody who waits for a connection whenever one is free; here nobody is looked at.
         if not turns.acquire(timeout=timeout_s):
             raise httpx.PoolTimeout("all connections were busy")
         try:
@@ -81,35 +82,35 @@ class Sender:
 
     def _try_now(self, call: Call[T], timeout_s: float) -> Answer:
         lease, has_failed = self._connections.lease(), True
-        deadline_s = time.monotonic() + timeout_s
         try:
-            request = request_of(call, lease.pool, timeout_s=timeout_s)
-            response = lease.pool.send(request, stream=True)
+            line = lease.pool.take()
             try:
-                body = bytearray()
-                for part in response.iter_bytes():
-                    body += part
-                    _check(body, response, deadline_s)
+                answer = _asked(call, line, timeout_s)
+                has_failed = False
             finally:
-                response.close()
-            has_failed = False
-            return answer_of(response, bytes(body))
-        except httpx.PoolTimeout:
-            # All connections are busy, and none is broken.
-            has_failed = False
-            raise
+                if has_failed:
+                    self._end([line])
+                else:
+                    lease.pool.put_back(line)
+            return answer
         finally:
             for retired in self._connections.give_back(lease, has_failed=has_failed):
-                retired.close()
+                self._end(retired.take_all())
 
     def _make(self) -> httpx.Client:
         return httpx.Client(
             base_url=self._settings.url,
             headers=headers_of(self._settings, _VERSION),
-            limits=limits_of(self._settings),
+            limits=LIMITS,
             verify=self._verify,
             transport=self._transport,
         )
+
+    def _end(self, lines: Iterable[httpx.Client]) -> None:
+        # Behind a transport that was given there is but one, for all lines: others may be under way on it.
+        if self._transport is None:
+            for line in lines:
+                line.close()
 
 
 class AsyncSender:
@@ -118,8 +119,9 @@ class AsyncSender:
     def __init__(self, settings: ClientSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
         self._transport = transport
-        self._verify = _verification(settings.url)
-        self._connections = Connections(self._make, home=_loop, now_s=time.monotonic)
+        # Reading the certificates takes 20 ms, and lines are made often.
+        self._verify = httpx.create_ssl_context()
+        self._connections = Connections(self._make_pool, home=_loop, now_s=time.monotonic)
 
     async def carry_out(self, call: Call[T]) -> T:
         """The answer to `call`, after as many tries as its patience allows. Raises CreditsError."""
@@ -137,7 +139,9 @@ class AsyncSender:
     async def aclose(self) -> None:
         """Close the connections. A later call opens others."""
         for pool in self._connections.take_all():
-            await pool.client.aclose()
+            await self._end(pool.lines.take_all())
+        if self._transport is not None:
+            await self._transport.aclose()
 
     async def _try(self, call: Call[T], timeout_s: float) -> Answer:
         lease, has_failed = self._connections.lease(), False
@@ -148,7 +152,7 @@ class AsyncSender:
             try:
                 # Whoever is cancelled says nothing about the server; whoever waits in vain does.
                 async with asyncio.timeout_at(deadline_s):
-                    return await self._send(call, lease.pool.client, timeout_s)
+                    return await self._try_on(lease.pool.lines, call, timeout_s)
             except (*_MISSED, TimeoutError):
                 has_failed = True
                 raise
@@ -156,29 +160,37 @@ class AsyncSender:
                 lease.pool.turns.release()
         finally:
             for retired in self._connections.give_back(lease, has_failed=has_failed):
-                await retired.client.aclose()
+                await self._end(retired.lines.take_all())
 
-    async def _send(self, call: Call[T], client: httpx.AsyncClient, timeout_s: float) -> Answer:
-        deadline_s = time.monotonic() + timeout_s
-        response = await client.send(request_of(call, client, timeout_s=timeout_s), stream=True)
+    async def _try_on(self, lines: Lines[httpx.AsyncClient], call: Call[T], timeout_s: float) -> Answer:
+        line, is_answered = lines.take(), False
         try:
-            body = bytearray()
-            async for part in response.aiter_bytes():
-                body += part
-                _check(body, response, deadline_s)
+            answer = await _asked_async(call, line, timeout_s)
+            is_answered = True
         finally:
-            await response.aclose()
-        return answer_of(response, bytes(body))
+            # Interrupted between question and answer, it would have to be trusted to know.
+            if is_answered:
+                lines.put_back(line)
+            else:
+                await self._end([line])
+        return answer
 
-    def _make(self) -> "_AsyncPool":
-        client = httpx.AsyncClient(
+    def _make_pool(self) -> _AsyncPool:
+        return _AsyncPool(lines=Lines(self._make), turns=asyncio.Semaphore(self._settings.max_connections))
+
+    def _make(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             base_url=self._settings.url,
             headers=headers_of(self._settings, _VERSION),
-            limits=limits_of(self._settings),
+            limits=LIMITS,
             verify=self._verify,
             transport=self._transport,
         )
-        return _AsyncPool(client=client, turns=asyncio.Semaphore(self._settings.max_connections))
+
+    async def _end(self, lines: Iterable[httpx.AsyncClient]) -> None:
+        if self._transport is None:
+            for line in lines:
+                await line.aclose()
 
 
 def _attempts(call: Call[T], settings: ClientSettings) -> Attempts[T]:
@@ -191,17 +203,38 @@ def _attempts(call: Call[T], settings: ClientSettings) -> Attempts[T]:
     )
 
 
+def _asked(call: Call[T], line: httpx.Client, timeout_s: float) -> Answer:
+    deadline_s = time.monotonic() + timeout_s
+    response = line.send(request_of(call, line, timeout_s=timeout_s), stream=True)
+    try:
+        body = bytearray()
+        for part in response.iter_bytes():
+            body += part
+            _check(body, response, deadline_s)
+    finally:
+        response.close()
+    return answer_of(response, bytes(body))
+
+
+async def _asked_async(call: Call[T], line: httpx.AsyncClient, timeout_s: float) -> Answer:
+    deadline_s = time.monotonic() + timeout_s
+    response = await line.send(request_of(call, line, timeout_s=timeout_s), stream=True)
+    try:
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            _check(body, response, deadline_s)
+    finally:
+        await response.aclose()
+    return answer_of(response, bytes(body))
+
+
 def _check(body: bytearray, response: httpx.Response, deadline_s: float) -> None:
     """Stop reading what comes too slowly or never ends: a timeout of httpx is for one read, not for the answer."""
     if len(body) > MAX_ANSWER_BYTES:
         raise httpx.RemoteProtocolError(f"the answer has more than {MAX_ANSWER_BYTES} bytes", request=response.request)
     if time.monotonic() > deadline_s:
         raise httpx.ReadTimeout("the answer did not end in time", request=response.request)
-
-
-def _verification(url: str) -> ssl.SSLContext | bool:
-    # Reading the certificates takes 20 ms; connections are renewed often.
-    return httpx.create_ssl_context() if url.startswith("https") else True
 
 
 def _loop() -> Hashable:

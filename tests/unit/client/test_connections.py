@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from credits.client.connections import RENEWED_AFTER_S, YOUNG_S, Connections
+from credits.client.connections import RENEWED_AFTER_S, YOUNG_S, Connections, Lines
 
 
 @dataclass
@@ -83,3 +83,23 @@ def test_what_is_in_use_is_closed_at_the_end(world: World) -> None:
     connections.give_back(connections.lease(), has_failed=False)
 
     assert (connections.take_all(), connections.take_all(), connections.lease().pool) == ([0], [], 1)
+
+
+def test_the_line_used_last_is_taken_first_and_another_is_made_where_none_is_free(world: World) -> None:
+    lines = Lines(world.make)
+    first, second = lines.take(), lines.take()
+
+    lines.put_back(second)
+    lines.put_back(first)
+
+    assert [lines.take(), lines.take(), lines.take()] == [first, second, 2]
+
+
+def test_a_line_that_was_not_put_back_is_nobodys(world: World) -> None:
+    lines = Lines(world.make)
+    lost, kept = lines.take(), lines.take()
+
+    lines.put_back(kept)
+
+    assert (lines.take_all(), lines.take_all()) == ([kept], [])
+    assert lost not in (lines.take(), lines.take())
