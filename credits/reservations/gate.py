@@ -150,12 +150,12 @@ class Gate:
 
     def claim(self, shard: int, owner: str) -> str:
         """Say whose a shard of this Redis is, unless that was said before; answers whose it is."""
-        try:
-            # A text, or nothing: then it is ours by now.
-            found: Any = self._run("SET", shard_keys(shard).owner, owner, "NX", "GET")
-        except ResponseError as error:
-            raise GateUnavailableError(f"Redis refused to say whose its shard {shard} is: {error}") from error
-        return owner if found is None else str(found)
+        key = shard_keys(shard).owner
+        # Not SET with GET: a cluster's client makes of its answer whether it was set.
+        _, found = self.ask_many([(key, ("SET", key, owner, "NX")), (key, ("GET", key))])
+        if not isinstance(found, str):
+            raise GateUnavailableError(f"Redis did not say whose its shard {shard} is ({type(found).__name__})")
+        return found
 
     def delete_idle_libraries(self, *, now_ms: int) -> list[str]:
         """Delete the versions of the library that nobody called for a day; answers their names."""

@@ -95,6 +95,7 @@ def test_a_redis_of_another_database_serves_once_it_is_emptied(
         credits_.close_gate()
 
 
+@pytest.mark.one_server
 def test_a_shard_of_a_release_that_named_no_owners_gets_one(shop: Shop, engine: Engine, redis_url: str) -> None:
     old = shop.process()
     old.add("ada", TYPE, 1_000, key="ada's")
