@@ -183,15 +183,13 @@ def _is_killed(record: Path) -> bool:
 
 def signed_purchase(payment: str, *, account: str = "user_1", amount: int = 100, delivery: str = "") -> SignedWebhook:
     """A paid purchase at the fake provider, signed now. Another `delivery` is another event of the payment."""
+    return signed_event("purchase.paid", payment, account=account, amount=amount, delivery=delivery or payment)
+
+
+def signed_event(event_type: str, payment: str, *, account: str, amount: int, delivery: str) -> SignedWebhook:
+    """Whatever the fake provider has to say of a purchase, signed now."""
     now_s = int(time.time())
-    body = REGISTRY["fake"].simulate(
-        simulation(
-            "purchase.paid",
-            payment=payment,
-            account=account,
-            amount=amount,
-            delivery=delivery or payment,
-            at_ms=now_s * 1000,
-        )
+    said = simulation(
+        event_type, payment=payment, account=account, amount=amount, delivery=delivery, at_ms=now_s * 1000
     )
-    return REGISTRY["fake"].sign(body, _SECRET, now_s)
+    return REGISTRY["fake"].sign(REGISTRY["fake"].simulate(said), _SECRET, now_s)
