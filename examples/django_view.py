@@ -56,9 +56,11 @@ def spends_credits(**amounts: int) -> Callable[[View], View]:
 
 
 def problem(error: CreditsError) -> JsonResponse:
-    """402 with what is short, 503 while credits cannot be asked for."""
+    """402 with what is short and where to buy, 503 while credits cannot be asked for."""
     status = 402 if isinstance(error, InsufficientCreditsError) else 503 if isinstance(error, DependencyError) else 500
     body = {"type": f"about:blank#{error.code}", "code": error.code, "status": status, "detail": str(error)}
+    if isinstance(error, InsufficientCreditsError):
+        body["buy_url"] = error.buy_url
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
 

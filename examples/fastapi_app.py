@@ -32,9 +32,11 @@ app = FastAPI(lifespan=lifespan)
 
 @app.exception_handler(CreditsError)
 async def answer_problem(_: Request, error: CreditsError) -> JSONResponse:
-    """402 with what is short, 503 while credits cannot be asked for."""
+    """402 with what is short and where to buy, 503 while credits cannot be asked for."""
     status = 402 if isinstance(error, InsufficientCreditsError) else 503 if isinstance(error, DependencyError) else 500
     body = {"type": f"about:blank#{error.code}", "code": error.code, "status": status, "detail": str(error)}
+    if isinstance(error, InsufficientCreditsError):
+        body["buy_url"] = error.buy_url
     headers = {"Retry-After": "5"} if status == 503 else None
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 

@@ -30,6 +30,8 @@ class InsufficientCreditsError(CreditsError):
 
     code = "insufficient_credits"
     fix = "Buy or grant credits, then try again; the same key may be used."
+    buy_url: str | None = None
+    """Where the account buys more; the server says so, if it knows (CREDITGATE_BUY_URL)."""
 
     def __init__(self, *shortages: Shortage) -> None:
         super().__init__(
@@ -98,6 +100,8 @@ class HoldEndedError(CreditsError):
 
     code = "hold_ended"
     fix = "Reserve again; extend holds while their jobs run, or reserve with a longer ttl_s."
+    buy_url: str | None = None
+    """As of InsufficientCreditsError."""
 
     def __init__(self, message: str, *shortages: Shortage) -> None:
         super().__init__(message)

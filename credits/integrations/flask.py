@@ -3,16 +3,20 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Any, ParamSpec
 
 from flask import Response, current_app, jsonify
 from werkzeug.wrappers import Response as AnyResponse
 
 from credits.errors import (
+    AccountBlockedError,
     CreditsError,
     DependencyError,
+    HoldEndedError,
     IdempotencyConflictError,
     InsufficientCreditsError,
+    InvalidIdError,
     MemberLimitExceededError,
 )
 from credits.ids import new_id
@@ -47,8 +51,12 @@ PAY_PATIENCE_S = 5.0
 
 _STATUS_OF = {
     InsufficientCreditsError: 402,
+    # The view took longer than its hold lasted, and what is available does not suffice any more.
+    HoldEndedError: 402,
     MemberLimitExceededError: 403,
+    AccountBlockedError: 403,
     IdempotencyConflictError: 409,
+    InvalidIdError: 422,
     DependencyError: 503,
 }
 
@@ -119,15 +127,12 @@ def spends_credits(
 
 
 def problem_response(error: CreditsError) -> Response:
-    """An error of ours as a problem+json: 402 with what is short, 403, 409, 503 with Retry-After, else 500."""
+    """An error of ours as a problem+json: 402 with what is short and where to buy, 403, 409, 503, else 500."""
     status = _status_of(error)
     body: dict[str, Any] = {"type": f"about:blank#{error.code}", "code": error.code, "status": status}
     body |= {"detail": str(error), "fix": error.fix}
-    if isinstance(error, InsufficientCreditsError):
-        body["shortages"] = [
-            {"credit_type": one.credit_type, "needed": one.needed, "available": one.available}
-            for one in error.shortages
-        ]
+    if isinstance(error, InsufficientCreditsError | HoldEndedError):
+        body |= {"shortages": [asdict(one) for one in error.shortages], "buy_url": error.buy_url}
     response = jsonify(body)
     response.status_code, response.content_type = status, "application/problem+json"
     if status == 503:

@@ -95,11 +95,11 @@ def test_whose_midnight_begins_a_day_is_set_once(caller: Caller, library: Credit
 
 
 def test_a_page_of_members_goes_on_where_the_last_one_ended(caller: Caller, library: Credits) -> None:
-    for name in ("ada", "bob", "eve"):
+    for name in ("ada", "bob", "cy", "eve"):
         library.set_member_limit("team/1", name, TYPE, 1, per="ever")
 
     first = caller.account("team/1", "members", limit=2).get_json()
     second = caller.account("team/1", "members", limit=2, cursor=first["next"]).get_json()
 
-    assert [one["member"] for one in first["items"] + second["items"]] == ["ada", "bob", "eve"]
+    assert [one["member"] for one in first["items"] + second["items"]] == ["ada", "bob", "cy", "eve"]
     assert second["next"] is None

@@ -56,7 +56,7 @@ def library(shop: Shop) -> Credits:
 @pytest.fixture
 def url(settings: Settings, redis_url: str, engine: Engine) -> Iterator[str]:
     app = create_app(
-        replace(settings, redis_url=redis_url),
+        replace(settings, redis_url=redis_url, buy_url="https://app.example.com/buy?for={account}"),
         engine=engine,
         doorbell=Doorbell(lambda _: None),
         registry=CollectorRegistry(),
@@ -145,12 +145,13 @@ def test_more_than_held_is_refused_or_owed_as_the_policy_says(client: Any, libra
     assert figures(library, "user_1") == (-10, 0, 0, 0, 10)
 
 
-def test_too_few_credits_are_told_by_type(client: Any) -> None:
+def test_too_few_credits_are_told_by_type_and_where_there_are_more(client: Any) -> None:
     with pytest.raises(InsufficientCreditsError) as caught:
         client.reserve("user_1", {TYPE: 101, OTHER: 1})
 
     assert caught.value.shortages == (Shortage(TYPE, 101, 100), Shortage(OTHER, 1, 0))
     assert caught.value.fix == InsufficientCreditsError.fix
+    assert caught.value.buy_url == "https://app.example.com/buy?for=user_1"
 
 
 def test_what_is_out_of_bounds_is_refused_by_field(client: Any) -> None:

@@ -7,8 +7,15 @@ import pytest
 from flask import Flask, Response, abort
 
 from credits.engine import Credits
-from credits.errors import GateUnavailableError, InvalidInputError
-from credits.integrations.flask import current_job, spends_credits
+from credits.errors import (
+    AccountBlockedError,
+    CreditsError,
+    GateUnavailableError,
+    InvalidIdError,
+    InvalidInputError,
+    MemberLimitExceededError,
+)
+from credits.integrations.flask import current_hold, current_job, spends_credits
 from credits.reservations.hold import Hold
 from tests.support.library import OTHER, TYPE, Shop, figures
 
@@ -105,6 +112,38 @@ def test_a_member_past_its_budget_is_answered_403_and_the_view_is_not_called(lib
     assert (first.status_code, second.status_code, len(ran)) == (200, 403, 1)
     assert second.get_json()["code"] == "member_limit_exceeded"
     assert figures(library, "user_1")[0] == 90
+
+
+@pytest.mark.parametrize(
+    ("refused", "status"),
+    [
+        (AccountBlockedError("user_1", TYPE, 5, "refunded"), 403),
+        (InvalidIdError("account", "must have 1 to 200 characters, got 201"), 422),
+        (MemberLimitExceededError("ada"), 403),
+    ],
+    ids=["blocked", "no name", "budget"],
+)
+def test_whoever_is_refused_hears_that_and_of_no_failure(refused: CreditsError, status: int) -> None:
+    class Refusing:
+        def reserve(self, *_: Any, **__: Any) -> Hold:
+            raise refused
+
+    answer = ask(lambda account: "done", Refusing)  # noqa: ARG005
+
+    assert (answer.status_code, answer.get_json()["code"]) == (status, refused.code)
+
+
+def test_a_view_whose_credits_went_elsewhere_while_it_ran_is_answered_402_instead_of_the_work(library: Credits) -> None:
+    def render(account: str) -> str:
+        library.release(account, current_hold().reservation_id)
+        library.spend(account, {TYPE: 95}, key="elsewhere")
+        return "done"
+
+    answer = ask(render, library)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (402, "hold_ended")
+    assert answer.get_json()["shortages"] == [{"credit_type": TYPE, "needed": 10, "available": 5}]
+    assert figures(library, "user_1")[0] == 5
 
 
 def test_a_gate_that_is_away_is_answered_503() -> None:

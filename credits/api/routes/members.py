@@ -36,9 +36,10 @@ OPERATE = (Scope.ADMIN,)
 @area.get(ALL, scopes=LOOK, query=MembersQuery, answers={200: MemberPage})
 def list_members(call: Call, query: MembersQuery) -> Answer:
     """Members that have a limit or have spent, by name: what each may spend, and has used."""
-    found = call.credits.members(call.account, after=query.cursor or "", limit=query.limit)
-    following = found[-1].member if len(found) == query.limit else None
-    return Answer(body={"account": call.account, "items": [member_json(one) for one in found], "next": following})
+    found = call.credits.members(call.account, after=query.cursor or "", limit=query.limit + 1)
+    page = found[: query.limit]
+    following = page[-1].member if len(found) > len(page) else None
+    return Answer(body={"account": call.account, "items": [member_json(one) for one in page], "next": following})
 
 
 @area.get(LIMITS, scopes=LOOK, query=Nothing, answers={200: MemberFound})
