@@ -35,19 +35,18 @@ def lines_of_change(hand: InHand, invoice: Invoice, line: PlanLine) -> list[Bill
     ]
     if not active:
         return plan_lines.waiting(hand, fact, "the period that the change splits was not paid yet")
-    old = periods_store.period_of(active[-1])
+    old, end_ms = periods_store.period_of(active[-1]), int(active[-1]["end_ms"])
     new = _sight_of_change(hand, invoice, old)
     if new is None and _is_back(hand, invoice, old):
         return done(f"back on plan {old.plan}, whose credits had stayed when it was left; nothing more comes")
     if new is None:
         return plan_lines.waiting(hand, fact, "the subscription does not show yet what it was changed to")
-    assert old.end_ms is not None  # noqa: S101 - chosen by it
-    left = Fraction(old.end_ms - at_ms, old.end_ms - old.anchor_ms)
+    left = Fraction(end_ms - at_ms, end_ms - old.anchor_ms)
     back = round((old.full_price_minor or 0) * left)
     old_plan = hand.catalogue.plan(old.plan)
     plan = plan_lines.plan_of(hand, new.product_ids[0])
     currency = fact.total.currency
-    named = replace(line, period_start_ms=at_ms, period_end_ms=old.end_ms, is_proration=True)
+    named = replace(line, period_start_ms=at_ms, period_end_ms=end_ms, is_proration=True)
     given = replace(named, quantity=old.quantity, amount=Money(amount_minor=-back, currency=currency))
     charged = replace(named, quantity=new.quantity, amount=Money(amount_minor=net + back, currency=currency))
     read = [plan_lines.proration(hand, invoice, given, old_plan)] if back else []

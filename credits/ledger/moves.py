@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select, update
 
 from credits.config.settings import Tenant
+from credits.errors import IdempotencyConflictError
 from credits.ledger import store
 from credits.ledger.model import DebitKind, EntryKind, Take
 from credits.ledger.tables import accounts, grants, outbox
@@ -93,7 +94,9 @@ def _post(
             "at_ms": now_ms,
         },
     )
-    assert entry_id is not None, f"each step has a key of its own, and {move.key} is taken"  # noqa: S101
+    if entry_id is None:
+        # Each step has a key of its own. With this one taken, nothing of the step may stand.
+        raise IdempotencyConflictError(move.key, first="another entry", now=f"{kind} of {move.credit_type}")
     store.write_balance(
         connection,
         move.tenant,

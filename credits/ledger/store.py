@@ -16,6 +16,11 @@ from credits.units import MAX_AMOUNT
 # server to run it. (A parameter is never called like a column that is set: those names are taken.)
 _BY_NAME: Final = (accounts.c.tenant == bindparam("tenant")) & (accounts.c.external_id == bindparam("external_id"))
 _FIND_ACCOUNT: Final = select(accounts.c.id).where(_BY_NAME)
+_FIND_ENTRY: Final = (
+    select(entries, accounts.c.external_id)
+    .join(accounts, accounts.c.id == entries.c.account_id)
+    .where(entries.c.tenant == bindparam("tenant"), entries.c.key == bindparam("key"))
+)
 # NO KEY: rows that point at the account may still be inserted. With a full lock, two transactions that each linked a
 # customer to it would wait for each other.
 _LOCK_ACCOUNT: Final = select(accounts.c.id, accounts.c.sv).where(_BY_NAME).with_for_update(key_share=True)
@@ -61,9 +66,7 @@ def ensure_account(connection: Connection, tenant: Tenant, external_id: str, now
     if row is not None:
         return int(row["id"])
     # Somebody else made it a moment ago; it is committed by now, or the insert would still wait.
-    found = find_account(connection, tenant, external_id)
-    assert found is not None, "an insert that found the name taken must find the row that took it"  # noqa: S101
-    return found
+    return int(connection.execute(_FIND_ACCOUNT, {"tenant": tenant, "external_id": external_id}).scalar_one())
 
 
 def read_balance(connection: Connection, account_id: int, credit_type: str) -> tuple[int, int, int]:
@@ -96,15 +99,12 @@ def insert_entry(connection: Connection, values: dict[str, Any]) -> int | None:
 
 def find_entry(connection: Connection, tenant: Tenant, key: str) -> RowMapping | None:
     """The entry with `key`, with the external id of its account."""
-    return (
-        connection.execute(
-            select(entries, accounts.c.external_id)
-            .join(accounts, accounts.c.id == entries.c.account_id)
-            .where(entries.c.tenant == tenant, entries.c.key == key)
-        )
-        .mappings()
-        .one_or_none()
-    )
+    return connection.execute(_FIND_ENTRY, {"tenant": tenant, "key": key}).mappings().one_or_none()
+
+
+def read_entry(connection: Connection, tenant: Tenant, key: str) -> RowMapping:
+    """The entry that an insert has found to have `key`, with the external id of its account."""
+    return connection.execute(_FIND_ENTRY, {"tenant": tenant, "key": key}).mappings().one()
 
 
 def find_first_entry(connection: Connection, tenant: Tenant, keys: Sequence[str]) -> RowMapping | None:

@@ -59,8 +59,11 @@ def reserve_many(gate: Reservations, wanted: Sequence[Reserve]) -> list[Held | C
             items.append(checked)
     found: list[Held | CreditsError] = []
     for number, (ask_or_error, answered) in enumerate(zip(asks, _call_all(gate, asks), strict=True)):
-        if isinstance(answered, CreditsError) or isinstance(ask_or_error, CreditsError):
-            found.append(answered if isinstance(answered, CreditsError) else _of(ask_or_error))
+        if isinstance(answered, CreditsError):
+            found.append(answered)
+            continue
+        if isinstance(ask_or_error, CreditsError):
+            found.append(ask_or_error)
             continue
         try:
             account, name = wanted[number].account, ask_or_error.name
@@ -84,8 +87,10 @@ def commit_many(
     _await_all(gate, [one for one in taken if isinstance(one, Taken)])
     found: list[Committed | CreditsError] = []
     for number, (ask, answer, one) in enumerate(zip(asks, answered, taken, strict=True)):
-        if isinstance(ask, CreditsError) or isinstance(answer, CreditsError):
-            found.append(answer if isinstance(answer, CreditsError) else _of(ask))
+        if isinstance(answer, CreditsError):
+            found.append(answer)
+        elif isinstance(ask, CreditsError):
+            found.append(ask)
         elif answer.words[0] == Answer.GONE:
             # Alone, for the ways there are around a lost hold.
             found.append(_commit_alone(gate, commits[number], durability))
@@ -227,11 +232,6 @@ def _committed(ask: Ask, answered: Answered, taken: Taken | None) -> Committed |
         return committed(ask, answered, taken)
     except CreditsError as error:
         return error
-
-
-def _of(error: Ask | CreditsError) -> CreditsError:
-    assert isinstance(error, CreditsError), "the caller has looked"  # noqa: S101
-    return error
 
 
 def _check_size(batch: Sequence[object]) -> None:

@@ -93,10 +93,9 @@ def deduct(gate: Reservations, order: Deduction) -> Posted:
     ask = _ask(gate, account_id, order)
     answered = gate.call(ask)
     committed = gate.acknowledged(ask, answered, Durability.LEDGER)
-    if committed.is_pending:
+    entry = None if committed.is_pending else _find(gate, [f"{ask.op}:{order.credit_type}"])
+    if entry is None:
         raise LedgerPendingError(f"{order.amount} {order.credit_type} of {order.account} are taken, not yet booked")
-    entry = _find(gate, [f"{ask.op}:{order.credit_type}"])
-    assert entry is not None, "what the bookkeeper found, anybody finds"  # noqa: S101
     return _posted(entry, order, replayed=answered.words[0] == Answer.REPLAYED)
 
 

@@ -208,7 +208,7 @@ def _carry_out(connection: Connection, row: RowMapping, plan: Plan, *, event_id:
     if plan.step is not None:
         steps += 1
         op = _op(row, _WORDS[plan.step], steps)
-        _order(connection, row, plan, op, now_ms)
+        _order(connection, row, plan.step, plan.amount, op=op, now_ms=now_ms)
         if plan.step is Step.OWE and row["shortfall"] == Shortfall.BLOCK:
             reason = f"spent before they were taken back ({row['cause']})"
             blocks.block(connection, row["account_id"], row["credit_type"], reason=reason, now_ms=now_ms)
@@ -223,23 +223,22 @@ def _carry_out(connection: Connection, row: RowMapping, plan: Plan, *, event_id:
 _WORDS: Final = {Step.TAKE: "claw", Step.OWE: "owe", Step.FREEZE: "freeze"}
 
 
-def _order(connection: Connection, row: RowMapping, plan: Plan, op: str, now_ms: int) -> None:
-    is_debt = plan.step is Step.OWE
+def _order(connection: Connection, row: RowMapping, step: Step, amount: int, *, op: str, now_ms: int) -> None:
+    is_debt = step is Step.OWE
     reasons = {Step.TAKE: "taken back", Step.OWE: "taken back, spent before", Step.FREEZE: "frozen"}
-    assert plan.step is not None, "an order is for a step"  # noqa: S101
     order_command(
         connection,
         Tenant(row["tenant"]),
         row["account_id"],
-        kind=DebitKind.FREEZE if plan.step is Step.FREEZE else DebitKind.CLAWBACK,
+        kind=DebitKind.FREEZE if step is Step.FREEZE else DebitKind.CLAWBACK,
         credit_type=row["credit_type"],
-        amount=plan.amount,
+        amount=amount,
         grant_ids=[] if is_debt else [row["grant_id"]],
         allow_debt=is_debt,
         op=op,
         fingerprint=digest(op)[:32],
         actor=row["actor"],
-        reason=f"{reasons[plan.step]} ({row['cause']})",
+        reason=f"{reasons[step]} ({row['cause']})",
         now_ms=now_ms,
     )
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 from credits.ops.dev.output import Lines, Terminal
 from credits.ops.supervise.group import end_group
@@ -101,9 +101,9 @@ class Runner:
             # Ctrl-C in the terminal then reaches this process alone, which stops the services in order.
             start_new_session=True,
         )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        os.set_blocking(process.stdout.fileno(), False)
-        self._selector.register(process.stdout, selectors.EVENT_READ, (name, Lines()))
+        printed = _pipe(process.stdout)
+        os.set_blocking(printed.fileno(), False)
+        self._selector.register(printed, selectors.EVENT_READ, (name, Lines()))
         self._running[name] = process
 
     def _relay(self, within_s: float) -> None:
@@ -141,12 +141,11 @@ class Runner:
         """Clear up after a supervisor that has ended: if it was killed, its service is still there."""
         process = self._running.pop(name)
         end_group(self._services[name].record, patience_s=0)
-        assert process.stdin is not None  # noqa: S101 - asked for at the start
-        process.stdin.close()
-        assert process.stdout is not None  # noqa: S101 - asked for at the start
-        if process.stdout.fileno() in self._selector.get_map():
-            self._selector.unregister(process.stdout)
-        process.stdout.close()
+        _pipe(process.stdin).close()
+        printed = _pipe(process.stdout)
+        if printed.fileno() in self._selector.get_map():
+            self._selector.unregister(printed)
+        printed.close()
 
     def _stop_all(self) -> None:
         for is_last in (False, True):
@@ -170,3 +169,10 @@ class Runner:
                 return
             self._relay(_TICK_S / 4)
         self._relay(0)
+
+
+def _pipe(end: IO[bytes] | None) -> IO[bytes]:
+    """Our end of a pipe of a process that was started with one. Raises ValueError if it was not."""
+    if end is None:
+        raise ValueError("the process was started without this pipe")
+    return end
