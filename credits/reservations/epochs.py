@@ -2,14 +2,11 @@
 
 from credits.errors import GateUnavailableError
 from credits.ids import new_id
-from credits.log import get_logger
 from credits.reservations import store
 from credits.reservations.keys import shard_keys
 from credits.reservations.model import Answer
 from credits.reservations.scripts import Verb
 from credits.reservations.steps import Call, Claim, GateRuntime, Sql, Steps, TakeOver
-
-log = get_logger(__name__)
 
 
 def renew_epoch(runtime: GateRuntime, shard: int, used: int, *, is_needed: bool = False) -> Steps[None]:
@@ -54,7 +51,6 @@ def _claim(shard: int, owner: str | None) -> Steps[None]:
         owner = yield Sql(lambda connection: store.name_owner(connection, shard, new_id()))
     found: str = yield Claim(shard, owner)
     if found != owner:
-        log.error("gate.of_another_database", shard=shard, owner=owner, found=found)
         raise GateUnavailableError(
             "this Redis was filled from another database: each needs a Redis server of its own. "
             "If that other database is gone, empty this Redis"
