@@ -6,15 +6,13 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.serving import make_server
 
 from credits.api.routes import ENDPOINTS
 from credits.config.settings import Settings
+from tests.support.api import app_on
 from tests.support.pages import Watch
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -27,7 +25,7 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(settings: Settings, engine: Engine) -> Iterator[str]:
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.port}"

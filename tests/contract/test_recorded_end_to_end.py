@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client import CollectorRegistry
 from sqlalchemy import RowMapping, select
 
 from credits.allocation.model import Runtime
@@ -24,11 +23,10 @@ from credits.inbox.tables import events
 from credits.ledger.tables import entries
 from credits.payload import parse
 from tests.conftest import CONFIG_FILE
+from tests.support.api import app_on
 from tests.support.clock import VirtualClock
 from tests.support.pipeline import OPERATOR, Pipeline
 from tests.support.recorded import Recorded, recorded_folder, recorded_webhooks
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 from webhooks.providers import REGISTRY
 
 SECRET = b"a secret of both modes"
@@ -154,13 +152,7 @@ def receiver_of(workers: Runtime) -> FlaskClient:
     """A receiver over the same database, whose one secret is that of both modes."""
     secrets = tuple(WebhookSecret(tenant=tenant, value=SECRET) for tenant in Tenant)
     settings = load_settings({"CREDITGATE_CONFIG": str(CONFIG_FILE)}, CONFIG_FILE.parent)
-    app = create_app(
-        replace(settings, webhook_secrets=dict.fromkeys(REGISTRY, secrets)),
-        engine=workers.engine,
-        doorbell=Doorbell(lambda _: None),
-        clock=workers.clock,
-        registry=CollectorRegistry(),
-    )
+    app = app_on(settings, workers.engine, clock=workers.clock, webhook_secrets=dict.fromkeys(REGISTRY, secrets))
     return app.test_client()
 
 

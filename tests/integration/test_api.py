@@ -2,23 +2,19 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.api import keys
 from credits.clock import iso
 from credits.config.settings import Settings, Tenant
 from credits.db import transaction
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.clock import NOON_MS, VirtualClock
 from tests.support.pipeline import Pipeline
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 TYPE = "image_generation"
 PAGES = ["entries", "grants"]
@@ -27,10 +23,7 @@ READS = ["balances", *PAGES]
 
 @pytest.fixture
 def client(settings: Settings, redis_url: str, engine: Engine, clock: VirtualClock) -> FlaskClient:
-    settings, doorbell = replace(settings, redis_url=redis_url), Doorbell(lambda _: None)
-    return create_app(
-        settings, engine=engine, doorbell=doorbell, clock=clock, registry=CollectorRegistry()
-    ).test_client()
+    return app_on(settings, engine, clock=clock, redis_url=redis_url).test_client()
 
 
 @pytest.fixture

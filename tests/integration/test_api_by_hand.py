@@ -1,18 +1,14 @@
 """Grants and deductions over HTTP: once per key, with reason and actor in the ledger."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.config.settings import Settings
 from credits.engine import Credits
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.library import TYPE, Shop, figures
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 
 @pytest.fixture
@@ -24,8 +20,7 @@ def library(shop: Shop) -> Iterator[Credits]:
 
 @pytest.fixture
 def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
-    settings = replace(settings, redis_url=redis_url)
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url)
     return caller_of(app.test_client(), engine, scopes=["grant", "read"])
 
 

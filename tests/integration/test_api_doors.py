@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
@@ -15,13 +13,11 @@ from credits.api.keys import Scope
 from credits.api.routes import ENDPOINTS
 from credits.config.settings import Settings, Tenant
 from credits.engine import Credits
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.api_samples import ask
 from tests.support.clock import NOON_MS
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import TYPE, Shop, figures
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 ACCOUNT = "somebody/else"
 NOBODY = "nobody/there"
@@ -39,10 +35,7 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def client(settings: Settings, redis_url: str, engine: Engine) -> FlaskClient:
-    settings = replace(settings, redis_url=redis_url)
-    return create_app(
-        settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry()
-    ).test_client()
+    return app_on(settings, engine, redis_url=redis_url).test_client()
 
 
 @pytest.fixture

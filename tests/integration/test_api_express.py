@@ -2,21 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from credits.api.bodies import MAX_API_BODY_BYTES
 from credits.config.settings import Settings
 from credits.engine import Credits
-from tests.support.api import Caller, caller_of
+from tests.support.api import Caller, app_on, caller_of
 from tests.support.library import TYPE, Shop, figures
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 PLAIN = "application/json"
 FLASKS_WAY = "application/json; charset=utf-8"
@@ -44,8 +40,7 @@ def library(shop: Shop) -> Iterator[Credits]:
 
 @pytest.fixture
 def caller(settings: Settings, redis_url: str, engine: Engine, library: Credits) -> Caller:
-    settings = replace(settings, redis_url=redis_url, base_url="https://credits.example")
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url, base_url="https://credits.example")
     return caller_of(app.test_client(), engine, scopes=["reserve"])
 
 

@@ -5,8 +5,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from flask import Flask
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import OperationalError
 
@@ -17,11 +15,9 @@ from credits.clock import system_clock_ms
 from credits.config.settings import Settings, Tenant
 from credits.db import snapshot, transaction
 from credits.errors import AuthenticationError
-from tests.support.api import Caller, caller_of, new_key
+from tests.support.api import Caller, app_on, caller_of, new_key
 from tests.support.clock import VirtualClock
 from tests.support.processes import wait_until
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 
 @pytest.fixture
@@ -37,10 +33,6 @@ def key(engine: Engine) -> str:
 def make_key(engine: Engine) -> str:
     with transaction(engine) as connection:
         return keys.create_key(connection, tenant=Tenant.SANDBOX, name="app", scopes=["read"], now_ms=system_clock_ms())
-
-
-def app_on(settings: Settings, engine: Engine) -> Flask:
-    return create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
 
 
 def test_a_revoked_key_stops_working_everywhere_within_five_seconds(settings: Settings, engine: Engine) -> None:

@@ -1,20 +1,16 @@
 """Rate limits: per key, over all processes, exact where they are small, and never a reason to fail."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.api.limits import open_limits
 from credits.config.settings import Settings, load_settings
 from credits.errors import ConfigError, CreditsError
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.clock import VirtualClock
 from tests.support.valkey import ValkeyServer
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 pytestmark = pytest.mark.usefixtures("within_a_day")
 
@@ -26,8 +22,7 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 def caller_on(settings: Settings, engine: Engine, redis_url: str, *, limit: str = "5/day") -> Caller:
-    settings = replace(settings, redis_url=redis_url, broker_url=redis_url, rate_limit=limit)
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url, broker_url=redis_url, rate_limit=limit)
     return caller_of(app.test_client(), engine)
 
 

@@ -1,20 +1,16 @@
 """Members over HTTP: limits are set, shown, raised, hit and removed."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.clock import iso, system_clock_ms
 from credits.config.settings import Settings
 from credits.engine import Credits
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.library import TYPE, Shop
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 pytestmark = pytest.mark.usefixtures("within_a_day")
 
@@ -23,12 +19,7 @@ LIMIT = f"/v1/accounts/team%2F1/members/ada%20b/limits/{TYPE}/day"
 
 @pytest.fixture
 def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
-    app = create_app(
-        replace(settings, redis_url=redis_url),
-        engine=engine,
-        doorbell=Doorbell(lambda _: None),
-        registry=CollectorRegistry(),
-    )
+    app = app_on(settings, engine, redis_url=redis_url)
     client: FlaskClient = app.test_client()
     return caller_of(client, engine, scopes=["admin"])
 

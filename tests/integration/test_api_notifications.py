@@ -1,10 +1,8 @@
 """Destinations over HTTP: made once per key, told, silenced, rotated, replayed; each change in the audit log."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, select
 
 from credits.audit_log import audit_log
@@ -15,11 +13,9 @@ from credits.notifications import service
 from credits.notifications.addresses import networks
 from credits.notifications.sending import Sending
 from credits.notifications.service import NotifyRuntime
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.databases import ON_SQLITE
 from tests.support.hooks import listening
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 HOOK = "https://app.example.com/hooks"
 LOCAL = "127.0.0.0/8"
@@ -31,12 +27,7 @@ def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
 
 
 def _caller(settings: Settings, redis_url: str, engine: Engine, **changes: Any) -> Caller:
-    app = create_app(
-        replace(settings, redis_url=redis_url, **changes),
-        engine=engine,
-        doorbell=Doorbell(lambda _: None),
-        registry=CollectorRegistry(),
-    )
+    app = app_on(settings, engine, redis_url=redis_url, **changes)
     return caller_of(app.test_client(), engine, scopes=["admin"])
 
 

@@ -3,12 +3,10 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.api.bodies import MAX_API_BODY_BYTES
@@ -16,11 +14,9 @@ from credits.api.routes import ENDPOINTS
 from credits.config.settings import Settings
 from credits.engine import Credits
 from credits.errors import ConfigError
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.api_samples import ask, sample_request
 from tests.support.library import TYPE, Shop, figures
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 GRANT: dict[str, Any] = {"credit_type": TYPE, "amount": 5, "key": "k"}
 RESERVE: dict[str, Any] = {"items": {TYPE: 1}, "reservation_id": "r"}
@@ -42,8 +38,7 @@ def library(shop: Shop) -> Iterator[Credits]:
 
 @pytest.fixture
 def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
-    settings = replace(settings, redis_url=redis_url)
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url)
     return caller_of(app.test_client(), engine, scopes=["admin"])
 
 
@@ -297,8 +292,7 @@ def test_whatever_is_read_may_be_polled_by_its_etag(caller: Caller, library: Cre
 def test_what_this_installation_is_not_configured_for_is_said_and_is_no_failure(
     settings: Settings, redis_url: str, engine: Engine
 ) -> None:
-    settings = replace(settings, redis_url=redis_url, secret_key="")
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url, secret_key="")
     caller = caller_of(app.test_client(), engine, scopes=["admin"])
 
     answers = {endpoint.name: ask(caller, endpoint, account="user_1") for endpoint in ENDPOINTS}

@@ -1,19 +1,15 @@
 """Reservations over HTTP: held, committed, released, extended, found; each safe to repeat by its name."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits.config.settings import Settings
 from credits.engine import Credits
-from tests.support.api import Caller, assert_problem, caller_of
+from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.library import OTHER, TYPE, Shop, figures
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 BUY_URL = "https://app.example.com/buy?for={account}"
 
@@ -28,8 +24,7 @@ def library(shop: Shop) -> Iterator[Credits]:
 
 @pytest.fixture
 def caller(settings: Settings, redis_url: str, engine: Engine) -> Caller:
-    settings = replace(settings, redis_url=redis_url, buy_url=BUY_URL)
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url, buy_url=BUY_URL)
     return caller_of(app.test_client(), engine, scopes=["reserve", "read"])
 
 

@@ -6,14 +6,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 import schemathesis
-from prometheus_client import CollectorRegistry
 from schemathesis.config import SchemathesisConfig
 from sqlalchemy import Engine
 
@@ -25,13 +23,11 @@ from credits.config.settings import Settings, Tenant
 from credits.db import open_engine, transaction
 from credits.engine import Credits
 from credits.ops.migrate import migrate
-from tests.support.api import caller_of
+from tests.support.api import app_on, caller_of
 from tests.support.installation import Installation
 from tests.support.ledger import assert_ledger_is_sound
 from tests.support.library import OTHER, TYPE, Shop
 from tests.support.schemathesis_hooks import CREDITS, RICH
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 SUPPORT = Path(__file__).parents[1] / "support"
 CONFIG = SchemathesisConfig.from_path(SUPPORT / "schemathesis.toml")
@@ -57,8 +53,7 @@ def rich(shop: Shop) -> Iterator[Credits]:
 def test_every_route_answers_as_the_document_says(
     settings: Settings, redis_url: str, engine: Engine, rich: Credits
 ) -> None:
-    settings = replace(settings, redis_url=redis_url)
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, redis_url=redis_url)
     caller = caller_of(app.test_client(), engine, scopes=["admin"])
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=CONFIG)
     headers = {"Authorization": f"Bearer {caller.key}"}
@@ -142,7 +137,7 @@ def _fuzz(port: int, key: str, folder: Path) -> subprocess.CompletedProcess[str]
 
 
 def test_the_document_is_one_that_its_readers_understand(settings: Settings, engine: Engine) -> None:
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine)
 
     document = json.loads(app.test_client().get("/openapi.json").data)
 

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits import AsyncCreditsClient, CreditsClient
@@ -31,14 +30,12 @@ from credits.errors import (
 from credits.ledger.model import Balance
 from credits.passes.seals import Purpose, unseal
 from credits.reservations.model import Durability, HoldState
-from tests.support.api import new_key
+from tests.support.api import app_on, new_key
 from tests.support.in_loop import InLoop
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.pace import Pace
 from tests.support.processes import wait_until
 from tests.support.served import served
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 
 @pytest.fixture
@@ -55,12 +52,7 @@ def library(shop: Shop) -> Credits:
 
 @pytest.fixture
 def url(settings: Settings, redis_url: str, engine: Engine) -> Iterator[str]:
-    app = create_app(
-        replace(settings, redis_url=redis_url, buy_url="https://app.example.com/buy?for={account}"),
-        engine=engine,
-        doorbell=Doorbell(lambda _: None),
-        registry=CollectorRegistry(),
-    )
+    app = app_on(settings, engine, redis_url=redis_url, buy_url="https://app.example.com/buy?for={account}")
     with served(app) as url:
         yield url
 

@@ -13,16 +13,13 @@ import pytest
 from celery import Celery
 from fastapi import Depends, FastAPI, Request
 from flask import Flask, request
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from credits import AsyncCreditsClient
 from credits.config.settings import Settings
-from tests.support.api import new_key
+from tests.support.api import app_on, new_key
 from tests.support.library import OTHER, TYPE, Shop, figures
 from tests.support.served import served
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "clients.md"
 
@@ -43,7 +40,7 @@ def test_the_examples_run_as_they_are_printed(
     library.add("user_1", TYPE, 10, key="a")
     library.add("user_1", OTHER, 1000, key="b")
     settings = replace(settings, redis_url=shop.redis_url)
-    server = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    server = app_on(settings, engine)
     sync, aio, celery, flask, fastapi = re.findall(
         r"^```python\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )

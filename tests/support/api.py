@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
+from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from credits.api import keys
-from credits.clock import system_clock_ms
-from credits.config.settings import Tenant
+from credits.clock import Clock, system_clock_ms
+from credits.config.settings import Settings, Tenant
 from credits.db import transaction
+from webhooks.app import create_app
+from webhooks.doorbell import Doorbell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,17 @@ class Caller:
     @property
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", **self.headers}
+
+
+def app_on(settings: Settings, engine: Engine, *, clock: Clock = system_clock_ms, **changes: Any) -> Flask:
+    """Receiver and API with `changes` of the settings; nobody hears its doorbell, and its figures are its own."""
+    return create_app(
+        replace(settings, **changes),
+        engine=engine,
+        doorbell=Doorbell(lambda _: None),
+        clock=clock,
+        registry=CollectorRegistry(),
+    )
 
 
 def new_key(

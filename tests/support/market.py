@@ -3,13 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from flask import Flask
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, RowMapping, func, select
 from werkzeug.serving import make_server
 
@@ -22,11 +21,9 @@ from credits.db import snapshot
 from credits.inbox.provider import SignedWebhook
 from credits.pricing.tables import purchases
 from credits.reversals.tables import reversed_lots
-from tests.support.api import Caller, caller_of
+from tests.support.api import Caller, app_on, caller_of
 from tests.support.pipeline import Pipeline
 from tests.support.processes import PATIENCE_S
-from webhooks.app import create_app
-from webhooks.doorbell import Doorbell
 from webhooks.fakes.app import CREDITS_VARIANT, create_fakes
 from webhooks.fakes.store import FakeStore
 from webhooks.providers import REGISTRY
@@ -127,8 +124,7 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
     server = make_server("127.0.0.1", 0, fakes, threaded=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     fakes_url = f"http://127.0.0.1:{server.server_port}"
-    settings = replace(settings, config_path=SELLING_CONFIG, access=access_to(fakes_url))
-    app = create_app(settings, engine=engine, doorbell=Doorbell(lambda _: None), registry=CollectorRegistry())
+    app = app_on(settings, engine, config_path=SELLING_CONFIG, access=access_to(fakes_url))
     receiver.append(app)
     runtime = Runtime(
         engine=engine,
