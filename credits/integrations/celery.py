@@ -103,7 +103,8 @@ def spends(
 
         @functools.wraps(fun)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            return spending.run(args, kwargs)  # type: ignore[no-any-return]
+            result: R = spending.run(args, kwargs)
+            return result
 
         setattr(run, MARK, spending)
         # Celery checks the arguments of a call by it.

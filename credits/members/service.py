@@ -37,10 +37,9 @@ def checked_limit(value: object, field: str = "amount") -> int:
 
 def checked_per(value: object) -> Per:
     """`value` as a window. Raises InvalidInputError that lists them."""
-    try:
-        return Per(value)  # type: ignore[arg-type]
-    except ValueError:
-        raise InvalidInputError("per", f"must be one of {', '.join(Per)}, got {shown(value)}") from None
+    if not isinstance(value, str) or value not in set(Per):
+        raise InvalidInputError("per", f"must be one of {', '.join(Per)}, got {shown(value)}")
+    return Per(value)
 
 
 def set_limit(

@@ -144,6 +144,10 @@ def test_a_member_whose_hold_is_shown_is_shown_whatever_the_limit(run: Run, libr
         library.set_member_limit("team", member, TYPE, 10, per="day")
     library.reserve("team", image_generation=1, member="cy")
 
-    shown = json.loads(run("holds", "team", "--limit", "1", "--json").output)
+    table, shown = (
+        run("holds", "team", "--limit", "1").output,
+        json.loads(run("holds", "team", "--limit", "1", "--json").output),
+    )
 
     assert [one["member"] for one in shown["members"]] == ["ada", "cy"]
+    assert "credits members list team --after ada" in table

@@ -68,6 +68,7 @@ def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json:
     command = this(context)
     found = command.credits.holds(account, limit=limit)
     rows, members = [hold_json(hold) for hold in found], command.credits.members(account, limit=limit)
+    last = members[-1].member if len(members) == limit else None
     # Beyond so many members, those whose holds are shown.
     names = {hold.member for hold in found if hold.member} - {one.member for one in members}
     members += [command.credits.member(account, name) for name in sorted(names)]
@@ -79,6 +80,8 @@ def holds(context: typer.Context, account: Account, limit: Limit = 100, as_json:
     command.print_table(f"Holds of {account}", columns, shown)
     if members:
         command.print_table(f"Members of {account}", COLUMNS, member_rows(members))
+    if last is not None:
+        command.say(f"→ more of them, if there are: credits members list {account} --after {last}")
 
 
 def can_deduct(

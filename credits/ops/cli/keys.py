@@ -24,7 +24,8 @@ def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="read, reserve, grant, sell or admin; repeatable.")
+        list[str] | None,
+        typer.Option("--scope", help="read, reserve, grant, sell or admin; repeatable; read if left out."),
     ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3650, help="Valid for this long; for ever if left out.")
