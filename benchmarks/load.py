@@ -45,7 +45,8 @@ def send(
                 due_s = began_s + number / rate if rate is not None else time.perf_counter()
                 if max(due_s, time.perf_counter()) >= until_s:
                     break
-                time.sleep(max(0.0, due_s - time.perf_counter()))
+                if rate is not None:
+                    time.sleep(max(0.0, due_s - time.perf_counter()))
                 status, _ = ask(connection, request)
                 answers.append((status == 200, (time.perf_counter() - due_s) * 1000))
         return answers

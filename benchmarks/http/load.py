@@ -58,7 +58,8 @@ def send(
                 due_s = time.perf_counter() if pairs_per_s is None else began_s + number / pairs_per_s
                 if max(due_s, time.perf_counter()) - began_s >= seconds:
                     return pairs, refused, latencies
-                time.sleep(max(0.0, due_s - time.perf_counter()))
+                if pairs_per_s is not None:
+                    time.sleep(max(0.0, due_s - time.perf_counter()))
                 statuses, bodies = [], []
                 for request in _pair(target, f"{round_name}-{number}", f"user_{number % ACCOUNTS}"):
                     status, body = ask(connection, request)
