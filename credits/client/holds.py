@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol
 
-from credits.errors import CreditsError, HoldEndedError
+from credits.errors import CreditsError, DependencyError, HoldEndedError
 from credits.log import get_logger
 from credits.reservations.answers import Committed, Held
 from credits.reservations.heartbeat import BEATS_PER_TTL, RETRIES_PER_TTL
@@ -66,17 +66,21 @@ class AsyncHold(HoldSeen):
     ) -> Committed:
         """Pay for what was used; the same as `Hold.commit`, with the same errors."""
         used, name = chosen_items(items, amounts), chosen_step(step, final=final)
-        committed = await self._calls.commit_hold(
-            self.account,
-            self.reservation_id,
-            used,
-            step=name,
-            final=final,
-            overage=chosen(Overage, overage, "overage"),
-            durability=chosen(Durability, durability, "durability"),
-            if_lost=self._left(await self._found()) if used is None else None,
-            member=self.member,
-        )
+        try:
+            committed = await self._calls.commit_hold(
+                self.account,
+                self.reservation_id,
+                used,
+                step=name,
+                final=final,
+                overage=chosen(Overage, overage, "overage"),
+                durability=chosen(Durability, durability, "durability"),
+                if_lost=self._left(await self._found()) if used is None else None,
+                member=self.member,
+            )
+        except DependencyError:
+            self._is_in_doubt = True
+            raise
         self._has_committed(name, used, final=final, answer=committed)
         return committed
 
@@ -113,7 +117,7 @@ class AsyncHold(HoldSeen):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop_beating()
-        if self.is_over:
+        if self.is_over or self._is_in_doubt:
             return
         # A block that was cancelled gives its credits back all the same.
         await asyncio.shield(_in_the_background(self._give_back()))

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
 from credits.clock import iso
-from credits.errors import CreditsError, HoldEndedError, InvalidInputError
+from credits.errors import CreditsError, DependencyError, HoldEndedError, InvalidInputError
 from credits.log import get_logger
 from credits.reservations.answers import Committed, Held
 from credits.reservations.heartbeat import Beating, Heartbeat, heartbeat
@@ -55,6 +55,8 @@ class HoldSeen:
         self._expires_at_ms = held.expires_at_ms
         self._committed: dict[str, int] = {}
         self._steps: set[str] = set()
+        self._is_in_doubt = False
+        """Whether the last commit was not answered: it may have arrived, and finds its credits when it is repeated."""
 
     @property
     def account(self) -> str:
@@ -113,6 +115,7 @@ class HoldSeen:
         return {kind: amount for kind, amount in left.items() if amount > 0} or None
 
     def _has_committed(self, step: str, used: Mapping[str, int] | None, *, final: bool, answer: Committed) -> None:
+        self._is_in_doubt = False
         if step not in self._steps:
             self._steps.add(step)
             for kind, amount in (used or {}).items():
@@ -133,7 +136,8 @@ class Hold(HoldSeen):
     Credits set aside for one job.
 
     As a context manager it is extended while the block runs, and released when the block ends without a final commit,
-    by an exception or by itself. A process that dies leaves it to its deadline. For one job, in one thread at a time.
+    by an exception or by itself. A process that dies leaves it to its deadline, and so does a block whose last commit
+    was not answered: it may be repeated. For one job, in one thread at a time.
     """
 
     def __init__(self, gate: HoldCalls, held: Held, *, ttl_s: float, beats: Heartbeat = heartbeat) -> None:
@@ -166,17 +170,21 @@ class Hold(HoldSeen):
             GateUnavailableError: Redis did not answer; repeat the call, it charges once.
         """
         used, name = chosen_items(items, amounts), chosen_step(step, final=final)
-        committed = self._gate.commit(
-            self.account,
-            self.reservation_id,
-            used,
-            step=name,
-            final=final,
-            overage=chosen(Overage, overage, "overage"),
-            durability=chosen(Durability, durability, "durability"),
-            if_lost=self._left(self._found()) if used is None else None,
-            member=self.member,
-        )
+        try:
+            committed = self._gate.commit(
+                self.account,
+                self.reservation_id,
+                used,
+                step=name,
+                final=final,
+                overage=chosen(Overage, overage, "overage"),
+                durability=chosen(Durability, durability, "durability"),
+                if_lost=self._left(self._found()) if used is None else None,
+                member=self.member,
+            )
+        except DependencyError:
+            self._is_in_doubt = True
+            raise
         self._has_committed(name, used, final=final, answer=committed)
         return committed
 
@@ -213,7 +221,7 @@ class Hold(HoldSeen):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop_beating()
-        if self.is_over:
+        if self.is_over or self._is_in_doubt:
             return
         try:
             self.release()

@@ -78,8 +78,8 @@ def proxy(site: Site) -> Iterator[FaultyProxy]:
         yield proxy
 
 
-def new_client(kind: str, url: str, key: str) -> Any:
-    options = {"timeout_s": 1.5, "patience_s": PATIENCE_S}
+def new_client(kind: str, url: str, key: str, *, patience_s: float = PATIENCE_S) -> Any:
+    options: dict[str, Any] = {"timeout_s": 1.5, "patience_s": patience_s}
     return CreditsClient(url, key, **options) if kind == "threads" else InLoop(AsyncCreditsClient(url, key, **options))
 
 
@@ -131,6 +131,24 @@ def test_a_server_that_stays_away_is_an_error_in_time_and_the_call_may_be_repeat
     assert pace.fair_s < 4.5
     assert committed.replayed
     assert figures(site.library, account) == (996, 0, 0, 996, 0)
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_a_block_whose_commit_was_not_answered_leaves_its_hold_so_that_it_may_be_repeated(
+    proxy: FaultyProxy, site: Site, kind: str
+) -> None:
+    account, client = site.new_account(), new_client(kind, proxy.url, site.key, patience_s=1.0)
+
+    with client.reserve(account, image_generation=10) as hold:
+        proxy.decide = lambda _: Harm.CLOSE
+        with pytest.raises(GateUnavailableError):
+            hold.commit(image_generation=4)
+        proxy.decide = lambda _: Harm.NONE
+    held = figures(site.library, account)
+    committed = hold.commit(image_generation=4)
+
+    assert held == (1000, 10, 0, 990, 0)
+    assert (committed.rescued, figures(site.library, account)) == (False, (996, 0, 0, 996, 0))
 
 
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])
