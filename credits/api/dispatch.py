@@ -108,7 +108,7 @@ class Api:
         if endpoint.has_body or endpoint.is_of_installation:
             reach.check_any_named(endpoint)
         try:
-            answer = endpoint.run(call, sent)
+            answer = _first_answer(endpoint, call, sent) if endpoint.is_unnamed else endpoint.run(call, sent)
         except IdempotencyConflictError as error:
             raise reach.as_told(error) from None
         reach.check_shown(endpoint, answer)
@@ -130,6 +130,20 @@ def checked_fields(endpoint: Endpoint, found: Mapping[str, Any]) -> Sent:
         return endpoint.sent.model_validate(found)
     except ValidationError as error:
         raise invalid_fields(error, endpoint.sent) from None
+
+
+def _first_answer(endpoint: Endpoint, call: Call, sent: Sent) -> Answer:
+    """What the first request of this name was answered; without a name, each is the first."""
+    name = call.idempotency_key
+    if name is None:
+        return endpoint.run(call, sent)
+    where = f"{endpoint.name} {json.dumps(dict(call.path), sort_keys=True)}"
+    found = call.credits.firsts.begin(where, name, sent.model_dump_json(exclude={"reason"}))
+    if found is None:
+        answer = endpoint.run(call, sent)
+        found = call.credits.firsts.keep(where, name, _ENCODER.encode([answer.status, answer.body]))
+    status, body = json.loads(found)
+    return Answer(body=body, status=status)
 
 
 def as_json(answer: Answer) -> bytes:

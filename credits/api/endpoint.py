@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from credits.api.keys import ApiKey, Scope
 from credits.api.models import Sent
 from credits.engine import Credits
-from credits.errors import CreditsError, InvalidInputError
+from credits.errors import CreditsError, IdempotencyConflictError, InvalidInputError
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -83,6 +83,8 @@ class Endpoint:
     area: str
     is_general: bool = False
     """Whether it may be asked of no account in particular, also with a key that is for some accounts only."""
+    is_unnamed: bool = False
+    """Whether nothing that it leaves behind bears its name: its first answer is remembered, if it has one."""
     admitted: frozenset[Scope] = field(init=False)
     """A key with any of these may ask it."""
     names_account: bool = field(init=False)
@@ -157,13 +159,16 @@ class Area:
         body: type[S],
         answers: Mapping[int, type[BaseModel]],
         errors: tuple[type[CreditsError], ...] = (),
+        is_unnamed: bool = False,
     ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
         """
         Declare a route that changes something.
 
-        It has to be safe to repeat: by a name of its own in path or body, or by the Idempotency-Key as that name.
+        It has to be safe to repeat: by a name of its own in path or body, or by the Idempotency-Key as that name. One
+        that `is_unnamed` leaves nothing behind that could bear a name: with the header, its first answer is remembered.
         """
-        return self._route("POST", path, scopes, body, answers, errors)
+        errors = (*errors, IdempotencyConflictError) if is_unnamed else errors
+        return self._route("POST", path, scopes, body, answers, errors, is_unnamed=is_unnamed)
 
     def put(
         self,
@@ -198,6 +203,7 @@ class Area:
         answers: Mapping[int, type[BaseModel]],
         errors: tuple[type[CreditsError], ...],
         is_general: bool = False,
+        is_unnamed: bool = False,
     ) -> Callable[[Callable[[Call, S], Answer]], Callable[[Call, S], Answer]]:
         def add(run: Callable[[Call, S], Answer]) -> Callable[[Call, S], Answer]:
             self.endpoints.append(
@@ -211,6 +217,7 @@ class Area:
                     run=run,
                     area=self.name,
                     is_general=is_general,
+                    is_unnamed=is_unnamed,
                 )
             )
             return run

@@ -148,6 +148,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.has_body:
         schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]([ -~]*[!-~])?$"}
         text = "Names this change, where the body does not; the same name twice is the same change."
+        if endpoint.is_unnamed:
+            text = "Names this request: for a day, the same name gets the first answer again, and carries nothing out."
         return [*found, {"name": IDEMPOTENCY_KEY, "in": "header", "schema": schema, "description": text}]
     described = endpoint.sent.model_json_schema(mode="validation")
     for name, schema in described.get("properties", {}).items():

@@ -132,11 +132,11 @@ class Gate:
 
     def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
         """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
-        return lines_of(self._run(*journal_range(shard, count=count, after=after)))
+        return lines_of(self.run(*journal_range(shard, count=count, after=after)))
 
     def await_told(self, shard: int, *, after: str, wait_ms: int) -> dict[str, str]:
         """What settlers of a shard tell behind `after`, within `wait_ms`: fingerprints by op of what is booked."""
-        answer: Any = self._run("XREAD", "BLOCK", wait_ms, "STREAMS", shard_keys(shard).told, after)
+        answer: Any = self.run("XREAD", "BLOCK", wait_ms, "STREAMS", shard_keys(shard).told, after)
         told: dict[str, str] = {}
         for _, lines in answer or ():
             for _, fields in lines:
@@ -167,10 +167,11 @@ class Gate:
             ]
 
     def _execute(self, command: Command) -> list[str]:
-        answer: Any = self._run(*command)
+        answer: Any = self.run(*command)
         return answer if isinstance(answer, list) else [str(answer)]
 
-    def _run(self, *command: str | int) -> Any:
+    def run(self, *command: str | int) -> Any:
+        """The answer to one command. Raises ResponseError if the server refuses it."""
         try:
             return self.line.run(command)
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
@@ -209,7 +210,8 @@ class GuardedGate(Gate):
 
     circuit: Circuit = field(default_factory=Circuit)
 
-    def _run(self, *command: str | int) -> Any:
+    def run(self, *command: str | int) -> Any:
+        """As any gate; at once an error while Redis does not answer."""
         return self._guarded(self.line.run, command)
 
     def ask_many(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:

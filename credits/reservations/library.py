@@ -14,6 +14,7 @@ from credits.reservations.answers import Committed
 from credits.reservations.asks import Commit
 from credits.reservations.batch import Reserve
 from credits.reservations.courier import Courier
+from credits.reservations.firsts import Firsts
 from credits.reservations.hold import Hold, chosen, chosen_items, chosen_step
 from credits.reservations.model import Durability, Overage
 from credits.reservations.records import HoldRecord
@@ -44,6 +45,11 @@ class Spending:
             credit_types=tuple(self.catalogue.credit_types),
             max_exposure=self._max_exposure,
         )
+
+    @cached_property
+    def firsts(self) -> Firsts:
+        """First answers, remembered for a while. Raises GateUnavailableError where there is no Redis to go to."""
+        return Firsts(gate=self.reservations.runtime.gate, tenant=self.tenant)
 
     def reserve(
         self,

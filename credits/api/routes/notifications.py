@@ -116,7 +116,7 @@ def ping_destination(call: Call, _body: Nothing) -> Answer:
     return Answer(body={"destination": name, "delivery": call.credits.ping_destination(name, key=call.idempotency_key)})
 
 
-@area.post(ONE + "/retry", scopes=OPERATE, body=ReasonBody, answers={200: Retried}, errors=LOST)
+@area.post(ONE + "/retry", scopes=OPERATE, body=ReasonBody, answers={200: Retried}, errors=LOST, is_unnamed=True)
 def retry_destination(call: Call, body: ReasonBody) -> Answer:
     """Send every dead delivery of it again, up to 1,000, under the same `webhook-id`."""
     name = call.path["destination"]
@@ -145,6 +145,7 @@ def find_delivery(call: Call, _query: Nothing) -> Answer:
     body=ReasonBody,
     answers={200: DeliveryWithLog},
     errors=(DeliveryNotFoundError,),
+    is_unnamed=True,
 )
 def retry_delivery(call: Call, body: ReasonBody) -> Answer:
     """Send it again within seconds, whatever became of it, under the same `webhook-id`."""

@@ -20,12 +20,14 @@ UNSIGNED = (ConfigError,)
     body=PortalLinkBody,
     answers={201: PortalLink},
     errors=UNSIGNED,
+    is_unnamed=True,
 )
 def create_portal_link(call: Call, body: PortalLinkBody) -> Answer:
     """
     A link that opens the hosted page of this account, for a while, and of no other.
 
-    Make one whenever your customer clicks, and redirect there. Nothing is stored: a repetition makes another link.
+    Make one whenever your customer clicks, and redirect there. Nothing is stored: a repetition makes another link. With
+    an Idempotency-Key it is answered the first one, which is remembered for a day.
     """
     url, expires_at_ms = call.credits.portal_link(
         call.account, ttl_s=body.ttl_s, return_url=body.return_url, locale=body.locale, email=body.email
@@ -39,6 +41,7 @@ def create_portal_link(call: Call, body: PortalLinkBody) -> Answer:
     body=EmbedTokenBody,
     answers={201: EmbedToken},
     errors=UNSIGNED,
+    is_unnamed=True,
 )
 def create_embed_token(call: Call, body: EmbedTokenBody) -> Answer:
     """

@@ -143,13 +143,20 @@ def release(call: Call, _body: Nothing) -> Answer:
     return Answer(body={"account": call.account, "reservation_id": name, "released": released})
 
 
-@area.post(ONE + "/extend", scopes=RESERVE, body=ExtendBody, answers={200: Extension}, errors=(HoldEndedError,))
+@area.post(
+    ONE + "/extend",
+    scopes=RESERVE,
+    body=ExtendBody,
+    answers={200: Extension},
+    errors=(HoldEndedError,),
+    is_unnamed=True,
+)
 def extend(call: Call, body: ExtendBody) -> Answer:
     """
     Move a hold's deadline to `ttl_s` from now, never nearer.
 
-    Repeated, it answers the deadline there is then. A hold ends seven days after it was made, however often it is
-    extended.
+    Repeated, it answers the deadline there is then; with an Idempotency-Key, what it answered first. A hold ends seven
+    days after it was made, however often it is extended.
     """
     name = call.path["reservation_id"]
     due_ms = call.credits.reservations.extend(call.account, name, ttl_s=body.ttl_s)
