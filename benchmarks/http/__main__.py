@@ -50,7 +50,9 @@ def main() -> int:
         for database in arguments.database or DATABASES:
             with (
                 tempfile.TemporaryDirectory(prefix="creditgate-benchmark-") as folder,
-                stage(server, database, Path(folder), processes=arguments.processes) as running,
+                stage(
+                    server, database, Path(folder), processes=arguments.processes, is_settling=arguments.settling
+                ) as running,
             ):
                 rows = measure(running, rounds=rounds, seconds=seconds)
             figures[f"{server} {database}"] = [asdict(row) for row in rows]
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a round (5)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each, in turn; medians are shown (3)")
     parser.add_argument("--processes", type=int, default=2, help="of the server, with 8 threads each (2)")
+    parser.add_argument("--settling", action="store_true", help="with beat: what is committed is booked meanwhile")
     parser.add_argument("--short", action="store_true", help="one round of two seconds, to see that it works")
     parser.add_argument("--server", action="append", choices=SERVERS, help="only this one; may be repeated")
     parser.add_argument("--database", action="append", choices=DATABASES, help="only this one; may be repeated")

@@ -41,8 +41,12 @@ class Stage:
 
 
 @contextmanager
-def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterator[Stage]:
-    """Start everything over `sqlite` or `postgresql`; everything is gone at the end."""
+def stage(server: str, database: str, folder: Path, *, processes: int, is_settling: bool = False) -> Iterator[Stage]:
+    """
+    Start everything over `sqlite` or `postgresql`; everything is gone at the end.
+
+    `is_settling`: with beat, so that a worker books meanwhile what was committed; else commits at `ledger` level do.
+    """
     with ExitStack() as cleanup:
         redis = start_redis(folder, cleanup)
         [url] = new_databases(database, folder, cleanup, "ours")
@@ -57,7 +61,8 @@ def stage(server: str, database: str, folder: Path, *, processes: int) -> Iterat
         else:
             ports = _granian(ours, RECEIVER, processes, cleanup), _granian(empty, EMPTY, processes, cleanup)
         ours.start_worker(concurrency=1)
-        ours.start_beat()
+        if is_settling:
+            ours.start_beat()
         engine = connect_to(url, cleanup)
         yield Stage(engine=engine, our_port=ports[0], empty_port=ports[1], key=_furnish(engine))
 

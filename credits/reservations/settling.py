@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from credits.db import is_unavailable
@@ -11,8 +12,14 @@ from credits.log import get_logger
 from credits.reservations.settlement import BATCH, LEASE_MS, Settlement, settle_shards
 from credits.reservations.steps import GateRuntime, run
 
-_LINES: Final = 2_000
-"""Of a transaction, at most: it holds the rows of its accounts for a fraction of a second."""
+_LINES: Final = 200
+"""Of a transaction, about: it holds the rows of its accounts, and a core, for a few hundredths of a second."""
+
+_BEHIND: Final = 10_000
+"""With more lines than this it hurries: longer transactions, and no pause between them."""
+
+_LINES_BEHIND: Final = 2_000
+_LONGEST_PAUSE_S: Final = 0.05
 _ROUNDS: Final = 200
 _IDLE_ROUNDS: Final = 3
 
@@ -37,9 +44,13 @@ def _settle(runtime: GateRuntime, lengths: Mapping[int, int], *, leader: str) ->
     """Answers how many lines are done with, and the shards that were left to others."""
     total, led, left = 0, set[int](), dict(lengths)
     idle_rounds: Counter[int] = Counter()
+    pace = _Pace()
     for _ in range(_ROUNDS):
         again: dict[int, int] = {}
-        for group in _groups(left):
+        is_behind = sum(left.values()) > _BEHIND
+        for group in _groups(left, _LINES_BEHIND if is_behind else _LINES):
+            if not is_behind:
+                pace.pause()
             found = _settle_group(runtime, group, leader=leader)
             total += found.done
             led |= found.led_after.keys()
@@ -68,13 +79,26 @@ def _settle_group(runtime: GateRuntime, group: Sequence[int], *, leader: str) ->
         )
 
 
-def _groups(lengths: Mapping[int, int]) -> Iterator[list[int]]:
+@dataclass(slots=True)
+class _Pace:
+    """Leaves the machine to others for as long as the last step took: whoever waits for an answer comes in between."""
+
+    _since_s: float | None = None
+
+    def pause(self) -> None:
+        """Before each step; before the first there is nothing to wait for."""
+        if self._since_s is not None:
+            time.sleep(min(_LONGEST_PAUSE_S, time.monotonic() - self._since_s))
+        self._since_s = time.monotonic()
+
+
+def _groups(lengths: Mapping[int, int], most_lines: int) -> Iterator[list[int]]:
     """The shards in groups that fill a transaction, in order: every settler locks them so."""
     group: list[int] = []
     lines = 0
     for shard in sorted(lengths):
         count = min(lengths[shard], BATCH)
-        if group and lines + count > _LINES:
+        if group and lines + count > most_lines:
             yield group
             group, lines = [], 0
         group.append(shard)
