@@ -1,7 +1,14 @@
 """Errors that only a request over HTTP can meet; leaves of the tree in `credits.errors`."""
 
+from typing import Final
+
 from credits.errors import CreditsError, PermissionDeniedError
 from credits.errors.tree import shown
+
+# An id of 200 characters may take 2.4 KB percent-encoded, and a path has three.
+MAX_REQUEST_LINE_BYTES: Final = 8_190
+MAX_HEADER_BYTES: Final = 8_190
+MAX_HEADERS: Final = 100
 
 
 class BodyTooLargeError(CreditsError):
@@ -32,6 +39,32 @@ class MalformedBodyError(CreditsError):
     def __init__(self, message: str) -> None:
         super().__init__(f"body: {message}")
         self.field = "body"
+
+
+class MalformedRequestError(CreditsError):
+    """It is no request of HTTP, or one that two servers could read differently."""
+
+    code = "malformed_request"
+    fix = "Send it with a common HTTP client, and through no proxy that changes it."
+
+    def __init__(self) -> None:
+        super().__init__("the request cannot be read as HTTP/1.1")
+
+
+class UrlTooLongError(CreditsError):
+    code = "url_too_long"
+    fix = "Shorten the URL; an id has at most 200 characters."
+
+    def __init__(self) -> None:
+        super().__init__(f"the first line of the request is longer than {MAX_REQUEST_LINE_BYTES} bytes")
+
+
+class HeadersTooLargeError(CreditsError):
+    code = "headers_too_large"
+    fix = "Send fewer and shorter headers; cookies are among them."
+
+    def __init__(self) -> None:
+        super().__init__(f"there are more than {MAX_HEADERS} headers, or one is longer than {MAX_HEADER_BYTES} bytes")
 
 
 class UnknownFieldError(CreditsError):

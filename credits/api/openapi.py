@@ -32,6 +32,9 @@ _OF_EVERY_ROUTE: Final = (
     PermissionDeniedError,
     of_requests.AccountDeniedError,
     of_requests.RateLimitedError,
+    of_requests.MalformedRequestError,
+    of_requests.UrlTooLongError,
+    of_requests.HeadersTooLargeError,
     of_requests.UnknownFieldError,
     of_requests.MissingFieldError,
     InvalidInputError,
@@ -197,9 +200,7 @@ def _problems(endpoint: Endpoint) -> dict[str, Any]:
     codes: dict[int, list[str]] = {}
     for error in (*_OF_EVERY_ROUTE, *(_OF_BODIES if endpoint.has_body else ()), *endpoint.errors):
         codes.setdefault(status_of(error), []).append(error.code)
-    found = {str(status): _problem(status, codes[status]) for status in sorted(codes)}
-    # From the server in front of us, which reads no more of a URL than 8 KB.
-    return {**found, "414": {"description": "The URL is too long"}}
+    return {str(status): _problem(status, codes[status]) for status in sorted(codes)}
 
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ STATUS_OF: Final[dict[type[errors.CreditsError], int]] = {
     of_requests.BodyTooLargeError: 413,
     of_requests.UnsupportedBodyError: 415,
     of_requests.MalformedBodyError: 400,
+    of_requests.MalformedRequestError: 400,
+    of_requests.UrlTooLongError: 414,
+    of_requests.HeadersTooLargeError: 431,
     of_requests.UnknownFieldError: 422,
     of_requests.MissingFieldError: 422,
     of_requests.ReservationNotFoundError: 404,
@@ -63,8 +66,27 @@ def status_of(error: type[errors.CreditsError]) -> int:
 
 def problem(status: int, code: str, detail: str, *, retry_after_s: int | None = None, **extra: Any) -> Response:
     """A problem+json answer."""
-    response = jsonify({"type": f"about:blank#{code}", "code": code, "status": status, "detail": detail, **extra})
-    response.status_code = status
+    return _answer(problem_body(status, code, detail, **extra), retry_after_s=retry_after_s)
+
+
+def problem_body(status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """The members of a problem."""
+    return {"type": f"about:blank#{code}", "code": code, "status": status, "detail": detail, **extra}
+
+
+def internal_error() -> dict[str, Any]:
+    """The members of what nobody foresaw: it says nothing about our insides."""
+    return problem_body(
+        500,
+        "internal_error",
+        "something went wrong on our side; it is in the log",
+        fix="Send the request again under the same name; if it fails again, look for the error in the server's log.",
+    )
+
+
+def _answer(body: dict[str, Any], *, retry_after_s: int | None = None) -> Response:
+    response = jsonify(body)
+    response.status_code = body["status"]
     response.content_type = "application/problem+json"
     response.headers.update(SECURITY_HEADERS)
     if retry_after_s is not None:
@@ -86,12 +108,7 @@ def problem_of(error: Exception, **extra: Any) -> Response:
     if is_unavailable(error):
         away = errors.DependencyError
         return problem(503, away.code, "the database is unavailable; try again", fix=away.fix, retry_after_s=_PAUSE_S)
-    return problem(
-        500,
-        "internal_error",
-        "something went wrong on our side; it is in the log",
-        fix="Send the request again under the same name; if it fails again, look for the error in the server's log.",
-    )
+    return _answer(internal_error())
 
 
 def invalid_fields(error: ValidationError, model: type[BaseModel]) -> errors.CreditsError:

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from credits.api.errors import MAX_HEADER_BYTES, MAX_HEADERS, MAX_REQUEST_LINE_BYTES
+
 RECEIVER: Final = "webhooks.wsgi:app"
 FAKES: Final = "webhooks.fakes.wsgi:app"
 CELERY: Final = "workers.app:app"
@@ -19,16 +21,19 @@ def receiver_argv(
         "--bind",
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "--worker-class",
-        "gthread",
+        "credits.api.server_worker.ProblemWorker",
         "--workers",
         str(processes),
         "--threads",
         str(threads),
         "--graceful-timeout",
         str(patience_s),
-        # An id of 200 characters may take 2.4 KB percent-encoded, and a path has three.
         "--limit-request-line",
-        "8190",
+        str(MAX_REQUEST_LINE_BYTES),
+        "--limit-request-field_size",
+        str(MAX_HEADER_BYTES),
+        "--limit-request-fields",
+        str(MAX_HEADERS),
         "--logger-class",
         "credits.ops.server_log.ServerLog",
         # Its control socket lies in the home folder, where two installations would meet.

@@ -5,12 +5,10 @@ What changes credits is not among them: its name is the unique key of a hold or 
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
-
-from redis.exceptions import ResponseError
+from typing import Final
 
 from credits.config.settings import Tenant
-from credits.errors import GateUnavailableError, IdempotencyConflictError
+from credits.errors import IdempotencyConflictError
 from credits.ids import digest
 from credits.reservations.gate import Gate
 from credits.reservations.keys import PREFIX
@@ -36,25 +34,14 @@ class Firsts:
         Raises IdempotencyConflictError if the name stands for other content.
         """
         wanted = digest(content)
-        known = self._first(self._key("asked", where, name), wanted, ASKED_S)
+        known = self.gate.set_first(self._key("asked", where, name), wanted, kept_s=ASKED_S)
         if known != wanted:
             raise IdempotencyConflictError(name, first="other content", now="this")
-        found = self._run("GET", self._key("answered", where, name))
-        return None if found is None else str(found)
+        return self.gate.text_of(self._key("answered", where, name))
 
     def keep(self, where: str, name: str, answer: str) -> str:
         """Remember the answer, unless another request of this name was faster; answers the first one."""
-        return self._first(self._key("answered", where, name), answer, KEPT_S)
-
-    def _first(self, key: str, text: str, kept_s: int) -> str:
-        found = self._run("SET", key, text, "NX", "GET", "EX", kept_s)
-        return text if found is None else str(found)
+        return self.gate.set_first(self._key("answered", where, name), answer, kept_s=KEPT_S)
 
     def _key(self, what: str, where: str, name: str) -> str:
         return f"{PREFIX}{what}:{digest(self.tenant.value, where, name)}"
-
-    def _run(self, *command: str | int) -> Any:
-        try:
-            return self.gate.run(*command)
-        except ResponseError as error:
-            raise GateUnavailableError(f"Redis refused to remember an answer: {error}") from error

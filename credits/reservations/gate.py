@@ -132,11 +132,11 @@ class Gate:
 
     def read_journal(self, shard: int, *, count: int, after: str = "-") -> list[JournalLine]:
         """Up to `count` lines of a shard's journal, the oldest first; `after` continues behind a line."""
-        return lines_of(self.run(*journal_range(shard, count=count, after=after)))
+        return lines_of(self._run(*journal_range(shard, count=count, after=after)))
 
     def await_told(self, shard: int, *, after: str, wait_ms: int) -> dict[str, str]:
         """What settlers of a shard tell behind `after`, within `wait_ms`: fingerprints by op of what is booked."""
-        answer: Any = self.run("XREAD", "BLOCK", wait_ms, "STREAMS", shard_keys(shard).told, after)
+        answer: Any = self._run("XREAD", "BLOCK", wait_ms, "STREAMS", shard_keys(shard).told, after)
         told: dict[str, str] = {}
         for _, lines in answer or ():
             for _, fields in lines:
@@ -150,12 +150,19 @@ class Gate:
 
     def claim(self, shard: int, owner: str) -> str:
         """Say whose a shard of this Redis is, unless that was said before; answers whose it is."""
-        key = shard_keys(shard).owner
+        return self.set_first(shard_keys(shard).owner, owner)
+
+    def set_first(self, key: str, text: str, *, kept_s: int | None = None) -> str:
+        """Set a key, for a while or for good, unless it is set; answers what it says by now."""
+        until = () if kept_s is None else ("EX", kept_s)
         # Not SET with GET: a cluster's client makes of its answer whether it was set.
-        _, found = self.ask_many([(key, ("SET", key, owner, "NX")), (key, ("GET", key))])
-        if not isinstance(found, str):
-            raise GateUnavailableError(f"Redis did not say whose its shard {shard} is ({type(found).__name__})")
-        return found
+        _, found = self.ask_many([(key, ("SET", key, text, "NX", *until)), (key, ("GET", key))])
+        return _as_text(found, key)
+
+    def text_of(self, key: str) -> str | None:
+        """What a key says; None if it is not set."""
+        [found] = self.ask_many([(key, ("GET", key))])
+        return None if found is None else _as_text(found, key)
 
     def delete_idle_libraries(self, *, now_ms: int) -> list[str]:
         """Delete the versions of the library that nobody called for a day; answers their names."""
@@ -167,11 +174,10 @@ class Gate:
             ]
 
     def _execute(self, command: Command) -> list[str]:
-        answer: Any = self.run(*command)
+        answer: Any = self._run(*command)
         return answer if isinstance(answer, list) else [str(answer)]
 
-    def run(self, *command: str | int) -> Any:
-        """The answer to one command. Raises ResponseError if the server refuses it."""
+    def _run(self, *command: str | int) -> Any:
         try:
             return self.line.run(command)
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
@@ -196,6 +202,12 @@ def _answering() -> Iterator[None]:
         raise _unavailable(error) from error
 
 
+def _as_text(found: Any, key: str) -> str:
+    if not isinstance(found, str):
+        raise GateUnavailableError(f"Redis did not say what {key} is ({type(found).__name__})")
+    return found
+
+
 def _unavailable(error: Exception) -> GateUnavailableError:
     return GateUnavailableError(f"Redis did not answer ({type(error).__name__})")
 
@@ -210,8 +222,7 @@ class GuardedGate(Gate):
 
     circuit: Circuit = field(default_factory=Circuit)
 
-    def run(self, *command: str | int) -> Any:
-        """As any gate; at once an error while Redis does not answer."""
+    def _run(self, *command: str | int) -> Any:
         return self._guarded(self.line.run, command)
 
     def ask_many(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:

@@ -1,6 +1,7 @@
 """What only a real server can show: bodies that come in pieces, and requests that break off."""
 
 import http.client
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,3 +100,29 @@ def stored(database_url: str) -> int:
         count: int = connection.execute(select(func.count()).select_from(events)).scalar_one()
     engine.dispose()
     return count
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"GET /v1/accounts/" + b"x" * 9_000 + b"/balances HTTP/1.1\r\nHost: x\r\n\r\n", 414, "url_too_long"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 9_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET /healthz HTTP/1.1\r\n" + b"A: 1\r\n" * 101 + b"\r\n", 431, "headers_too_large"),
+        (b"GET  /healthz  HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_request"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n A: 1\r\n\r\n", 400, "malformed_request"),
+    ],
+    ids=["url", "header", "headers", "line", "folded"],
+)
+def test_what_the_server_refuses_by_itself_is_a_problem_too(
+    installation: Installation, request_bytes: bytes, status: int, code: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", installation.port), timeout=PATIENCE_S) as connection:
+        connection.sendall(request_bytes)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        problem = json.loads(answer.read())
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["detail"]
+    assert problem["fix"]
