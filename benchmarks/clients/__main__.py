@@ -43,7 +43,7 @@ def _round(running: Stage, pairs: int) -> dict[str, Pairs]:
         "bare httpx, one after the other": bare_pairs(running, count=pairs),
         "CreditsClient, one after the other": threaded_pairs(running, count=pairs, threads=1),
         "CreditsClient, 8 threads": threaded_pairs(running, count=pairs, threads=8),
-        "CreditsClient, 100 threads": threaded_pairs(running, count=pairs, threads=100),
+        "CreditsClient, 100 threads": threaded_pairs(running, count=5 * pairs, threads=100),
         "bare httpx, asyncio, 100 at once": asyncio.run(bare_together(running, count=5 * pairs, at_once=100)),
         "AsyncCreditsClient, 100 at once": asyncio.run(together(running, count=5 * pairs, at_once=100)),
     }

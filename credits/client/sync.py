@@ -49,6 +49,7 @@ class CreditsClient(Selling):
         `url` and `api_key` default to CREDITGATE_URL and CREDITGATE_API_KEY. Connects on first use.
 
         Raises ConfigError if either is missing or cannot be one. `transport` is httpx's: a proxy, or an app in tests.
+        It keeps its connections itself, until the client is closed.
         """
         self._settings = client_settings(
             url, api_key, timeout_s=timeout_s, patience_s=patience_s, max_connections=max_connections
