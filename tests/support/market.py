@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,8 @@ def market(engine: Engine, settings: Settings, folder: Path) -> Iterator[Market]
     server = make_server("127.0.0.1", 0, fakes, threaded=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     fakes_url = f"http://127.0.0.1:{server.server_port}"
-    app = app_on(settings, engine, config_path=SELLING_CONFIG, access=access_to(fakes_url))
+    settings = replace(settings, config_path=SELLING_CONFIG, access=access_to(fakes_url))
+    app = app_on(settings, engine)
     receiver.append(app)
     runtime = Runtime(
         engine=engine,
