@@ -1,8 +1,6 @@
 """All that moves credits at once, at a few accounts, while processes are killed and stand still: the books agree."""
 
-import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
@@ -212,10 +210,7 @@ def _kill_worker(installation: Installation) -> None:
 
 def _stop_worker(installation: Installation) -> None:
     """Let it stand still in the middle of whatever it does, for longer than a lease."""
-    group = int((installation.folder / "run" / "worker.pid").read_text())
-    os.killpg(group, signal.SIGSTOP)
-    time.sleep(0.5)
-    os.killpg(group, signal.SIGCONT)
+    installation.hold_up("worker", for_s=0.5)
 
 
 def _is_settled(engine: Engine, installation: Installation) -> bool:

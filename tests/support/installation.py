@@ -80,12 +80,21 @@ class Installation:
         """Start a supervised beat and wait until it ticks."""
         self._start_supervised("beat", beat_argv())
 
+    def hold_up(self, name: str, *, for_s: float) -> None:
+        """Let every process of a supervised program stand still, in the middle of whatever it does."""
+        record = self._run_folder / f"{name}.pid"
+        # Killed a moment ago, it is being started again.
+        wait_until(lambda: _is_sent(record, signal.SIGSTOP), what=f"{name} runs and is stopped")
+        time.sleep(for_s)
+        # Its supervisor may have replaced it meanwhile: then there is nothing to go on.
+        _is_sent(record, signal.SIGCONT)
+
     def kill(self, name: str) -> None:
         """SIGKILL every process of a program; a supervisor, if it has one, lives and starts it again."""
         record = self._run_folder / f"{name}.pid"
         if record.exists():
             # Killed by something else a moment ago, it is being started again.
-            wait_until(lambda: _is_killed(record), what=f"{name} runs and is killed")
+            wait_until(lambda: _is_sent(record, signal.SIGKILL), what=f"{name} runs and is killed")
             return
         process = self._processes.pop(name)
         signal_group(process, signal.SIGKILL)
@@ -171,11 +180,11 @@ class Installation:
             connection.close()
 
 
-def _is_killed(record: Path) -> bool:
-    """Whether the group that is recorded there has been sent SIGKILL; not if nobody is there to receive it."""
+def _is_sent(record: Path, number: signal.Signals) -> bool:
+    """Whether the group that is recorded there has been sent a signal; not if nobody is there to receive it."""
     leader = record.read_text()
     try:
-        os.killpg(int(leader), signal.SIGKILL)
+        os.killpg(int(leader), number)
     except (ValueError, ProcessLookupError):
         return False
     return True
