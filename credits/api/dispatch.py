@@ -141,7 +141,7 @@ def _first_answer(endpoint: Endpoint, call: Call, sent: Sent) -> Answer:
     found = call.credits.firsts.begin(where, name, sent.model_dump_json(exclude={"reason"}))
     if found is None:
         answer = endpoint.run(call, sent)
-        found = call.credits.firsts.keep(where, name, _ENCODER.encode([answer.status, answer.body]))
+        found = call.credits.firsts.keep(where, name, f"[{answer.status},{as_json(answer).decode()}]")
     status, body = json.loads(found)
     return Answer(body=body, status=status)
 
