@@ -18,6 +18,7 @@ from credits.config.catalogue import Catalogue
 from credits.config.load import load_catalogue
 from credits.config.settings import Settings, Tenant, WebhookSecret
 from credits.db import metadata, open_engine
+from credits.engine import Credits
 from credits.log import set_up_logging
 from credits.ops.migrate import migrate
 from credits.redis_client import open_redis
@@ -25,7 +26,7 @@ from credits.reservations.gate import Gate
 from credits.reservations.steps import GateRuntime
 from tests.support.clock import VirtualClock
 from tests.support.cluster import ValkeyCluster
-from tests.support.library import Shop
+from tests.support.library import TYPE, Shop
 from tests.support.patience import IN_PRODUCTION, IN_TESTS, patience
 from tests.support.pipeline import Pipeline
 from tests.support.postgres import PostgresServer, postgres_folder
@@ -289,6 +290,15 @@ def pipeline(runtime: Runtime, gate: GateRuntime) -> Pipeline:
 def shop(engine: Engine, redis_url: str, catalogue: Catalogue) -> Shop:
     """An installation on `engine` and an empty Redis, without processes; it tells the real time."""
     return Shop(engine=engine, redis_url=redis_url, catalogue=catalogue)
+
+
+@pytest.fixture
+def library(shop: Shop) -> Iterator[Credits]:
+    """The library in a process of its own; user_1 has 100 credits."""
+    credits_ = shop.process()
+    credits_.add("user_1", TYPE, 100, key="start")
+    yield credits_
+    credits_.close_gate()
 
 
 def _temporary_database(server: PostgresServer, *, template: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """A plain POST is answered on a shorter way; word for word as on Flask's, whatever it asks."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from credits.api.bodies import MAX_API_BODY_BYTES
 from credits.config.settings import Settings
 from credits.engine import Credits
 from tests.support.api import Caller, app_on, caller_of
-from tests.support.library import TYPE, Shop, figures
+from tests.support.library import TYPE, figures
 
 PLAIN = "application/json"
 FLASKS_WAY = "application/json; charset=utf-8"
@@ -28,14 +27,6 @@ def reserve(name: str | None, amount: int = 1) -> str:
 def database_kind(request: pytest.FixtureRequest) -> str:
     """Which way a request goes does not depend on the database."""
     return str(request.param)
-
-
-@pytest.fixture
-def library(shop: Shop) -> Iterator[Credits]:
-    credits_ = shop.process()
-    credits_.add("user_1", TYPE, 100, key="start")
-    yield credits_
-    credits_.close_gate()
 
 
 @pytest.fixture

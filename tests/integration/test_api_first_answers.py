@@ -1,7 +1,5 @@
 """Requests that leave nothing behind that bears their name: with an Idempotency-Key the first answer is remembered."""
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 from sqlalchemy import Engine
@@ -11,7 +9,7 @@ from credits.config.settings import Settings
 from credits.engine import Credits
 from credits.reservations.firsts import ASKED_S, KEPT_S
 from tests.support.api import Caller, app_on, assert_problem, caller_of
-from tests.support.library import TYPE, Shop
+from tests.support.library import TYPE
 
 NAMED = {IDEMPOTENCY_KEY: "the same"}
 
@@ -23,13 +21,10 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def library(shop: Shop) -> Iterator[Credits]:
-    credits_ = shop.process()
-    credits_.add("user_1", TYPE, 100, key="start")
+def library(library: Credits) -> Credits:
     for name in ("job", "other"):
-        credits_.reserve("user_1", {TYPE: 1}, reservation_id=name, ttl_s=60)
-    yield credits_
-    credits_.close_gate()
+        library.reserve("user_1", {TYPE: 1}, reservation_id=name, ttl_s=60)
+    return library
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -16,7 +15,7 @@ from credits.engine import Credits
 from credits.errors import ConfigError
 from tests.support.api import Caller, app_on, assert_problem, caller_of
 from tests.support.api_samples import ask, sample_request
-from tests.support.library import TYPE, Shop, figures
+from tests.support.library import TYPE, figures
 
 GRANT: dict[str, Any] = {"credit_type": TYPE, "amount": 5, "key": "k"}
 RESERVE: dict[str, Any] = {"items": {TYPE: 1}, "reservation_id": "r"}
@@ -26,14 +25,6 @@ RESERVE: dict[str, Any] = {"items": {TYPE: 1}, "reservation_id": "r"}
 def database_kind(request: pytest.FixtureRequest) -> str:
     """What a request may look like does not depend on the database."""
     return str(request.param)
-
-
-@pytest.fixture
-def library(shop: Shop) -> Iterator[Credits]:
-    credits_ = shop.process()
-    credits_.add("user_1", TYPE, 100, key="start")
-    yield credits_
-    credits_.close_gate()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Reservations over HTTP: held, committed, released, extended, found; each safe to repeat by its name."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,17 +8,9 @@ from sqlalchemy import Engine
 from credits.config.settings import Settings
 from credits.engine import Credits
 from tests.support.api import Caller, app_on, assert_problem, caller_of
-from tests.support.library import OTHER, TYPE, Shop, figures
+from tests.support.library import OTHER, TYPE, figures
 
 BUY_URL = "https://app.example.com/buy?for={account}"
-
-
-@pytest.fixture
-def library(shop: Shop) -> Iterator[Credits]:
-    credits_ = shop.process()
-    credits_.add("user_1", TYPE, 100, key="start")
-    yield credits_
-    credits_.close_gate()
 
 
 @pytest.fixture
